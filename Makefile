@@ -1,0 +1,49 @@
+# Every target does its own set-up: the virtual environment is made on first use and remade when requirements change.
+DATA ?= mnist
+MODEL ?=
+ARGS ?=
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install train evaluate test test-slow lint bench clean
+
+help:  ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  DATA is a file of experiments/ without .yaml:" $(basename $(notdir $(wildcard experiments/*.yaml)))
+	@echo "  ARGS passes any setting on, e.g. ARGS=\"--trainer.max_epochs 20 --model.z_dim 40\""
+
+install: $(READY)  ## Make .venv with everything needed
+
+$(READY): requirements.txt setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+train: $(READY)  ## Train: DATA=mnist MODEL=UGVAE ARGS="--trainer.max_epochs 20"
+	$(BIN)/python -m ugvae fit --config experiments/$(DATA).yaml $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+evaluate: $(READY)  ## Test a run and write its posteriors: RUN=lightning_logs/mnist/version_0
+	@test -n "$(RUN)" || { echo "usage: make evaluate RUN=lightning_logs/<experiment>/version_N"; exit 2; }
+	$(BIN)/python -m ugvae test --config $(RUN)/config.yaml --ckpt_path $(RUN)/checkpoints/best.ckpt $(ARGS)
+	$(BIN)/python -m ugvae predict --config $(RUN)/config.yaml --ckpt_path $(RUN)/checkpoints/best.ckpt $(ARGS)
+
+test: $(READY)  ## Run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(READY)  ## Run the slow tests and those that need the network
+	$(BIN)/python -m pytest -m "slow or network" $(ARGS)
+
+lint: $(READY)  ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(READY)  ## Time a training step: plain restatement, bare loop, Lightning
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean:  ## Remove the environment and caches; runs and data stay
+	rm -rf $(VENV) build .pytest_cache .ruff_cache *.egg-info src/*.egg-info
+	find src datamodules experiments tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,62 @@
+"""The progress bar: the ELBO, and the time left of the whole run."""
+
+import sys
+import time
+
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import TQDMProgressBar
+
+
+def clock(seconds: float) -> str:
+    """Seconds as ``h:mm:ss`` or ``m:ss``."""
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+class ElboProgressBar(TQDMProgressBar):
+    """A bar per epoch with the ELBO (nats per image) and the time left of the run; a line per epoch in a log file."""
+
+    def __init__(self, refresh_rate: int = 20) -> None:
+        super().__init__(refresh_rate=refresh_rate)
+        self._interactive = sys.stdout.isatty()
+        if not self._interactive:
+            self.disable()
+
+    def show(self) -> None:
+        """Draws the bar even where the output is not a terminal."""
+        self._interactive = True
+        self.enable()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self._started, self._first_step = time.monotonic(), trainer.global_step
+        self._last_step = trainer.estimated_stepping_batches
+
+    def time_left(self, trainer: Trainer) -> str:
+        """Time to the last step at this session's mean speed, validation and figures included."""
+        done = trainer.global_step - self._first_step
+        if not done:
+            return "?"
+        return clock((time.monotonic() - self._started) / done * (self._last_step - trainer.global_step))
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, str]:
+        items = {}
+        if pl_module.latest_terms:
+            items["elbo"] = f"{pl_module.latest_terms['elbo']:.1f}"
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            items["left"] = self.time_left(trainer)
+        return items
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        if not self._interactive and trainer.is_global_zero:
+            train, val = pl_module.latest_terms, trainer.callback_metrics.get("val/elbo")
+            shown = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"]
+            if train:
+                shown += [f"elbo {train['elbo']:.1f}"]
+            if val is not None:
+                shown += [f"val {val:.1f} nats per image"]
+            if train:
+                shown += [f"{train['images_per_second']:,.0f} images/s"]
+            print(", ".join([*shown, f"{self.time_left(trainer)} left"]), flush=True)

@@ -1,0 +1,117 @@
+"""What a command leaves in the run's folder besides figures, and the lines it ends with."""
+
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import BasePredictionWriter
+
+from ugvae.evaluation.clusters import cluster_scores
+from ugvae.files import save_arrays, save_json
+
+
+class RunSummary(Callback):
+    """Says at the end of training where everything is, and what to run next."""
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        directory = trainer.log_dir
+        if not trainer.is_global_zero or directory is None or trainer.fast_dev_run:
+            return
+        best = trainer.checkpoint_callback.best_model_score
+        score = "" if best is None else f" (best validation ELBO {best:.1f} nats per image)"
+        print(
+            f"\nTrained {trainer.current_epoch} epochs, {trainer.global_step} steps{score}.\n"
+            f"  settings     {directory}/config.yaml\n"
+            f"  metrics      {directory}/metrics.csv\n"
+            f"  checkpoints  {directory}/checkpoints/best.ckpt, last.ckpt\n"
+            f"  figures      {directory}/figures/\n"
+            f"Next: make evaluate RUN={directory}    test ELBO, clusters, posteriors of the test split\n"
+            f"      wandb sync {directory}/wandb/*   to see the run in Weights & Biases, if you like",
+            flush=True,
+        )
+
+
+class TestReport(Callback):
+    """Writes ``test.json``: the ELBO terms of the test split, cluster scores, and what is needed to run it again.
+
+    Args:
+        directory: the run's folder.
+        checkpoint: the checkpoint that is tested.
+        seed: of the noise and of the groups.
+    """
+
+    __test__ = False  # a name that pytest would collect
+
+    def __init__(self, directory: str, checkpoint: str | None, seed: int | None) -> None:
+        self.directory, self.checkpoint, self.seed = Path(directory), checkpoint, seed
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._d, self._labels, self._groups = [], [], 0
+
+    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs, batch, *_: int) -> None:  # noqa: ANN001
+        self._groups += len(batch["index"])
+        if "label" in batch:
+            self._d.append(pl_module.infer(pl_module.to_unit(batch["image"])).d.flatten(0, 1).cpu())
+            self._labels.append(batch["label"].flatten().cpu())
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        data = trainer.datamodule
+        clusters = cluster_scores(torch.cat(self._d), torch.cat(self._labels)) if self._d else None
+        path = self.directory / "test.json"
+        report = {
+            "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
+            "units": "nats per image; kl_beta: nats per group",
+            "clusters": clusters,
+            "groups": self._groups,
+            "group_size": data.group_size,
+            "checkpoint": self.checkpoint,
+            "seed": self.seed,
+            "versions": versions(),
+        }
+        save_json(report, path)
+        if clusters:
+            print("clusters against labels: " + ", ".join(f"{name} {value:.3f}" for name, value in clusters.items()))
+        print(f"Wrote {path}")
+
+
+class PosteriorWriter(BasePredictionWriter):
+    """Writes ``posterior.npz``: the posteriors of a split's groups, N groups of B images.
+
+    Arrays: ``z_mean``, ``z_log_var`` ``(N, B, z_dim)``; ``d`` ``(N, B, K)``; ``beta_mean``, ``beta_log_var``
+    ``(N, beta_dim)``; ``index`` ``(N, B)``, rows of the split; and each column of the data, as ``label`` ``(N, B)``.
+
+    Args:
+        directory: the run's folder.
+    """
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(write_interval="epoch")
+        self.path = Path(directory) / "posterior.npz"
+
+    def write_on_epoch_end(self, trainer: Trainer, pl_module: LightningModule, predictions, batch_indices) -> None:  # noqa: ANN001
+        if trainer.world_size > 1:
+            raise RuntimeError("predict writes one file; run it with --trainer.devices 1")
+        arrays: dict[str, list[np.ndarray]] = {}
+        for posterior, columns in predictions:
+            values = {"d": posterior.d, **columns}
+            for name, gaussian in {"z": posterior.z, "beta": posterior.beta}.items():
+                values |= {f"{name}_mean": gaussian.mean, f"{name}_log_var": gaussian.log_var}
+            for name, value in values.items():
+                arrays.setdefault(name, []).append(value.cpu().numpy())
+        save_arrays({name: np.concatenate(parts) for name, parts in arrays.items()}, self.path)
+        print(f"Wrote {self.path}: " + ", ".join(f"{k} {np.concatenate(v).shape}" for k, v in arrays.items()))
+
+
+def versions() -> dict[str, str]:
+    """Versions that a number may depend on."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "pytorch_lightning": pytorch_lightning.__version__,
+        "numpy": np.__version__,
+    }

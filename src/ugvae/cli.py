@@ -1,0 +1,145 @@
+"""The command line: ``python -m ugvae {fit,validate,test,predict}``, every setting a YAML key that a flag overrides."""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+from datamodules import GroupDataModule
+from ugvae import models  # noqa: F401  so that short class names resolve
+from ugvae.callbacks import (
+    ElboProgressBar,
+    GracefulStop,
+    PosteriorWriter,
+    RunSummary,
+    TestReport,
+    TrainingFigures,
+)
+from ugvae.errors import ConfigError, DataError, NonFiniteLossError
+from ugvae.models import GroupVAE
+from ugvae.parser import ConciseParser, config_error
+from ugvae.runs import ROOT, checkpoint_step, newest_checkpoint, run_directory, run_loggers
+
+TRAINER_DEFAULTS = {
+    "use_distributed_sampler": False,  # the group samplers know their rank
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 50,
+    "enable_model_summary": False,
+}
+CHECKPOINT_DEFAULTS = {
+    "checkpoint.monitor": "val/elbo",
+    "checkpoint.mode": "max",
+    "checkpoint.filename": "best",
+    "checkpoint.save_last": True,
+    "checkpoint.enable_version_counter": False,
+}
+HARMLESS_WARNINGS = (
+    "does not have many workers",  # tables in memory are fastest without
+    "is smaller than the logging interval",  # the last steps of an epoch are logged too
+    "The dirpath has changed",  # test and predict write no checkpoint
+    "Couldn't infer the batch indices",  # batches carry their own
+    "isinstance\\(treespec, LeafSpec\\)",  # between Lightning and torch
+)
+
+
+class UGVAECommand(LightningCLI):
+    """Lightning's command line with this project's defaults: loggers, checkpoints, figures and reports."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--experiment", type=str | None, default=None, help="Folder under lightning_logs; default: the YAML's name."
+        )
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults(CHECKPOINT_DEFAULTS)
+        parser.add_lightning_class_args(TrainingFigures, "figures")
+        parser.link_arguments("data.image_shape", "model.init_args.image_shape", apply_on="instantiate")
+
+    def _parse_ckpt_path(self) -> None:
+        """Settings come from the YAML alone: a checkpoint's own would silently win over the command line."""
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        if config.experiment is None:
+            files = config.get("config") or []
+            config.experiment = Path(str(files[0])).stem if files else config.data.class_path.split(".")[-1]
+        self.checkpoint = self._resolve_checkpoint(config)
+        config.ckpt_path = str(self.checkpoint) if self.checkpoint else None
+
+    def _resolve_checkpoint(self, config: Any) -> Path | None:
+        """``last`` and ``best`` mean the newest of this experiment's runs."""
+        if config.ckpt_path is None:
+            return None
+        path = Path(config.ckpt_path)
+        if config.ckpt_path in ("last", "best"):
+            path = newest_checkpoint(config.experiment, config.ckpt_path)
+            if path is None and self.subcommand == "fit":
+                print(f"ckpt_path: no {config.ckpt_path}.ckpt under {ROOT / config.experiment} yet; starting a new run")
+                return None
+            if path is None:
+                raise ConfigError(f"ckpt_path: no {config.ckpt_path}.ckpt under {ROOT / config.experiment}")
+        step = checkpoint_step(path)
+        print(f"Going on from {path}, step {step}" if self.subcommand == "fit" else f"Using {path}, step {step}")
+        return path
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        config = self.config_init[self.subcommand]
+        callbacks = [ElboProgressBar()]
+        if self.subcommand == "fit":
+            callbacks += [GracefulStop(), RunSummary()]
+            if config.trainer.logger is None:
+                kwargs["logger"] = run_loggers(config.experiment, self.checkpoint)
+        else:
+            self.save_config_callback = None
+            kwargs["logger"] = False
+            callbacks += self._reports(config)
+        # jsonargparse hands out the same list at every call
+        kwargs["callbacks"] = [*(config.trainer.callbacks or []), *callbacks]
+        return super().instantiate_trainer(**kwargs)
+
+    def _reports(self, config: Any) -> list:
+        directory = run_directory(self.checkpoint) if self.checkpoint else None
+        directory = str(directory or ROOT / config.experiment)
+        if self.subcommand == "test":
+            return [TestReport(directory, config.ckpt_path, config.seed_everything)]
+        return [PosteriorWriter(directory)] if self.subcommand == "predict" else []
+
+    def after_instantiate_classes(self) -> None:
+        torch.set_float32_matmul_precision("high")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of ``ugvae``: an error that the user can mend is one message and exit status 2."""
+    for harmless in HARMLESS_WARNINGS:
+        warnings.filterwarnings("ignore", f".*{harmless}")
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
+    try:
+        UGVAECommand(
+            GroupVAE,
+            GroupDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            trainer_defaults=TRAINER_DEFAULTS,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=1,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            parser_class=ConciseParser,
+            args=arguments,
+        )
+    except (ConfigError, DataError, NonFiniteLossError) as error:
+        _fail(error)
+    except ValueError as error:  # the parser wraps what a constructor raises
+        if cause := config_error(error):
+            _fail(cause)
+        raise
+
+
+def _fail(error: Exception) -> NoReturn:
+    sys.stderr.write(f"error: {error}\n")
+    sys.exit(2)

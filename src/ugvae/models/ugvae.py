@@ -1,0 +1,148 @@
+"""The Unsupervised Global VAE (Peis, Olmos, Artés-Rodríguez 2020, arXiv:2012.08234).
+
+Axes: G groups, B images per group, K components.
+"""
+
+import torch
+from torch import Tensor
+
+from ugvae.distributions import (
+    DiagonalGaussian,
+    image_log_likelihood,
+    kl_standard_normal,
+    kl_uniform,
+    mixture_kl,
+    product_of_gaussians,
+)
+from ugvae.models.base import ELBO, GroupVAE, Posterior, check_counts
+from ugvae.networks import HIDDEN, ComponentHead, GaussianHead, MixturePrior
+
+
+class UGVAE(GroupVAE):
+    """A mixture prior over local latents, driven by a global latent that a group of images shares.
+
+    Generative model of one group: beta ~ N(0, I); d_i ~ Cat(1/K); z_i | d_i = k, beta ~ N(m_k(beta), diag s_k²(beta));
+    x_i | z_i, beta ~ N(decoder([z_i, beta]), x_std² I).
+
+    Variational family: q(z_i | x_i) Gaussian; q(d_i | z_i) = Cat(π_i) of the sampled z_i; q(beta | X, Z) the product of
+    one Gaussian factor per image from [h_i, π_i] (eq. 8-9).
+
+    Bound (eq. 11), d summed out: Σ_i [log p(x_i | z_i, beta) − Σ_k π_ik KL(q(z_i | x_i) ‖ p(z | k, beta))
+    − KL(π_i ‖ uniform)] − KL(q(beta | X, Z) ‖ N(0, I)).
+
+    Args:
+        image_shape: (C, H, W); the command line takes it from the data.
+        z_dim: dimensions of the local latent.
+        beta_dim: dimensions of the global latent.
+        num_components: K.
+        prior_expert: multiply N(0, I) into the product of factors; the paper does not.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        z_dim: int = 10,
+        beta_dim: int = 20,
+        num_components: int = 10,
+        prior_expert: bool = False,
+        **kwargs,
+    ) -> None:
+        sizes = {"z_dim": z_dim, "beta_dim": beta_dim, "num_components": num_components}
+        check_counts(**sizes)
+        super().__init__(image_shape, z_dim + beta_dim, **kwargs)
+        self.save_hyperparameters({**sizes, "prior_expert": prior_expert})
+        self.z_dim, self.beta_dim, self.num_components = z_dim, beta_dim, num_components
+        self.prior_expert = prior_expert
+        self.z_head = GaussianHead(HIDDEN, z_dim)
+        self.d_head = ComponentHead(z_dim, num_components)
+        self.beta_head = GaussianHead(HIDDEN + num_components, beta_dim)
+        self.mixture_prior = MixturePrior(beta_dim, z_dim, num_components)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Images (G, B, C, H, W) to features h (G, B, 256)."""
+        return self.encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+
+    def _global_posterior(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
+        """H (G, B, 256) and π (G, B, K) to q(beta | X, Z) of shape (G, beta_dim)."""
+        return product_of_gaussians(self.beta_head(torch.cat([h, pi], -1)), self.prior_expert)
+
+    def _bound(self, images: Tensor) -> ELBO:
+        h = self._encode(images)
+        q_z = self.z_head(h)
+        z = q_z.sample()
+        logits = self.d_head(z)
+        pi = logits.softmax(-1)
+        q_beta = self._global_posterior(h, pi)
+        beta = q_beta.sample()
+        return ELBO(
+            reconstruction=image_log_likelihood(images, self.decode(z, beta), self.x_std),
+            kl_z=mixture_kl(q_z, self.prior(beta), pi),
+            kl_d=kl_uniform(logits),
+            kl_beta=kl_standard_normal(q_beta),
+        )
+
+    def infer(self, images: Tensor) -> Posterior:
+        """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling: π at the mean of z."""
+        self.check_images(images)
+        h = self._encode(images)
+        z = self.z_head(h)
+        pi = self.d_head(z.mean).softmax(-1)
+        return Posterior(z, pi, self._global_posterior(h, pi))
+
+    def prior(self, beta: Tensor) -> DiagonalGaussian:
+        """Beta ``(G, beta_dim)`` to the components of p(z | beta), a Gaussian ``(G, K, z_dim)``."""
+        return self.mixture_prior(beta)
+
+    def decode(self, z: Tensor, beta: Tensor) -> Tensor:
+        """Z ``(G, B, z_dim)`` and beta ``(G, beta_dim)`` to image means ``(G, B, C, H, W)`` in [0, 1]."""
+        latent = torch.cat([z, beta.unsqueeze(1).expand(-1, z.shape[1], -1)], -1)
+        return self._decode(latent)
+
+    @torch.no_grad()
+    def sample(self, groups: int, group_size: int, component: int | None = None) -> Tensor:
+        """Draws beta, d, z and decodes; the image means ``(groups, group_size, C, H, W)``.
+
+        Args:
+            groups: G.
+            group_size: B.
+            component: the component of every image; None draws one for each from Cat(1/K).
+
+        Raises:
+            ValueError: component outside 0 … K − 1.
+        """
+        if component is not None and not 0 <= component < self.num_components:
+            raise ValueError(f"component: expected 0 to {self.num_components - 1}, got {component}")
+        beta = torch.randn(groups, self.beta_dim, device=self.device, dtype=self.dtype)
+        if component is None:
+            d = torch.randint(self.num_components, (groups, group_size), device=self.device)
+        else:
+            d = torch.full((groups, group_size), component, device=self.device)
+        rows = torch.arange(groups, device=self.device).unsqueeze(1)
+        prior = self.prior(beta)
+        z = DiagonalGaussian(prior.mean[rows, d], prior.log_var[rows, d]).sample()
+        return self.decode(z, beta)
+
+    @torch.no_grad()
+    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, transport: bool = True) -> Tensor:
+        """Images decoded under another global latent.
+
+        Transport carries z along the model's own mixture: under component k by the affine map from p(z | k, beta_from)
+        to p(z | k, beta_to), z' = Σ_k π_k [m_k(beta_to) + s_k(beta_to) / s_k(beta_from) · (z − m_k(beta_from))].
+
+        Args:
+            images: float ``(G, B, C, H, W)`` in [0, 1].
+            beta_from: the global latent they belong to, ``(G, beta_dim)``.
+            beta_to: the global latent to decode under, ``(G, beta_dim)``.
+            transport: False keeps z as it is.
+
+        Returns:
+            image means ``(G, B, C, H, W)``.
+        """
+        posterior = self.infer(images)
+        z = posterior.z.mean
+        if transport:
+            source, target = self.prior(beta_from), self.prior(beta_to)
+            scale = target.std / source.std
+            shift = target.mean - scale * source.mean
+            z = z * (posterior.d @ scale) + posterior.d @ shift  # affine in z, so d averages the two coefficients
+        return self.decode(z, beta_to)

@@ -1,0 +1,155 @@
+"""The networks of the paper's Table 2: two backbones, the heads, and the K prior networks as one batched product.
+
+Axes: N images (groups flattened), G groups, K components, C channels, H and W pixels.
+"""
+
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ugvae.distributions import DiagonalGaussian
+from ugvae.errors import ConfigError
+
+HIDDEN = 256  # width of h and of every hidden layer in Table 2
+MAX_LOG_VAR = 15.0  # guards exp() in both directions; never reached by a healthy model
+
+
+def _norm(kind: str, channels: int) -> list[nn.Module]:
+    if kind == "batch":
+        return [nn.BatchNorm2d(channels)]
+    if kind == "group":
+        return [nn.GroupNorm(8, channels)]
+    return []
+
+
+def _conv_widths(image_shape: tuple[int, int, int]) -> list[int]:
+    """Channels of the stride-2 stages that bring an image down to 4×4; 32, 32, 64, 64 at 64×64 (Table 2)."""
+    _, height, width = image_shape
+    stages = round(math.log2(max(height, 1) / 4))
+    if height != width or stages < 1 or height != 4 * 2**stages:
+        raise ConfigError(
+            f"backbone: 'conv' needs square images of 8, 16, 32, 64, 128 … pixels, got {height}×{width}; "
+            "set data.image_size to one of these, or backbone to 'mlp'"
+        )
+    return [32] * min(2, stages) + [64] * (stages - 2)
+
+
+class MLPEncoder(nn.Sequential):
+    """(N, C, H, W) to h (N, 256): Linear, ReLU."""
+
+    def __init__(self, image_shape: tuple[int, int, int]) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(math.prod(image_shape), HIDDEN), nn.ReLU())
+
+
+class MLPDecoder(nn.Sequential):
+    """(N, latent_dim) to logits of the image mean (N, C, H, W): Linear, ReLU, Linear."""
+
+    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int) -> None:
+        super().__init__(
+            nn.Linear(latent_dim, HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, math.prod(image_shape)),
+            nn.Unflatten(-1, image_shape),
+        )
+
+
+class ConvEncoder(nn.Sequential):
+    """(N, C, H, W) to h (N, 256): 4×4 convolutions of stride 2 down to 4×4, then one of stride 1; norm and ReLU."""
+
+    def __init__(self, image_shape: tuple[int, int, int], norm: str) -> None:
+        widths = [image_shape[0], *_conv_widths(image_shape)]
+        layers: list[nn.Module] = []
+        for inputs, outputs in itertools.pairwise(widths):
+            layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), *_norm(norm, outputs), nn.ReLU()]
+        layers += [nn.Conv2d(widths[-1], HIDDEN, 4), *_norm(norm, HIDDEN), nn.ReLU(), nn.Flatten()]
+        super().__init__(*layers)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images.contiguous(memory_format=torch.channels_last))
+
+
+class ConvDecoder(nn.Sequential):
+    """(N, latent_dim) to logits of the image mean (N, C, H, W): the encoder's mirror, with ReLU and no norm."""
+
+    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int) -> None:
+        widths = [*reversed(_conv_widths(image_shape)), image_shape[0]]
+        layers: list[nn.Module] = [nn.Linear(latent_dim, HIDDEN), nn.ReLU(), nn.Unflatten(-1, (HIDDEN, 1, 1))]
+        layers += [nn.ConvTranspose2d(HIDDEN, widths[0], 4)]
+        for inputs, outputs in itertools.pairwise(widths):
+            layers += [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
+        super().__init__(*layers)
+        self.to(memory_format=torch.channels_last)
+
+
+def build_backbone(
+    name: str, image_shape: tuple[int, int, int], latent_dim: int, norm: str
+) -> tuple[nn.Module, nn.Module]:
+    """The pre-encoder and the decoder of Table 2.
+
+    Args:
+        name: ``mlp`` or ``conv``.
+        image_shape: (C, H, W).
+        latent_dim: width of the decoder's input.
+        norm: ``batch``, ``group`` or ``none``: the normalisation of the conv encoder.
+
+    Raises:
+        ConfigError: unknown name or norm, or an image size that ``conv`` cannot take.
+    """
+    if norm not in ("batch", "group", "none"):
+        raise ConfigError(f"norm: expected batch, group or none, got {norm!r}")
+    if name == "mlp":
+        return MLPEncoder(image_shape), MLPDecoder(image_shape, latent_dim)
+    if name == "conv":
+        return ConvEncoder(image_shape, norm), ConvDecoder(image_shape, latent_dim)
+    raise ConfigError(f"backbone: expected mlp or conv, got {name!r}")
+
+
+class GaussianHead(nn.Linear):
+    """Features (..., F) to a Gaussian over (..., D): the first half of the outputs is the mean, the second log σ²."""
+
+    def __init__(self, features: int, dim: int) -> None:
+        super().__init__(features, 2 * dim)
+
+    def forward(self, features: Tensor) -> DiagonalGaussian:
+        mean, log_var = full_precision(super().forward(features)).chunk(2, -1)
+        return DiagonalGaussian(mean, log_var.clamp(-MAX_LOG_VAR, MAX_LOG_VAR))
+
+
+class ComponentHead(nn.Sequential):
+    """z (..., z_dim) to the logits of q(d | z), (..., K): Linear, tanh, Linear."""
+
+    def __init__(self, z_dim: int, num_components: int) -> None:
+        super().__init__(nn.Linear(z_dim, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, num_components))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return full_precision(super().forward(z))
+
+
+class MixturePrior(nn.Module):
+    """The K networks p(z | d = k, beta), each Linear, ReLU, Linear, evaluated as one batched matrix product.
+
+    The log-variance passes through tanh, so that each variance stays within [1/e, e], as in the authors' code.
+    """
+
+    def __init__(self, condition_dim: int, z_dim: int, num_components: int) -> None:
+        super().__init__()
+        self.num_components = num_components
+        self.hidden = nn.Linear(condition_dim, num_components * HIDDEN)  # one fan-in for all: K layers side by side
+        bound = HIDDEN**-0.5  # as nn.Linear initialises a layer of this fan-in
+        self.weight = nn.Parameter(torch.empty(num_components, HIDDEN, 2 * z_dim).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(num_components, 1, 2 * z_dim).uniform_(-bound, bound))
+
+    def forward(self, condition: Tensor) -> DiagonalGaussian:
+        """(N, condition_dim) to a Gaussian of shape (N, K, z_dim)."""
+        hidden = self.hidden(condition).relu().unflatten(-1, (self.num_components, HIDDEN))
+        output = full_precision(torch.baddbmm(self.bias, hidden.transpose(0, 1), self.weight)).transpose(0, 1)
+        mean, log_var = output.chunk(2, -1)
+        return DiagonalGaussian(mean, log_var.tanh())
+
+
+def full_precision(tensor: Tensor) -> Tensor:
+    """Promotes the half-precision output of an autocast region to float32; float32 and float64 pass through."""
+    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor

@@ -1,0 +1,1 @@
+"""Writers of tiny data sets in the real on-disk formats."""
