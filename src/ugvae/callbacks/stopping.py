@@ -4,7 +4,6 @@ import signal
 from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
 
@@ -37,7 +36,7 @@ class GracefulStop(Callback):
         pl_module.flush_training_terms()
         trainer.save_checkpoint(path)
         rank_zero_info(f"\nStopped by {signal.Signals(self._received).name}; saved {path}")
-        raise KeyboardInterrupt if self._received == signal.SIGINT else SIGTERMException
+        raise SystemExit(128 + self._received)  # what a shell reports for a process ended by the signal
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._restore()

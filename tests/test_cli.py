@@ -1,0 +1,216 @@
+"""The command line: every YAML from fit to predict, what a run leaves, refusals by name, stop and resume."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from datamodules import mnist
+from tests.data.mnist import fake_hashes
+from tests.yaml_sweep import EXPERIMENTS, SHORT, SMALL, YAMLS, tiny_config
+from ugvae import cli, models
+
+DIGITS = ["--config", str(EXPERIMENTS / "digits.yaml")]
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, and no W&B unless the test asks for it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.setattr(mnist, "SHA256", fake_hashes())
+    return tmp_path
+
+
+def run(subcommand: str, *arguments: str) -> None:
+    cli.main([subcommand, *arguments])
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one-line error of a command that must not run."""
+    with pytest.raises(SystemExit) as stop:
+        run("fit", *arguments)
+    assert stop.value.code == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith("error: ")
+    return message
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
+def test_every_yaml_from_fit_to_predict(path: Path, workplace: Path) -> None:
+    config = ["--config", str(tiny_config(path, workplace / "tiny")), *SMALL]
+    run("fit", *config, *SHORT)
+    folder = Path("lightning_logs") / path.stem / "version_0"
+    assert {p.name for p in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert yaml.safe_load((folder / "config.yaml").read_text())["experiment"] == path.stem
+
+    run("validate", *config, "--ckpt_path", "best")
+    run("test", *config, "--ckpt_path", "best")
+    report = json.loads((folder / "test.json").read_text())
+    assert all(np.isfinite(value) for value in report["metrics"].values())
+    assert {"test/elbo", "test/reconstruction", "test/kl_z"} <= report["metrics"].keys()
+
+    run("predict", *config, "--ckpt_path", str(folder / "checkpoints" / "last.ckpt"))
+    posterior = np.load(folder / "posterior.npz")
+    groups, group_size = posterior["index"].shape
+    assert group_size == 4
+    assert posterior["z_mean"].shape[:2] == (groups, group_size)
+    assert all(np.isfinite(posterior[name]).all() for name in posterior)
+    if "d" in posterior:
+        np.testing.assert_allclose(posterior["d"].sum(-1), 1, rtol=1e-4)
+
+
+def test_what_a_run_leaves(capsys: pytest.CaptureFixture[str]) -> None:
+    run("fit", *DIGITS, *SMALL, "--trainer.max_epochs=2", "--trainer.limit_train_batches=8", "--experiment=here")
+    folder = Path("lightning_logs/here/version_0")
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    terms = {"elbo", "reconstruction", "kl_z", "kl_d", "kl_beta"}
+    assert {f"{stage}/{term}" for stage in ("train", "val") for term in terms} <= rows[0].keys()
+    assert any(float(row["train/images_per_second"] or 0) > 0 for row in rows)
+    last = next(row for row in reversed(rows) if row["train/elbo"])
+    per_image = float(last["train/reconstruction"]) - float(last["train/kl_z"]) - float(last["train/kl_d"])
+    assert float(last["train/elbo"]) == pytest.approx(per_image - float(last["train/kl_beta"]) / 4, rel=1e-4)
+    for name in ("reconstructions", "component_walks", "samples", "beta_map", "curves"):
+        picture = np.asarray(Image.open(folder / "figures" / f"{name}.png").convert("RGB"), dtype=float)
+        assert min(picture.shape[:2]) > 200
+        assert picture.std() > 5, f"{name} is blank"
+    printed = capsys.readouterr().out
+    assert str(folder / "figures") in printed
+    assert f"make evaluate RUN={folder}" in printed
+
+
+def test_checkpoint_loads_outside_the_command_line() -> None:
+    run("fit", *DIGITS, *SMALL, *SHORT, "--model.z_dim=3")
+    path = Path("lightning_logs/digits/version_0/checkpoints/best.ckpt")
+    torch.load(path, weights_only=True)
+    model = models.UGVAE.load_from_checkpoint(path, weights_only=True)
+    assert model.infer(torch.rand(2, 4, 1, 28, 28)).z.mean.shape == (2, 4, 3)
+
+
+def test_wandb_run_offline_holds_the_media(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run("fit", *DIGITS, *SMALL, *SHORT)
+    folder = Path("lightning_logs/digits/version_0")
+    (media,) = folder.glob("wandb/offline-run-*/files/media/images")
+    logged = {re.sub(r"_\d+_\w+$", "", path.stem) for path in media.iterdir()}
+    assert logged == {path.stem for path in (folder / "figures").iterdir()}
+    original = (folder / "figures" / "samples.png").read_bytes()
+    assert original in {path.read_bytes() for path in media.glob("samples_*")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model.zdim=3"], "'zdim' is not accepted. Did you mean z_dim?"),
+        (["--data.group_siz=3"], "Did you mean group_size?"),
+        (["--trainer.max_epoch=3"], "Did you mean trainer.max_epochs?"),
+        (["--model=Nonesuch"], "Known: "),
+        (["--data=Nonesuch"], "DigitsDataModule"),
+        (["--model.z_dim=0"], "z_dim: expected a whole number > 0"),
+        (["--model.z_dim=many"], "z_dim"),
+        (["--model.x_std=-1"], "x_std: expected a number > 0"),
+        (["--model.schedule=step"], "schedule: expected cosine or constant"),
+        (["--model.backbone=resnet"], "backbone: expected mlp or conv"),
+        (["--model.backbone=conv"], "backbone: 'conv' needs square images"),
+        (["--model.norm=layer"], "norm: expected batch, group or none"),
+        (["--data.group_size=0"], "group_size: expected a whole number > 0"),
+        (["--data.group_size=10000"], "group_size × groups_per_batch"),
+        (["--data.num_workers=-1"], "num_workers"),
+        (["--data.predict_split=all"], "predict_split: expected one of train, val, test"),
+        (["--figures.every_n_epochs=-1"], "figures: every_n_epochs"),
+        (["--ckpt_path=nowhere.ckpt"], "ckpt_path: no such file: nowhere.ckpt"),
+        (["--config=nowhere.yaml"], "nowhere.yaml"),
+    ],
+    ids=lambda value: value[0].strip("-") if isinstance(value, list) else "",
+)
+def test_refusals_name_the_setting(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], workplace: Path
+) -> None:
+    assert said in refusal(capsys, *DIGITS, *SHORT, *arguments)
+
+
+def test_unknown_key_of_a_yaml(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("typo.yaml").write_text("model: {class_path: UGVAE, init_args: {num_component: 3}}\ndata: DigitsDataModule\n")
+    assert "Did you mean num_components?" in refusal(capsys, "--config", "typo.yaml")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None], ids=["empty", "text", "cut short"])
+def test_damaged_checkpoint_is_refused_by_name(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
+    run("fit", *DIGITS, *SMALL, *SHORT)
+    path = Path("lightning_logs/digits/version_0/checkpoints/last.ckpt")
+    path.write_bytes(path.read_bytes()[:5000] if content is None else content)
+    message = refusal(capsys, *DIGITS, *SMALL, "--ckpt_path", str(path))
+    assert f"{path} is not a complete checkpoint" in message
+    assert "best.ckpt" in message
+
+
+def test_missing_mnist_says_what_to_run_meanwhile(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mnist, "sources", dict)
+    with pytest.raises(SystemExit):
+        run("fit", "--config", str(EXPERIMENTS / "mnist.yaml"), *SHORT)
+    said = capsys.readouterr().err
+    assert "train-images-idx3-ubyte" in said
+    assert "make train DATA=digits" in said
+
+
+def test_non_finite_loss_stops_and_names_step_and_terms(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("fit", *DIGITS, *SMALL, *SHORT)
+    good = Path("lightning_logs/digits/version_0/checkpoints/last.ckpt").read_bytes()
+    to_unit = models.UGVAE.to_unit
+    monkeypatch.setattr(models.UGVAE, "to_unit", lambda model, images: to_unit(model, images) * float("nan"))
+    message = refusal(capsys, *DIGITS, *SMALL, "--trainer.max_epochs=2", "--trainer.limit_train_batches=5")
+    assert "reconstruction" in message
+    assert "at step 1;" in message
+    run_1 = Path("lightning_logs/digits/version_1/checkpoints")
+    assert not list(run_1.glob("*.ckpt")), "no checkpoint of a run that never was finite"
+    assert Path("lightning_logs/digits/version_0/checkpoints/last.ckpt").read_bytes() == good
+
+
+def weights(version: int) -> dict[str, torch.Tensor]:
+    path = f"lightning_logs/digits/version_{version}/checkpoints/last.ckpt"
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_stopped_run_goes_on_to_the_same_weights(number: signal.Signals, workplace: Path) -> None:
+    """Stopped in mid-epoch by a signal, then resumed with ``--ckpt_path last``."""
+    epochs = ["--trainer.max_epochs=12", "--figures.every_n_epochs=3", "--trainer.log_every_n_steps=4"]
+    command = [sys.executable, "-m", "ugvae", "fit", *DIGITS, *epochs, "--figures.groups_per_label=0"]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ)
+    expected = weights(0)
+
+    stopped = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    metrics = Path("lightning_logs/digits/version_1/metrics.csv")
+    while stopped.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") > 6):
+        time.sleep(0.01)
+    stopped.send_signal(number)
+    output, errors = stopped.communicate(timeout=60)
+    assert stopped.returncode == 128 + number
+    assert "Stopped by" in output + errors
+    state = torch.load("lightning_logs/digits/version_1/checkpoints/last.ckpt", weights_only=True)
+    assert 0 < state["global_step"] < 12 * 9
+
+    resumed = subprocess.run([*command, "--ckpt_path", "last"], check=True, capture_output=True, text=True)
+    assert f"step {state['global_step']}" in resumed.stdout
+    assert not Path("lightning_logs/digits/version_2").exists(), "the run goes on in its own folder"
+    for name, value in weights(1).items():
+        torch.testing.assert_close(value, expected[name], rtol=0, atol=0, msg=name)
+    rows = {v: list(csv.DictReader(Path(f"lightning_logs/digits/version_{v}/metrics.csv").open())) for v in (0, 1)}
+    curves = [{row["step"]: row["val/elbo"] for row in rows[v] if row["val/elbo"]} for v in (0, 1)]
+    assert curves[0] == curves[1]
