@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ from torchvision.datasets import MNIST
 from datamodules import MNISTDataModule, mnist
 from tests.data.mnist import NO_MIRROR, fake_hashes, serve, write_mnist, write_wheel
 
-torch.set_num_threads(min(2, torch.get_num_threads()))
+os.environ["OMP_NUM_THREADS"] = "1"  # of subprocesses; the arrays are tiny
+torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,17 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(mnist, "SHA256", fake_hashes())
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The working folder of a short run on digits; tests copy it."""
+    folder = tmp_path_factory.mktemp("short_run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("WANDB_MODE", "disabled")
+        run("fit", *DIGITS, *SMALL, *SHORT, "--model.z_dim=3")
+    return folder / "lightning_logs"
 
 
 def run(subcommand: str, *arguments: str) -> None:
@@ -91,9 +103,8 @@ def test_what_a_run_leaves(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"make evaluate RUN={folder}" in printed
 
 
-def test_checkpoint_loads_outside_the_command_line() -> None:
-    run("fit", *DIGITS, *SMALL, *SHORT, "--model.z_dim=3")
-    path = Path("lightning_logs/digits/version_0/checkpoints/best.ckpt")
+def test_checkpoint_loads_outside_the_command_line(short_run: Path) -> None:
+    path = short_run / "digits/version_0/checkpoints/best.ckpt"
     torch.load(path, weights_only=True)
     model = models.UGVAE.load_from_checkpoint(path, weights_only=True)
     assert model.infer(torch.rand(2, 4, 1, 28, 28)).z.mean.shape == (2, 4, 3)
@@ -147,8 +158,10 @@ def test_unknown_key_of_a_yaml(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None], ids=["empty", "text", "cut short"])
-def test_damaged_checkpoint_is_refused_by_name(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
-    run("fit", *DIGITS, *SMALL, *SHORT)
+def test_damaged_checkpoint_is_refused_by_name(
+    content: bytes | None, capsys: pytest.CaptureFixture[str], short_run: Path
+) -> None:
+    shutil.copytree(short_run, "lightning_logs")
     path = Path("lightning_logs/digits/version_0/checkpoints/last.ckpt")
     path.write_bytes(path.read_bytes()[:5000] if content is None else content)
     message = refusal(capsys, *DIGITS, *SMALL, "--ckpt_path", str(path))
@@ -168,9 +181,9 @@ def test_missing_mnist_says_what_to_run_meanwhile(
 
 
 def test_non_finite_loss_stops_and_names_step_and_terms(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, short_run: Path
 ) -> None:
-    run("fit", *DIGITS, *SMALL, *SHORT)
+    shutil.copytree(short_run, "lightning_logs")
     good = Path("lightning_logs/digits/version_0/checkpoints/last.ckpt").read_bytes()
     to_unit = models.UGVAE.to_unit
     monkeypatch.setattr(models.UGVAE, "to_unit", lambda model, images: to_unit(model, images) * float("nan"))
@@ -182,35 +195,42 @@ def test_non_finite_loss_stops_and_names_step_and_terms(
     assert Path("lightning_logs/digits/version_0/checkpoints/last.ckpt").read_bytes() == good
 
 
-def weights(version: int) -> dict[str, torch.Tensor]:
-    path = f"lightning_logs/digits/version_{version}/checkpoints/last.ckpt"
-    return torch.load(path, weights_only=True)["state_dict"]
+STOPPED = ["--trainer.max_epochs=6", "--figures.every_n_epochs=3", "--figures.groups_per_label=0"]
+COMMAND = ["fit", *DIGITS, *STOPPED, "--trainer.log_every_n_steps=4", "--model.z_dim=2"]
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run that nobody stopped."""
+    folder = tmp_path_factory.mktemp("whole_run")
+    command = [sys.executable, "-m", "ugvae", *COMMAND]
+    environment = {**os.environ, "WANDB_MODE": "disabled"}
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment)
+    return folder / "lightning_logs/digits/version_0"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-def test_stopped_run_goes_on_to_the_same_weights(number: signal.Signals, workplace: Path) -> None:
+def test_stopped_run_goes_on_to_the_same_weights(number: signal.Signals, whole_run: Path) -> None:
     """Stopped in mid-epoch by a signal, then resumed with ``--ckpt_path last``."""
-    epochs = ["--trainer.max_epochs=12", "--figures.every_n_epochs=3", "--trainer.log_every_n_steps=4"]
-    command = [sys.executable, "-m", "ugvae", "fit", *DIGITS, *epochs, "--figures.groups_per_label=0"]
-    subprocess.run(command, check=True, capture_output=True, env=os.environ)
-    expected = weights(0)
-
-    stopped = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
-    metrics = Path("lightning_logs/digits/version_1/metrics.csv")
-    while stopped.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") > 6):
+    stopped = subprocess.Popen(
+        [sys.executable, "-m", "ugvae", *COMMAND], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    folder = Path("lightning_logs/digits/version_0")
+    metrics = folder / "metrics.csv"
+    while stopped.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") > 4):
         time.sleep(0.01)
     stopped.send_signal(number)
-    output, errors = stopped.communicate(timeout=60)
-    assert stopped.returncode == 128 + number
-    assert "Stopped by" in output + errors
-    state = torch.load("lightning_logs/digits/version_1/checkpoints/last.ckpt", weights_only=True)
-    assert 0 < state["global_step"] < 12 * 9
+    output, _ = stopped.communicate(timeout=120)
+    assert stopped.returncode == 128 + number, output
+    assert "Stopped by" in output
+    step = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"]
+    assert 0 < step < 6 * 9
 
-    resumed = subprocess.run([*command, "--ckpt_path", "last"], check=True, capture_output=True, text=True)
-    assert f"step {state['global_step']}" in resumed.stdout
-    assert not Path("lightning_logs/digits/version_2").exists(), "the run goes on in its own folder"
-    for name, value in weights(1).items():
-        torch.testing.assert_close(value, expected[name], rtol=0, atol=0, msg=name)
-    rows = {v: list(csv.DictReader(Path(f"lightning_logs/digits/version_{v}/metrics.csv").open())) for v in (0, 1)}
-    curves = [{row["step"]: row["val/elbo"] for row in rows[v] if row["val/elbo"]} for v in (0, 1)]
+    run(*COMMAND, "--ckpt_path", "last")
+    assert [path.name for path in folder.parent.iterdir()] == ["version_0"], "the run goes on in its own folder"
+    weights = [torch.load(f / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for f in (whole_run, folder)]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=0, atol=0, msg=name)
+    rows = [list(csv.DictReader((f / "metrics.csv").open())) for f in (whole_run, folder)]
+    curves = [{row["step"]: row["val/elbo"] for row in part if row["val/elbo"]} for part in rows]
     assert curves[0] == curves[1]

@@ -6,15 +6,27 @@ from pathlib import Path
 import yaml
 
 from tests.data.mnist import write_mnist
+from tests.data.samples import SAMPLES
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 YAMLS = sorted(EXPERIMENTS.glob("*.yaml"))
 
 # writer of a tiny data set into a folder, by datamodule; None: needs no files
-WRITERS: dict[str, Callable[[Path], object] | None] = {"MNISTDataModule": write_mnist, "DigitsDataModule": None}
+WRITERS: dict[str, Callable[[Path], object] | None] = {name: write for name, (_, write) in SAMPLES.items()}
+WRITERS |= {"MNISTDataModule": write_mnist, "DigitsDataModule": None}
 EXTRA = {"MNISTDataModule": {"num_val": 24}}
-SMALL = ["--data.group_size=4", "--data.groups_per_batch=2", "--figures.groups_per_label=2"]
-SHORT = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=2"]
+SMALL = [
+    "--data.group_size=4",
+    "--data.groups_per_batch=2",
+    "--figures.every_n_epochs=0",
+    "--figures.groups_per_label=2",
+]
+SHORT = [
+    "--trainer.max_epochs=1",
+    "--trainer.limit_train_batches=3",
+    "--trainer.limit_val_batches=2",
+    "--trainer.check_val_every_n_epoch=1",
+]
 
 
 def tiny_config(path: Path, folder: Path) -> Path:
