@@ -4,11 +4,14 @@ Axes: G groups per batch, B images per group, C channels, H and W pixels.
 """
 
 from abc import abstractmethod
+from dataclasses import replace
 
 import torch
 from pytorch_lightning import LightningDataModule
+from pytorch_lightning.utilities import rank_zero_info
 
-from datamodules.samplers import GroupLoader, RandomGroupSampler
+from datamodules.groupings import GROUPINGS, Grouping
+from datamodules.samplers import GroupLoader
 from datamodules.table import GroupDataset, ImageTable
 from ugvae.errors import ConfigError
 
@@ -29,6 +32,13 @@ class GroupDataModule(LightningDataModule):
         num_workers: loader processes; 0 is fastest for tables in memory.
         seed: of the splits and of the groups.
         predict_split: the split that ``predict`` encodes: train, val or test.
+        grouping: kind of the training groups: ``random``, ``mixed``, ``pure``, ``proportions`` or ``attribute``
+            (docs/groups.md).
+        group_column: the column whose values make the groups of ``attribute``.
+        proportions: of the domains, for ``mixed``, ``pure`` and ``proportions``; equal by default.
+        concentration: of the Dirichlet distribution of ``proportions``.
+        eval_grouping: kind of the groups in validation, test and prediction; by default that of training, so that
+            the curves of both can be compared.
 
     Raises:
         ConfigError: a value out of range; the message names the setting.
@@ -45,6 +55,11 @@ class GroupDataModule(LightningDataModule):
         num_workers: int = 0,
         seed: int = 1,
         predict_split: str = "test",
+        grouping: str = "random",
+        group_column: str = "label",
+        proportions: list[float] | None = None,
+        concentration: float = 1.0,
+        eval_grouping: str | None = None,
     ) -> None:
         super().__init__()
         sizes = {"image_size": image_size, "group_size": group_size, "groups_per_batch": groups_per_batch}
@@ -57,8 +72,20 @@ class GroupDataModule(LightningDataModule):
             raise ConfigError(f"predict_split: expected one of {', '.join(SPLITS)}, got {predict_split!r}")
         self.root, self.image_size, self.num_workers, self.seed = root, image_size, num_workers, seed
         self.group_size, self.groups_per_batch, self.predict_split = group_size, groups_per_batch, predict_split
+        if eval_grouping not in (None, *GROUPINGS):
+            raise ConfigError(f"eval_grouping: expected one of {', '.join(GROUPINGS)}, got {eval_grouping!r}")
+        self.training_groups = Grouping(grouping, group_column, proportions, concentration)
+        self.evaluation_groups = replace(self.training_groups, kind=eval_grouping or grouping)
+        if proportions is not None and not {grouping, eval_grouping} & {"mixed", "pure", "proportions"}:
+            raise ConfigError(f"proportions: without effect on {grouping} groups")
         self.image_shape = (self.channels, image_size, image_size)
         self._tables: dict[str, ImageTable] = {}
+
+    def relocate(self, root: str, image_size: int) -> None:
+        """Another folder and image size than those of the constructor, before anything is read."""
+        self.root, self.image_size = root, image_size
+        self.image_shape = (self.image_shape[0], image_size, image_size)
+        self._tables = {}
 
     @abstractmethod
     def read_split(self, split: str) -> ImageTable:
@@ -74,10 +101,31 @@ class GroupDataModule(LightningDataModule):
             self._tables[split] = self.read_split(split)
         return self._tables[split]
 
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """What the values 0, 1, … of some columns stand for."""
+        return {}
+
+    def value_names(self, column: str) -> dict[int, str]:
+        """Names of the values of a column, if they have any."""
+        return dict(enumerate(self.names.get(column, [])))
+
     def loader(self, split: str, shuffle: bool = False) -> GroupLoader:
-        """Random groups of a split; without ``shuffle`` the same groups at every pass."""
+        """Groups of a split: with ``shuffle`` those of training; without, those of evaluation, the same every pass.
+
+        Raises:
+            ConfigError: the split has not what its groups need.
+        """
         table = self.table(split)
-        sampler = RandomGroupSampler(len(table), self.group_size, self.groups_per_batch, self.seed, shuffle)
+        grouping = self.training_groups if shuffle else self.evaluation_groups
+        sampler = grouping.sampler(
+            table,
+            self.value_names(grouping.value_column),
+            group_size=self.group_size,
+            groups_per_batch=self.groups_per_batch,
+            seed=self.seed,
+            shuffle=shuffle,
+        )
         return GroupLoader(
             GroupDataset(table),
             sampler=sampler,  # by keyword: Lightning rebuilds the loader for `predict` and passes it once more
@@ -87,7 +135,10 @@ class GroupDataModule(LightningDataModule):
         )
 
     def train_dataloader(self) -> GroupLoader:
-        return self.loader("train", shuffle=True)
+        loader = self.loader("train", shuffle=True)
+        if announcement := loader.sampler.announcement():
+            rank_zero_info(announcement)
+        return loader
 
     def val_dataloader(self) -> GroupLoader:
         return self.loader("val")

@@ -4,6 +4,7 @@ A sampler is a pure function of its seed, the epoch and the rank: nothing is car
 is what makes it resumable at any batch.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 
 import torch
@@ -21,28 +22,24 @@ def distributed_rank() -> tuple[int, int]:
     return 0, 1
 
 
-class RandomGroupSampler(Sampler[Tensor]):
-    """Groups of images drawn without replacement over the epoch: the paper's training groups.
+class GroupSampler(Sampler[Tensor]):
+    """Base of the samplers. A subclass says how many groups an epoch has, and draws them.
 
-    Every rank yields the same number of batches, over disjoint images. Images that do not fill a group are left out.
-    With ``shuffle`` so are groups that do not fill a batch, others in every epoch; without, the last batch is short.
+    The groups are those of one process, whatever the number of ranks: rank r takes every num_ranks-th, from the r-th
+    on, and every rank yields the same number of batches. With ``shuffle``, groups that do not fill a batch are left
+    out, others in every epoch; without, the last batch is short.
 
     Args:
-        num_images: size of the table.
         group_size: B, images per group.
         groups_per_batch: G, groups per batch and per rank.
-        seed: of the permutation, together with the epoch.
-        shuffle: False takes the images in one fixed, seeded order: the same groups in every epoch.
+        seed: of the draw, together with the epoch.
+        shuffle: False draws the same groups in every epoch.
         rank: of this process; by default what ``torch.distributed`` says.
         num_ranks: number of processes.
-
-    Raises:
-        ConfigError: the table is too small for a single batch.
     """
 
     def __init__(
         self,
-        num_images: int,
         group_size: int,
         groups_per_batch: int,
         seed: int = 0,
@@ -53,26 +50,42 @@ class RandomGroupSampler(Sampler[Tensor]):
         default_rank, default_num_ranks = distributed_rank()
         self.rank = default_rank if rank is None else rank
         self.num_ranks = default_num_ranks if num_ranks is None else num_ranks
-        self.num_images, self.group_size, self.groups_per_batch = num_images, group_size, groups_per_batch
+        self.group_size, self.groups_per_batch = group_size, groups_per_batch
         self.seed, self.shuffle = seed, shuffle
         self.epoch = 0
         self.start = 0  # first batch that the next iteration yields
-        if len(self) == 0:
-            groups = groups_per_batch if shuffle else 1
-            raise ConfigError(
-                f"group_size × groups_per_batch: {group_size} × {groups} on {self.num_ranks} process(es) "
-                f"needs {group_size * groups * self.num_ranks} images, the split has {num_images}"
-            )
+
+    @property
+    @abstractmethod
+    def num_groups(self) -> int:
+        """Groups of one epoch, on all ranks together."""
+
+    @abstractmethod
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """The groups of one epoch, indices ``(num_groups, B)``."""
+
+    def announcement(self) -> str:
+        """What a user should know of an epoch before training; nothing by default."""
+        return ""
 
     @property
     def groups_per_rank(self) -> int:
-        """Whole groups that every rank gets of the table."""
-        return self.num_images // (self.group_size * self.num_ranks)
+        """Groups of one epoch on every rank."""
+        return self.num_groups // self.num_ranks
 
     def __len__(self) -> int:
         if self.shuffle:
             return self.groups_per_rank // self.groups_per_batch
         return -(-self.groups_per_rank // self.groups_per_batch)
+
+    def check_length(self, available: str) -> None:
+        """Raises a ConfigError, which ends with ``available``, if an epoch has not a single batch."""
+        if len(self) == 0:
+            groups = self.groups_per_batch if self.shuffle else 1
+            raise ConfigError(
+                f"group_size × groups_per_batch: {self.group_size} × {groups} on {self.num_ranks} process(es) "
+                f"needs {self.group_size * groups * self.num_ranks} images, {available}"
+            )
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before each epoch."""
@@ -80,10 +93,36 @@ class RandomGroupSampler(Sampler[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch if self.shuffle else 0))
+        groups = self.draw(generator)[: self.groups_per_rank * self.num_ranks]
+        yield from groups[self.rank :: self.num_ranks].split(self.groups_per_batch)[self.start : len(self)]
+
+
+class RandomGroupSampler(GroupSampler):
+    """Groups of images drawn without replacement over the epoch: the paper's training groups.
+
+    The ranks get disjoint images. Images that do not fill a group are left out, others in every epoch.
+
+    Args:
+        num_images: size of the table.
+        *args: those of ``GroupSampler``.
+        **kwargs: those of ``GroupSampler``.
+
+    Raises:
+        ConfigError: the table is too small for a single batch.
+    """
+
+    def __init__(self, num_images: int, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.num_images = num_images
+        self.check_length(f"the split has {num_images}")
+
+    @property
+    def num_groups(self) -> int:
+        return self.num_images // self.group_size
+
+    def draw(self, generator: torch.Generator) -> Tensor:
         order = torch.randperm(self.num_images, generator=generator)
-        used = self.groups_per_rank * self.num_ranks * self.group_size
-        groups = order[:used].view(self.groups_per_rank, self.num_ranks, self.group_size)[:, self.rank]
-        yield from groups.split(self.groups_per_batch)[self.start : len(self)]
+        return order[: self.num_groups * self.group_size].view(self.num_groups, self.group_size)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -94,17 +133,19 @@ def epoch_seed(seed: int, epoch: int) -> int:
 class GroupLoader(DataLoader):
     """A DataLoader over groups that can be saved and resumed in mid-epoch.
 
-    The state is the epoch the number of batches handed out in it, and how many it has.
+    The state is the epoch, the number of batches handed out in it, and how many it has.
     """
 
-    def __init__(self, dataset, sampler: RandomGroupSampler, **options) -> None:  # noqa: ANN001
-        super().__init__(dataset, sampler=sampler, batch_size=None, **options)
-        self.position = 0
+    def __init__(self, dataset, sampler: GroupSampler, **options) -> None:  # noqa: ANN001
+        # a generator of its own: each pass draws a seed for the workers, which must not move the model's noise
+        super().__init__(dataset, sampler=sampler, batch_size=None, generator=torch.Generator(), **options)
+        self.position, self._epoch = 0, 0
         self._resume: dict[str, int] | None = None
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         resume, self._resume = self._resume, None
-        self.position = resume["position"] if resume and resume["epoch"] == self.sampler.epoch else 0
+        self._epoch = self.sampler.epoch
+        self.position = resume["position"] if resume and resume["epoch"] == self._epoch else 0
         self.sampler.start = self.position
         for batch in super().__iter__():
             self.position += 1
@@ -115,7 +156,8 @@ class GroupLoader(DataLoader):
         """Epoch and batches handed out so far; what was loaded, until the next iteration begins."""
         if self._resume:
             return dict(self._resume)
-        return {"epoch": self.sampler.epoch, "position": self.position, "batches": len(self.sampler)}
+        position = self.position if self.sampler.epoch == self._epoch else 0  # an epoch announced, not begun
+        return {"epoch": self.sampler.epoch, "position": position, "batches": len(self.sampler)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Makes the next iteration go on from ``state``, if it is of the same epoch.
@@ -129,3 +171,4 @@ class GroupLoader(DataLoader):
                 f"checkpoint had {state['batches']}; resume with the settings of the run"
             )
         self._resume = state
+        self.sampler.set_epoch(state["epoch"])  # in mid-epoch the trainer does not say it again

@@ -1,0 +1,82 @@
+"""3D Cars: renderings of CAD cars, as Reed's .mat files or as a folder of images."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from datamodules.decoding import CorruptFileError, Transform, fit
+from datamodules.listing import Listing, Sources, numbered, scan, split_by_object
+from datamodules.matlab import matlab_variable
+from datamodules.named_objects import NamedObjectsDataModule
+
+AZIMUTHS, ELEVATIONS = 24, 4
+SHAPE = (128, 128, 3, AZIMUTHS, ELEVATIONS)
+
+
+class Cars3DDataModule(NamedObjectsDataModule):
+    """Rendered cars, of the CAD models of Fidler et al. 2012. Columns: ``car``, and its views.
+
+    Two things carry the name, and both are read: the files ``car_*_mesh.mat`` of Reed et al. 2015, at any depth below
+    ``root`` (columns ``azimuth`` 0-23 and ``elevation`` 0-3), which win if there are any; and a folder of renderings
+    (column ``view``), where a car is the folder that images are in, or what their names begin with.
+
+    Splits: whole cars, about 80, 10 and 10 %, cut with a fixed seed.
+
+    Args:
+        root: folder of the files.
+        pattern: for a folder of images, a regular expression that is searched in the path below ``root``. Its named
+            groups become columns; the group ``car`` is required.
+        **kwargs: those of ``ImageFilesDataModule``.
+    """
+
+    title = "3D Cars"
+    object_column = "car"
+    tree = """
+  {root}/
+    car_*_mesh.mat, at any depth (as in data/cars of nips2015-analogy-data), or
+    <car>/*.png: a folder of renderings for each car"""
+    source = """Reed's files: nips2015-analogy-data.tar.gz of http://www.scottreed.info;
+  renderings of the CAD models: https://www.cs.toronto.edu/~fidler/projects/CAD.html"""
+    licence = "none is stated by the owners: research use"
+
+    def __init__(self, root: str = "data/cars3d", pattern: str | None = None, **kwargs) -> None:
+        super().__init__(root, pattern=pattern, **kwargs)
+
+    def find(self) -> Sources:
+        files = scan(Path(self.root), suffixes={".mat"})
+        meshes = {name: stamp for name, stamp in files.items() if name.endswith("_mesh.mat")}
+        return meshes or super().find()
+
+    def describe(self, files: list[str]) -> Listing:
+        """Reads the names; see ``NamedObjectsDataModule`` for those of images."""
+        if not files[0].endswith(".mat"):
+            return super().describe(files)
+        cars, names = numbered([Path(name).name.removesuffix("_mesh.mat") for name in files])
+        views = AZIMUTHS * ELEVATIONS
+        columns = {
+            "car": np.repeat(cars, views),
+            "azimuth": np.tile(np.repeat(np.arange(AZIMUTHS), ELEVATIONS), len(files)),
+            "elevation": np.tile(np.arange(ELEVATIONS), AZIMUTHS * len(files)),
+        }
+        split = split_by_object(cars, f"cars under {self.root}")
+        return Listing(files, split, columns, {"car": names}, views, decode_mesh)
+
+
+def decode_mesh(data: bytes, transform: Transform) -> np.ndarray:
+    """Decodes one of Reed's files: key ``im`` of shape (H, W, 3, azimuth, elevation), bytes or fractions of 1.
+
+    Returns:
+        uint8 ``(96, C, H, W)``, the elevations of the first azimuth first.
+
+    Raises:
+        CorruptFileError: not a MATLAB file up to version 7, no key ``im``, or another shape.
+    """
+    images = matlab_variable(data, "im")
+    if images.shape != SHAPE or images.dtype.kind not in "uif":
+        raise CorruptFileError(f"'im' has shape {images.shape} and type {images.dtype}, expected {SHAPE} of numbers")
+    if images.dtype != np.uint8:
+        images = (images * (255 if images.max() <= 1 else 1)).round().clip(0, 255).astype(np.uint8)
+    views = images.transpose(3, 4, 0, 1, 2).reshape(-1, *SHAPE[:3])
+    mode = "RGB" if transform.channels == 3 else "L"
+    return np.concatenate([fit(Image.fromarray(view).convert(mode), transform) for view in views])

@@ -1,0 +1,136 @@
+"""One image file to uint8 pixels of one size, by stated rules whatever its format.
+
+Axes: C channels, H = W pixels.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
+
+from ugvae.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
+MAX_PIXELS = 89_478_485  # PIL's own threshold for suspecting a decompression bomb: a quarter of a gigabyte of RGB
+DRAFT_MARGIN = 2  # a JPEG is decoded at a reduced scale only if that leaves this many times the pixels needed
+WHITE = 250  # of 255: what counts as the white border of a rendering, JPEG noise included
+TRIM_MARGIN = 0.04  # of the side, left around what is drawn
+BROKEN = (  # what PIL raises on damaged files of one format or another
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
+
+
+class CorruptFileError(DataError):
+    """A file that is there, can be read, and is no whole image; ``skip_corrupt`` leaves it out."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """What is done to each image: EXIF rotation, transparent parts over white, colour, the cut, the size.
+
+    Without a cut the whole image is squeezed to a square, as in the paper.
+
+    Attributes:
+        size: H = W of the result; reduced and enlarged by antialiased bilinear interpolation.
+        channels: 3 (RGB) or 1 (grey, Rec. 601 luma).
+        centre: side of a centre square as a fraction of the image's width; 0 keeps all.
+        trim: cut the white border: keep the smallest centre square that holds all that is not white.
+    """
+
+    size: int
+    channels: int = 3
+    centre: float = 0.0
+    trim: bool = False
+
+
+def decode_image(data: bytes, transform: Transform) -> np.ndarray:
+    """Decodes the bytes of an image file.
+
+    Args:
+        data: the whole file, in any format of ``IMAGE_SUFFIXES``; of several frames the first counts.
+        transform: what to do to it.
+
+    Returns:
+        uint8 ``(1, C, H, W)``.
+
+    Raises:
+        CorruptFileError: no image, a truncated one, one of more than ``MAX_PIXELS`` or of floating-point pixels.
+    """
+    try:
+        with Image.open(BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise CorruptFileError(f"{image.width}×{image.height} pixels are more than {MAX_PIXELS:,}")
+            if not transform.centre and not transform.trim:
+                image.draft(None, (DRAFT_MARGIN * transform.size,) * 2)
+            whole = to_mode(ImageOps.exif_transpose(image), transform.channels)
+    except Image.DecompressionBombError as error:
+        raise CorruptFileError(f"more than {MAX_PIXELS:,} pixels") from error
+    except UnidentifiedImageError as error:  # whose own message names a buffer of ours
+        raise CorruptFileError("not a whole image (no known format)") from error
+    except BROKEN as error:
+        raise CorruptFileError(f"not a whole image ({error})") from error
+    return fit(whole, transform)
+
+
+def to_mode(image: Image.Image, channels: int) -> Image.Image:
+    """The image in 8-bit RGB or grey, loaded.
+
+    16 bits keep the upper 8; transparent parts are laid over white; palettes, CMYK and the rest as PIL converts them.
+
+    Raises:
+        CorruptFileError: floating-point pixels, whose range no one has stated.
+    """
+    if image.mode == "F":
+        raise CorruptFileError("floating-point pixels; save the image with 8 or 16 bits")
+    if image.mode.startswith("I"):  # 16 bits, which PIL hands out under several names
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+    if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    mode = "RGB" if channels == 3 else "L"
+    if image.mode == mode:
+        image.load()
+        return image
+    return image.convert("RGB").convert(mode)  # by way of RGB: PIL has no direct way from every mode
+
+
+def fit(image: Image.Image, transform: Transform) -> np.ndarray:
+    """Cuts and resizes an RGB or grey image; returns uint8 ``(1, C, H, W)``."""
+    if transform.centre:
+        image = image.crop(centre_square(image.size, min(round(transform.centre * image.width), *image.size)))
+    elif transform.trim:
+        image = image.crop(trimmed(image))
+    size = (transform.size, transform.size)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    pixels = np.asarray(image)
+    return pixels[None, None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None]
+
+
+def centre_square(size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
+    """(left, upper, right, lower) of the square of that side about the centre."""
+    left, upper = (size[0] - side) // 2, (size[1] - side) // 2
+    return left, upper, left + side, upper + side
+
+
+def trimmed(image: Image.Image) -> tuple[int, int, int, int]:
+    """The smallest square about the centre that holds all that is not white, and a margin; all of a white image.
+
+    About the centre, so that an object keeps its place relative to the camera.
+    """
+    drawn = ImageChops.invert(image.convert("L")).point(lambda value: 255 if value > 255 - WHITE else 0).getbbox()
+    if drawn is None:
+        return 0, 0, *image.size
+    (width, height), (left, upper, right, lower) = image.size, drawn
+    reach = max(abs(2 * left - width), abs(2 * right - width), abs(2 * upper - height), abs(2 * lower - height))
+    return centre_square(image.size, min(round(reach * (1 + TRIM_MARGIN)), width, height))

@@ -1,0 +1,167 @@
+"""What the datasets made of image files share: find the files, decode them once, hand out splits as views."""
+
+import hashlib
+import json
+import re
+from abc import abstractmethod
+from dataclasses import asdict
+from pathlib import Path
+
+from datamodules.base import GroupDataModule
+from datamodules.cache import Cache, CacheKey
+from datamodules.cache_build import open_cache
+from datamodules.decode_pool import default_workers
+from datamodules.decoding import Transform
+from datamodules.listing import Listing, Sources, source_digest
+from datamodules.table import ImageTable
+from ugvae.errors import ConfigError, DataError
+
+MISSING = """{title}: {reason} under {root}.
+Expected:
+{tree}
+There: {there}
+Get it: {source}
+Licence: {licence}
+Meanwhile, with no download at all: make train DATA=digits"""
+SHOWN = 5  # names that a message shows
+
+
+class ImageFilesDataModule(GroupDataModule):
+    """Base of the datasets of image files. A subclass says which files there are, what is known of each, and its split.
+
+    The images are decoded once, in parallel, into a memory-mapped file that all processes share; see
+    ``datamodules.cache``. It is made anew when a file or a setting changes.
+
+    Args:
+        root: folder of the dataset.
+        image_size: H = W in pixels; images are squeezed to it whole unless the dataset has a setting for a cut.
+        skip_corrupt: leave out files that are no whole images, and list them, instead of stopping.
+        cache_dir: folder for the decoded images; by default ``.cache`` in ``root``.
+        cache_workers: processes that decode; by default one per core.
+        **kwargs: those of ``GroupDataModule``.
+
+    Raises:
+        ConfigError: a value out of range; the message names the setting.
+    """
+
+    channels = 3
+    title = ""  # of the dataset, for messages
+    tree = ""  # what is expected under root
+    source = ""  # where to get it
+    licence = ""
+
+    def __init__(
+        self,
+        root: str,
+        image_size: int = 64,
+        skip_corrupt: bool = False,
+        cache_dir: str | None = None,
+        cache_workers: int | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(root, image_size=image_size, **kwargs)
+        if cache_workers is not None and cache_workers < 1:
+            raise ConfigError(f"cache_workers: expected a whole number > 0, got {cache_workers}")
+        self.skip_corrupt, self.cache_dir, self.cache_workers = skip_corrupt, cache_dir, cache_workers
+        self._cache: Cache | None = None
+
+    def relocate(self, root: str, image_size: int) -> None:
+        super().relocate(root, image_size)
+        self._cache = None
+
+    @abstractmethod
+    def find(self) -> Sources:
+        """All files that the dataset is read from, those of labels too.
+
+        Raises:
+            DataError: they are not there; see ``missing``.
+        """
+
+    @abstractmethod
+    def describe(self, files: list[str]) -> Listing:
+        """What the files say; called only when there is a cache to build.
+
+        Args:
+            files: the names that ``find`` gave.
+
+        Raises:
+            DataError: files that disagree, or cannot be understood.
+        """
+
+    def transform(self) -> Transform:
+        """What is done to each image."""
+        return Transform(self.image_size, self.channels)
+
+    def options(self) -> dict:
+        """Settings besides the transform that change what ``describe`` says."""
+        return {}
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """What the values 0, 1, … of some columns stand for, such as the classes behind ``label``."""
+        return self.cache().manifest["names"]
+
+    def prepare_data(self) -> None:
+        """Builds the cache where there is none; called by the trainer on one process per node.
+
+        Raises:
+            DataError: files are missing, disagree or are corrupt; the cache cannot be written.
+        """
+        self.cache()
+
+    def read_split(self, split: str) -> ImageTable:
+        """One split, a view of the memory-mapped images.
+
+        Raises:
+            DataError: see ``prepare_data``; or the split is empty.
+        """
+        table = self.cache().split(split)
+        if len(table) == 0:
+            raise DataError(f"{self.title}: no image under {self.root} is in the {split} split")
+        return table
+
+    def cache(self) -> Cache:
+        """The decoded images, opened or built at the first call; see ``prepare_data`` for the errors."""
+        if self._cache is None:
+            files = self.find()
+            transform, options, root = self.transform(), self.options(), Path(self.root)
+            key = CacheKey(self.title, root, source_digest(files, options), transform)
+            variant = {**asdict(transform), **options, **({"root": str(root.resolve())} if self.cache_dir else {})}
+            name = f"{re.sub(r'[^a-z0-9]+', '-', self.title.lower())}-{self.image_size}-{short_digest(variant)}"
+            folder = (Path(self.cache_dir) if self.cache_dir else root / ".cache") / name
+            workers = self.cache_workers or default_workers()
+            self._cache = open_cache(folder, key, lambda: self.describe(list(files)), workers, self.skip_corrupt)
+        return self._cache
+
+    def missing(self, reason: str) -> DataError:
+        """The one error of all missing files: what is expected, what there is, where to get it."""
+        root = Path(self.root)
+        there = sorted(path.name for path in root.iterdir() if not path.name.startswith(".")) if root.is_dir() else []
+        shown = summary(there) if there else "an empty folder" if root.is_dir() else "no such folder"
+        return DataError(
+            MISSING.format(
+                title=self.title,
+                reason=reason,
+                root=root,
+                tree=self.tree.format(root=root).strip("\n"),
+                there=shown,
+                source=self.source,
+                licence=self.licence,
+            )
+        )
+
+
+def short_digest(content: dict) -> str:
+    """Eight hexadecimal digits that tell settings apart."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def summary(names: list[str]) -> str:
+    """The first few of many names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def inner(root: Path, name: str) -> str:
+    """``name`` if that is a folder in ``root``, else "." for ``root`` itself: both are taken for the dataset's."""
+    return name if (root / name).is_dir() else "."

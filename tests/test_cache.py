@@ -1,0 +1,418 @@
+"""The image cache: what is in it, when it is made anew, corrupt files, processes that meet, builds that are killed."""
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules import ImageFolderDataModule, cache_build, decode_pool
+from datamodules.cache import MANIFEST
+from datamodules.cache_build import smallest
+from datamodules.decode_pool import decode_files
+from datamodules.table import GroupDataset
+from tests.data.image_folder import write_folder
+from tests.data.pictures import pixel_number, save_picture
+from ugvae.errors import ConfigError, DataError
+
+SPLITS = ("train", "val", "test")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder of 40 pictures, in two classes."""
+    write_folder(tmp_path / "images", num_images=40)
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def folder(root: Path) -> Callable[..., ImageFolderDataModule]:
+    """Makes datamodules of it that decode small and in this process."""
+    return partial(ImageFolderDataModule, root=str(root), image_size=16, cache_workers=1)
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of files that were decoded, one for each build."""
+    counts = []
+
+    def counted(job: object, files: list[str], workers: int) -> object:
+        counts.append(len(files))
+        return decode_files(job, files, workers)
+
+    monkeypatch.setattr(cache_build, "decode_files", counted)
+    return counts
+
+
+def cache_folder(data: ImageFolderDataModule) -> Path:
+    """The one cache of a root."""
+    (found,) = (Path(data.cache_dir) if data.cache_dir else Path(data.root) / ".cache").iterdir()
+    return found
+
+
+def contents(data: ImageFolderDataModule) -> dict[str, list]:
+    """Pictures and labels of each split."""
+    return {s: [pixel_number(data.table(s).images), data.table(s).columns["label"].tolist()] for s in SPLITS}
+
+
+# -------------------------------------------------------------------------------------------------------------- content
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_every_image_is_in_its_row_with_its_label(
+    folder: Callable, root: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode_pool, "CHUNK_IMAGES", 3)
+    data = folder(cache_workers=workers)
+    numbers = []
+    for pictures, labels in contents(data).values():
+        assert [picture % 2 for picture in pictures] == labels
+        assert labels == sorted(labels)  # in the order of the names
+        numbers += pictures
+    assert sorted(numbers) == list(range(40))
+    assert data.names == {"label": ["cat", "dog"]}
+
+
+def test_splits_are_views_of_one_mapped_file(folder: Callable) -> None:
+    data = folder()
+    pointers = [data.table(split).images.untyped_storage().data_ptr() for split in SPLITS]
+    assert len(set(pointers)) == 1
+    assert [len(data.table(split)) for split in SPLITS] == [32, 4, 4]
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        assert str(cache_folder(data)) in maps.read_text()
+
+
+def test_table_is_indexed_like_any_other_and_its_file_is_safe(folder: Callable) -> None:
+    data = folder()
+    table = data.table("train")
+    batch = GroupDataset(table)[torch.tensor([[3, 1], [0, 31]])]
+    assert batch["image"].shape == (2, 2, 3, 16, 16)
+    assert torch.equal(batch["image"][0, 1], table.images[1])
+    before = table.images[0].clone()
+    table.images[0] = 99  # this process's own copy of the page
+    assert torch.equal(folder().table("train").images[0], before)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_loader_reads_the_mapped_file(folder: Callable, num_workers: int) -> None:
+    data = folder(group_size=4, groups_per_batch=2, num_workers=num_workers)
+    seen = []
+    for batch in data.train_dataloader():
+        images = batch["image"].flatten(0, 1)
+        assert [number % 2 for number in pixel_number(images)] == batch["label"].flatten().tolist()
+        seen += pixel_number(images)
+    assert len(set(seen)) == len(seen) == 32
+
+
+def test_nothing_is_left_but_the_cache(folder: Callable) -> None:
+    data = folder()
+    data.prepare_data()
+    manifest = json.loads((cache_folder(data) / MANIFEST).read_text())
+    files = {path.name: path.stat().st_size for path in cache_folder(data).iterdir() if path.name != "lock"}
+    assert set(files) == {MANIFEST, manifest["images"], manifest["columns"]}
+    assert files[manifest["images"]] == 40 * 3 * 16 * 16
+    assert manifest["shape"] == [40, 3, 16, 16]
+    assert manifest["splits"] == {"train": 32, "val": 4, "test": 4}
+    assert manifest["transform"] == {"size": 16, "channels": 3, "centre": 0.0, "trim": False}
+    assert manifest["images_per_second"] > 0
+    assert manifest["skipped"] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([0, 1], np.int8), ([-1, 300], np.int16), ([70_000], np.int32), ([2**40], np.int64), ([], np.int8)],
+)
+def test_columns_are_stored_narrow(values: list[int], kind: type) -> None:
+    column = smallest(np.array(values, np.int64))
+    assert column.dtype == kind
+    assert column.tolist() == values
+
+
+# ------------------------------------------------------------------------------------------------------------- rebuilds
+
+
+def test_second_time_nothing_is_decoded(folder: Callable, builds: list[int]) -> None:
+    first = folder()
+    first.prepare_data()
+    first.prepare_data()
+    assert contents(folder()) == contents(first)
+    assert builds == [40]
+
+
+def test_cache_that_cannot_be_written_any_more_is_still_read(
+    folder: Callable, builds: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder().prepare_data()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr(cache_build, "FileLock", refuse)
+    assert len(folder().table("train")) == 32
+    assert builds == [40]
+
+
+@pytest.mark.parametrize("change", ["new file", "removed", "touched", "other content", "renamed", "version"])
+def test_change_of_the_source_rebuilds(
+    folder: Callable, root: Path, builds: list[int], change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder().prepare_data()
+    old = {path.name for path in cache_folder(folder()).iterdir()} - {"lock", MANIFEST}
+    first = root / "cat" / "0000.jpg"
+    if change == "new file":
+        save_picture(root / "dog" / "0099.jpg", 99, 48, 40)
+    elif change == "removed":
+        first.unlink()
+    elif change == "touched":
+        os.utime(first, (1, 1))
+    elif change == "other content":
+        save_picture(first, 98, 50)
+    elif change == "renamed":
+        first.rename(root / "cat" / "00000.jpg")
+    else:
+        monkeypatch.setattr("datamodules.cache.VERSION", 2)
+    data = folder()
+    numbers = sorted(number for pictures, _ in contents(data).values() for number in pictures)
+    wanted = {"new file": [*range(40), 99], "removed": list(range(1, 40)), "other content": [*range(1, 40), 98]}
+    assert numbers == wanted.get(change, list(range(40)))
+    assert builds == [40, len(numbers)]
+    if change != "version":
+        assert not old & {path.name for path in cache_folder(data).iterdir()}  # what was there takes no room
+
+
+def test_stray_and_hidden_files_change_nothing(folder: Callable, root: Path, builds: list[int]) -> None:
+    folder().prepare_data()
+    for name in ("notes.txt", ".DS_Store", "cat/._0000.jpg", "cat/Thumbs.db", ".hidden/0.jpg"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("not an image")
+    assert len(folder().table("train")) == 32
+    assert builds == [40]
+
+
+def test_other_settings_have_a_cache_of_their_own(folder: Callable, builds: list[int]) -> None:
+    for _ in range(2):
+        for settings in ({}, {"image_size": 8}, {"channels": 1}, {"split_by": "folder"}):
+            if "split_by" in settings:
+                with pytest.raises(DataError, match="2 folders"):
+                    folder(**settings).prepare_data()
+            else:
+                data = folder(**settings)
+                assert data.table("val").images.shape[1:] == data.image_shape
+    assert builds == [40, 40, 40]
+
+
+@pytest.mark.parametrize("damage", ["short", "long", "gone", "columns", "manifest", "not a dict", "other columns"])
+def test_damaged_cache_is_made_anew(folder: Callable, builds: list[int], damage: str) -> None:
+    data = folder()
+    wanted = contents(data)
+    place = cache_folder(data)
+    manifest = json.loads((place / MANIFEST).read_text())
+    images, columns = place / manifest["images"], place / manifest["columns"]
+    if damage == "gone":
+        images.unlink()
+    elif damage in ("manifest", "not a dict"):
+        (place / MANIFEST).write_text({"manifest": '{"version": ', "not a dict": "[]"}[damage])
+    elif damage == "other columns":
+        np.savez(columns, label=np.zeros(7))
+    else:
+        target = columns if damage == "columns" else images
+        content = target.read_bytes()
+        target.write_bytes(content + b"\0" if damage == "long" else content[:-100])
+    assert contents(folder()) == wanted
+    assert builds == [40, 40]
+
+
+def test_data_can_move_together_with_their_cache(folder: Callable, root: Path, builds: list[int]) -> None:
+    folder().prepare_data()
+    root.rename(root.parent / "moved")
+    assert len(folder(root=str(root.parent / "moved")).table("train")) == 32
+    assert builds == [40]
+
+
+def test_one_cache_dir_for_many_roots(folder: Callable, tmp_path: Path, builds: list[int]) -> None:
+    write_folder(tmp_path / "others", num_images=20)
+    for _ in range(2):
+        for name, size in (("images", 32), ("others", 16)):
+            data = folder(root=str(tmp_path / name), cache_dir=str(tmp_path / "cache"))
+            assert len(data.table("train")) == size
+            assert not (tmp_path / name / ".cache").exists()
+    assert builds == [40, 20]
+
+
+# ------------------------------------------------------------------------------------------------------- corrupt files
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_truncated_jpeg_stops_the_build(
+    folder: Callable, root: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode_pool, "CHUNK_IMAGES", 4)
+    victim = root / "cat" / "0018.jpg"
+    victim.write_bytes(victim.read_bytes()[:-200])
+    data = folder(cache_workers=workers)
+    with pytest.raises(DataError, match=rf"^{victim}: not a whole image .*skip_corrupt: true$"):
+        data.prepare_data()
+    assert {path.name for path in cache_folder(data).iterdir()} <= {"lock"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_skipped_files_are_listed(
+    folder: Callable, root: Path, builds: list[int], workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode_pool, "CHUNK_IMAGES", 4)
+    bad = ["cat/0000.jpg", "cat/0018.jpg", "dog/0005.jpg"]
+    for name in bad:
+        (root / name).write_text("<html>")
+    data = folder(skip_corrupt=True, cache_workers=workers)
+    with pytest.warns(UserWarning, match=r"3 corrupt files are left out, listed in .*manifest.json: .*\.jpg: not a "):
+        kept = contents(data)
+    assert sorted(number for pictures, _ in kept.values() for number in pictures) == sorted({*range(40)} - {0, 5, 18})
+    assert all([number % 2 for number in pictures] == labels for pictures, labels in kept.values())
+    skipped = json.loads((cache_folder(data) / MANIFEST).read_text())["skipped"]
+    assert sorted(entry["file"] for entry in skipped) == bad
+    with pytest.warns(UserWarning, match="3 corrupt files"):  # every time
+        folder(skip_corrupt=True).prepare_data()
+    with pytest.raises(
+        DataError, match="the first of 3 corrupt files"
+    ):  # nor is it silently used by who did not ask for it
+        folder().prepare_data()
+    assert len(builds) == 1
+
+
+def test_nothing_but_corrupt_files(folder: Callable, root: Path) -> None:
+    for path in root.rglob("*.jpg"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="the first of 40 corrupt files"):
+        folder(skip_corrupt=True).prepare_data()
+
+
+def test_file_that_cannot_be_read_is_not_skipped(folder: Callable, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> bytes:
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(DataError, match=r"\.jpg: cannot be read \(Input/output error\)$"):
+        folder(skip_corrupt=True).prepare_data()
+
+
+# ------------------------------------------------------------------------------------------------ folders and processes
+
+
+def test_folder_that_cannot_be_written(folder: Callable, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=rf"^{tmp_path}/file/.*: the image cache cannot be written .*set cache_dir"):
+        folder(cache_dir=str(tmp_path / "file")).prepare_data()
+
+
+def test_disk_that_is_too_small(folder: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("usage", (), {"free": 1000})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(DataError, match=r"0\.00 GB needed, 0\.00 GB free.*set cache_dir"):
+        folder().prepare_data()
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_number_of_workers_out_of_range(folder: Callable, workers: int) -> None:
+    with pytest.raises(ConfigError, match=r"^cache_workers: "):
+        folder(cache_workers=workers)
+
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the replaced function reaches the workers by fork")
+def test_worker_that_dies_is_an_error_and_not_a_hang(folder: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_pool, "CHUNK_IMAGES", 4)
+    monkeypatch.setattr(decode_pool, "read", die)
+    with pytest.raises(DataError, match="cache_workers to a smaller number"):
+        folder(cache_workers=2).prepare_data()
+
+
+def build_and_count(root: str, results: multiprocessing.Queue) -> None:
+    counts = []
+
+    def slow(job: object, files: list[str], workers: int) -> object:
+        counts.append(len(files))
+        time.sleep(0.3)
+        return decode_files(job, files, workers)
+
+    cache_build.decode_files = slow
+    data = ImageFolderDataModule(root, image_size=16, cache_workers=1)
+    images = sum(len(data.table(split)) for split in SPLITS)
+    results.put((len(counts), images))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the processes start by fork")
+def test_of_processes_that_start_together_one_builds(root: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    processes = [context.Process(target=build_and_count, args=(str(root), results)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    outcomes = [results.get(timeout=30) for _ in processes]
+    for process in processes:
+        process.join(timeout=30)
+    assert sorted(outcome[0] for outcome in outcomes) == [0, 0, 1]
+    assert {outcome[1] for outcome in outcomes} == {40}
+
+
+def build_until_stuck(root: str, workers: int, half_way: multiprocessing.Event) -> None:
+    def slow(path: Path) -> bytes:
+        if path.name > "0019":
+            half_way.set()
+            time.sleep(60)
+        return path.read_bytes()
+
+    decode_pool.read, decode_pool.CHUNK_IMAGES = slow, 4
+    ImageFolderDataModule(root, image_size=16, cache_workers=workers).prepare_data()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the processes start by fork")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_build_leaves_nothing_that_is_accepted(
+    folder: Callable, root: Path, builds: list[int], workers: int
+) -> None:
+    context = multiprocessing.get_context("fork")
+    half_way = context.Event()
+    process = context.Process(target=build_until_stuck, args=(str(root), workers, half_way))
+    process.start()
+    assert half_way.wait(timeout=30)
+    (place,) = (root / ".cache").iterdir()
+    assert (place / "partial.bin").stat().st_size == 40 * 3 * 16 * 16  # of the full size, and yet no cache
+    process.kill()
+    process.join()
+    assert not (place / MANIFEST).exists()
+    data = folder()  # waits until the orphaned workers have gone, and the lock with them
+    numbers = sorted(number for pictures, _ in contents(data).values() for number in pictures)
+    assert numbers == list(range(40))
+    assert builds == [40]
+    assert not (place / "partial.bin").exists()
+
+
+@pytest.mark.parametrize("step", ["os.replace", "save_arrays", "save_json"])
+def test_interrupt_between_the_files(
+    folder: Callable, builds: list[int], step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = contents(folder(cache_workers=1))
+    os.utime(Path(folder().root) / "cat" / "0000.jpg", (1, 1))  # so that the next one rebuilds over the old
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"datamodules.cache_build.{step}", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            folder().prepare_data()
+    assert contents(folder()) == wanted
+    assert builds == [40, 40, 40]
