@@ -1,6 +1,7 @@
 # Every target does its own set-up: the virtual environment is made on first use and remade when requirements change.
 DATA ?= mnist
 MODEL ?=
+MODELS ?=
 ARGS ?=
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate test test-slow lint bench clean
+.PHONY: help install train compare evaluate test test-slow lint bench sample-data clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +26,9 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 
 train: $(READY)  ## Train: DATA=mnist MODEL=UGVAE ARGS="--trainer.max_epochs 20"
 	$(BIN)/python -m ugvae fit --config experiments/$(DATA).yaml $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+compare: $(READY)  ## Train all models under one budget, one table: DATA=mnist MODELS="VAE UGVAE" ARGS="--epochs 10"
+	$(BIN)/python -m ugvae.compare --data $(DATA) $(if $(MODELS),--models $(MODELS)) $(ARGS)
 
 evaluate: $(READY)  ## Test a run and write its posteriors: RUN=lightning_logs/mnist/version_0
 	@test -n "$(RUN)" || { echo "usage: make evaluate RUN=lightning_logs/<experiment>/version_N"; exit 2; }
@@ -43,6 +47,9 @@ lint: $(READY)  ## Check style
 
 bench: $(READY)  ## Time a training step: plain restatement, bare loop, Lightning
 	$(BIN)/python -m tests.bench $(ARGS)
+
+sample-data: $(READY)  ## Write tiny data sets in the real formats into data/sample, to try commands on
+	$(BIN)/python -m tests.data data/sample
 
 clean:  ## Remove the environment and caches; runs and data stay
 	rm -rf $(VENV) build .pytest_cache .ruff_cache *.egg-info src/*.egg-info

@@ -43,6 +43,7 @@ HARMLESS_WARNINGS = (
     "does not have many workers",  # tables in memory are fastest without
     "is smaller than the logging interval",  # the last steps of an epoch are logged too
     "The dirpath has changed",  # test and predict write no checkpoint
+    "Checkpoint directory .* exists and is not empty",  # a resumed run goes on in its folder
     "Couldn't infer the batch indices",  # batches carry their own
     "LightningCLI's args parameter",  # main() may be called from Python
     "isinstance\\(treespec, LeafSpec\\)",  # between Lightning and torch

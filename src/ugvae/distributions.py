@@ -40,6 +40,11 @@ class DiagonalGaussian(NamedTuple):
         return -0.5 * (squared + self.log_var + LOG_2PI).sum(-1)
 
 
+def standard_normal_log_prob(value: Tensor) -> Tensor:
+    """Log N(value; 0, I) in nats, ``(..., D)`` to ``(...)``."""
+    return -0.5 * (value.square() + LOG_2PI).sum(-1)
+
+
 def kl_standard_normal(q: DiagonalGaussian) -> Tensor:
     """KL(q ‖ N(0, I)) in nats, ``(...)``."""
     return 0.5 * (q.mean.square() + q.log_var.exp() - q.log_var - 1).sum(-1)
@@ -57,11 +62,26 @@ def kl_uniform(logits: Tensor) -> Tensor:
     return (log_pi.exp() * log_pi).sum(-1) + math.log(logits.shape[-1])
 
 
-def mixture_kl(q: DiagonalGaussian, prior: DiagonalGaussian, weights: Tensor) -> Tensor:
-    """Σ_k π_ik KL(q_i ‖ p_k): the local term of the ELBO with d summed out (paper, eq. 11).
+def _distances(mean: Tensor, variance: Tensor | None, components: DiagonalGaussian) -> Tensor:
+    """Σ_D E[(z − m_k)²] / s_k² + log s_k² for z of given mean and variance, ``(..., B, D)`` to ``(..., B, K)``.
 
     Expanding the square leaves one matrix product of ``(B, 2D)`` by ``(2D, K)``, so that no ``(B, K, D)`` tensor is
-    made. The prior means are centred first, which keeps the expansion free of cancellation when they share an offset.
+    made. The component means are centred first, which keeps the expansion free of cancellation when they share an
+    offset. A variance of None is 0: z is a point.
+    """
+    with torch.autocast(mean.device.type, enabled=False):  # matrix products of a density stay in full precision
+        centre = components.mean.mean(-2, keepdim=True)
+        mean, component_mean = mean - centre, components.mean - centre
+        precision = (-components.log_var).exp()
+        second_moment = mean.square() if variance is None else mean.square() + variance
+        left = torch.cat([second_moment, mean], -1)
+        right = torch.cat([precision, -2 * component_mean * precision], -1)
+        constant = (component_mean.square() * precision + components.log_var).sum(-1)
+        return left @ right.mT + constant.unsqueeze(-2)
+
+
+def mixture_kl(q: DiagonalGaussian, prior: DiagonalGaussian, weights: Tensor) -> Tensor:
+    """Σ_k π_ik KL(q_i ‖ p_k): the local term of the ELBO with d summed out (paper, eq. 11).
 
     Args:
         q: posteriors of z, ``(..., B, D)``.
@@ -71,15 +91,32 @@ def mixture_kl(q: DiagonalGaussian, prior: DiagonalGaussian, weights: Tensor) ->
     Returns:
         nats per image, ``(..., B)``.
     """
-    with torch.autocast(q.mean.device.type, enabled=False):  # matrix products of a density stay in full precision
-        centre = prior.mean.mean(-2, keepdim=True)
-        mean, component_mean = q.mean - centre, prior.mean - centre
-        precision = (-prior.log_var).exp()
-        left = torch.cat([mean.square() + q.log_var.exp(), mean], -1)
-        right = torch.cat([precision, -2 * component_mean * precision], -1)
-        constant = (component_mean.square() * precision + prior.log_var).sum(-1)
-        per_component = left @ right.mT + constant.unsqueeze(-2)
-        return 0.5 * ((weights * per_component).sum(-1) - (q.log_var + 1).sum(-1))
+    per_component = _distances(q.mean, q.log_var.exp(), prior)
+    return 0.5 * ((weights * per_component).sum(-1) - (q.log_var + 1).sum(-1))
+
+
+def component_log_prob(value: Tensor, components: DiagonalGaussian) -> Tensor:
+    """Log density of each value under each component, in nats.
+
+    Args:
+        value: ``(..., B, D)``.
+        components: ``(..., K, D)``.
+
+    Returns:
+        ``(..., B, K)``.
+    """
+    return -0.5 * (_distances(value, None, components) + value.shape[-1] * LOG_2PI)
+
+
+def mixture_log_prob(value: Tensor, components: DiagonalGaussian) -> Tensor:
+    """Log Σ_k N(value; m_k, s_k²) / K in nats: ``(..., B, D)`` under ``(..., K, D)`` to ``(..., B)``."""
+    return component_log_prob(value, components).logsumexp(-1) - math.log(components.mean.shape[-2])
+
+
+def take_components(components: DiagonalGaussian, d: Tensor) -> DiagonalGaussian:
+    """The component of each image: ``(G, K, D)`` and indices ``(G, B)`` to a Gaussian ``(G, B, D)``."""
+    rows = torch.arange(len(d), device=d.device).unsqueeze(1)
+    return DiagonalGaussian(components.mean[rows, d], components.log_var[rows, d])
 
 
 def product_of_gaussians(factors: DiagonalGaussian, prior_expert: bool = False) -> DiagonalGaussian:

@@ -2,13 +2,14 @@
 
 import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from ugvae.models.base import ELBO
+    from ugvae.models.terms import ELBO
 
 
 class NonFiniteStep(NamedTuple):
@@ -20,9 +21,14 @@ class NonFiniteStep(NamedTuple):
 
 
 class TermMeter:
-    """Collects the terms of each step; one device synchronisation per ``flush``, none per step."""
+    """Collects the terms of each step; one device synchronisation per ``flush``, none per step.
 
-    def __init__(self) -> None:
+    Args:
+        terms: the fields of the bound to record; None records all.
+    """
+
+    def __init__(self, terms: Sequence[str] | None = None) -> None:
+        self._terms = terms
         self._rows: list[Tensor] = []
         self._indices: list[Tensor] = []
         self._groups: list[int] = []
@@ -36,7 +42,8 @@ class TermMeter:
     def push(self, elbo: "ELBO", indices: Tensor) -> None:
         """Adds one step: ``elbo`` of (G, B) images and the rows ``indices (G, B)`` they came from."""
         elbo_per_image = elbo.total.detach() / indices.shape[1]
-        terms = {"elbo": elbo_per_image, **{k: v.detach() for k, v in elbo._asdict().items()}}
+        recorded = elbo._fields if self._terms is None else self._terms
+        terms = {"elbo": elbo_per_image, **{name: getattr(elbo, name).detach() for name in recorded}}
         self._names = list(terms)
         self._rows.append(torch.stack([term.mean() for term in terms.values()]))
         self._indices.append(indices)

@@ -3,6 +3,7 @@
 import csv
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,16 @@ from matplotlib.figure import Figure
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 
+from datamodules.structured import groups_by_value
 from ugvae.errors import ConfigError
 from ugvae.evaluation import plots
-from ugvae.evaluation.encoding import encode_groups, groups_by_value
+from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.projection import tsne
-from ugvae.evaluation.walks import component_samples, component_walks, reconstructions
+from ugvae.evaluation.walks import component_samples, component_walks, global_walk, latent_walks, reconstructions
 from ugvae.files import save_figure
 
 PANELS_PER_PAGE = 20
+MAPPED_IMAGES = 1000  # of the t-SNE map of z
 
 
 class TrainingFigures(Callback):
@@ -29,14 +32,16 @@ class TrainingFigures(Callback):
 
     Args:
         every_n_epochs: redraw the image grids and curves this often during training; 0 draws at the end only.
-        groups_per_label: groups of each label in the t-SNE map of beta, drawn at the end only; 0 leaves it out.
-        column: the column whose values make the map's groups.
+        groups_per_label: groups of each label in the t-SNE maps of beta, drawn at the end only; 0 leaves them out.
+        columns: the columns whose values make the groups of a map, one map each; those that the data lack are left
+            out. By default label and domain.
     """
 
-    def __init__(self, every_n_epochs: int = 8, groups_per_label: int = 20, column: str = "label") -> None:
+    def __init__(self, every_n_epochs: int = 8, groups_per_label: int = 20, columns: list[str] | None = None) -> None:
         if every_n_epochs < 0 or groups_per_label < 0:
             raise ConfigError("figures: every_n_epochs and groups_per_label are 0 or more")
-        self.every_n_epochs, self.groups_per_label, self.column = every_n_epochs, groups_per_label, column
+        self.every_n_epochs, self.groups_per_label = every_n_epochs, groups_per_label
+        self.columns = ["label", "domain"] if columns is None else columns
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -64,38 +69,72 @@ class TrainingFigures(Callback):
 
     def _figures(self, trainer: Trainer, model: LightningModule, final: bool) -> Iterator[tuple[str, Figure]]:
         yield "reconstructions", self._reconstructions(trainer, model)
-        walks, rows, columns = component_walks(model)
-        for page, start in enumerate(range(0, len(walks), PANELS_PER_PAGE)):
-            suffix = f"_{page + 1}" if len(walks) > PANELS_PER_PAGE else ""
-            panels = walks[start : start + PANELS_PER_PAGE]
-            yield f"component_walks{suffix}", plots.walks_figure(panels, rows, columns, start)
-        samples, d = component_samples(model)
-        labels = [f"d = {k}" for k in d.tolist()]
-        yield "samples", plots.grid_figure(samples, "samples: one group and one component per row", labels)
+        yield from self._walks(model)
+        yield "samples", self._samples(model)
         metrics = read_metrics(Path(trainer.log_dir) / "metrics.csv")
         if any(name.startswith("train/") for name in metrics):
             yield "curves", plots.curves_figure(metrics)
         table = trainer.datamodule.table("val")
-        if final and self.groups_per_label and self.column in table.columns:
-            yield "beta_map", self._beta_map(trainer, model)
+        mapped = [column for column in self.columns if column in table.columns] if self.groups_per_label else []
+        name, draw = ("beta_map", self._beta_map) if model.beta_dim else ("z_map", self._z_map)
+        for number, column in enumerate(mapped if final else []):
+            yield f"{name}_{column}" if number else name, draw(trainer, model, column)
+
+    def _walks(self, model: LightningModule) -> Iterator[tuple[str, Figure]]:
+        """What walks there are follows from the latents: a mixture (Fig. 3), beta and z (Fig. 4), z alone (Fig. 9)."""
+        if model.num_components:
+            walks, rows, columns = component_walks(model)
+            for page, start in enumerate(range(0, len(walks), PANELS_PER_PAGE)):
+                suffix = f"_{page + 1}" if len(walks) > PANELS_PER_PAGE else ""
+                panels = walks[start : start + PANELS_PER_PAGE]
+                condition = "beta" if model.beta_dim else "w"
+                yield f"component_walks{suffix}", plots.walks_figure(panels, rows, columns, start, condition)
+        elif model.beta_dim:
+            images, rows, columns = global_walk(model)
+            title = "rows: beta, columns: z, every dimension"
+            yield "global_walk", plots.grid_figure(images, title, plots.signed(rows), plots.signed(columns))
+        else:
+            images, columns = latent_walks(model)
+            labels = [f"z{i + 1}" for i in range(len(images))]
+            yield "latent_walks", plots.grid_figure(images, "one z per row, others 0", labels, plots.signed(columns))
+
+    def _samples(self, model: LightningModule) -> Figure:
+        if not model.num_components:
+            return plots.grid_figure(model.sample(10, 10).cpu(), "samples: one group per row")
+        samples, d = component_samples(model)
+        labels = [f"d = {k}" for k in d.tolist()]
+        return plots.grid_figure(samples, "samples: one group and one component per row", labels)
 
     def _reconstructions(self, trainer: Trainer, model: LightningModule) -> Figure:
-        batch = next(iter(trainer.datamodule.loader("val")))
-        images = model.to_unit(batch["image"].to(model.device))
-        pairs = torch.stack([images, reconstructions(model, images)]).flatten(1, 2)
+        data = trainer.datamodule
+        batches = islice(data.loader("val"), -(-4 // data.groups_per_batch))  # several groups: of several domains
+        images = model.to_unit(torch.cat([batch["image"] for batch in batches]).to(model.device))
+        pairs = torch.stack([images, reconstructions(model, images)])
+        pairs = pairs[:, :, : -(-48 // len(images))].flatten(1, 2)
         across = min(12, pairs.shape[1])
         down = min(4, pairs.shape[1] // across)
         pattern = "pair (down across) c h w -> (down pair) across c h w"
         rows = rearrange(pairs[:, : down * across], pattern, across=across)
         return plots.grid_figure(rows, "held-out images and their reconstructions", ["original", "decoded"] * down)
 
-    def _beta_map(self, trainer: Trainer, model: LightningModule) -> Figure:
+    def _beta_map(self, trainer: Trainer, model: LightningModule, column: str) -> Figure:
         data = trainer.datamodule
         table = data.table("val")
-        groups, values, names = groups_by_value(table.columns[self.column], data.group_size, self.groups_per_label)
+        names = data.value_names(column)
+        groups, labels, names = groups_by_value(table, column, data.group_size, self.groups_per_label, names=names)
         beta = encode_groups(model, table.images, groups).beta.mean
-        title = f"t-SNE of the mean of q(beta | group), held-out groups of {groups.shape[1]} by {self.column}"
-        return plots.map_figure(tsne(beta), values.numpy(), {v: str(v) for v in names}, title)
+        title = f"t-SNE of the mean of beta, held-out groups of {groups.shape[1]} by {column}"
+        return plots.map_figure(tsne(beta), labels.numpy(), names, title)
+
+    def _z_map(self, trainer: Trainer, model: LightningModule, column: str) -> Figure:
+        data = trainer.datamodule
+        table = data.table("val")
+        rows = torch.randperm(len(table))[:MAPPED_IMAGES].sort().values
+        z = encode_groups(model, table.images, rows.unsqueeze(1)).z.mean.squeeze(1)
+        values, given = table.columns[column][rows], data.value_names(column)
+        names = {value: given.get(value, str(value)) for value in values.unique().tolist()}
+        title = f"t-SNE of the mean of q(z | image), {len(rows)} held-out images by {column}"
+        return plots.map_figure(tsne(z), values.numpy(), names, title)
 
 
 def read_metrics(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -53,7 +53,7 @@ class TestReport(Callback):
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs, batch, *_: int) -> None:  # noqa: ANN001
         self._groups += len(batch["index"])
-        if "label" in batch:
+        if "label" in batch and pl_module.num_components:
             self._d.append(pl_module.infer(pl_module.to_unit(batch["image"])).d.flatten(0, 1).cpu())
             self._labels.append(batch["label"].flatten().cpu())
 
@@ -83,7 +83,8 @@ class PosteriorWriter(BasePredictionWriter):
     """Writes ``posterior.npz``: the posteriors of a split's groups, N groups of B images.
 
     Arrays: ``z_mean``, ``z_log_var`` ``(N, B, z_dim)``; ``d`` ``(N, B, K)``; ``beta_mean``, ``beta_log_var``
-    ``(N, beta_dim)``; ``index`` ``(N, B)``, rows of the split; and each column of the data, as ``label`` ``(N, B)``.
+    ``(N, beta_dim)``, those that the model has; ``index`` ``(N, B)``, rows of the split; and each column of the data,
+    as ``label`` ``(N, B)``.
 
     Args:
         directory: the run's folder.
@@ -98,9 +99,10 @@ class PosteriorWriter(BasePredictionWriter):
             raise RuntimeError("predict writes one file; run it with --trainer.devices 1")
         arrays: dict[str, list[np.ndarray]] = {}
         for posterior, columns in predictions:
-            values = {"d": posterior.d, **columns}
+            values = columns if posterior.d is None else {"d": posterior.d, **columns}
             for name, gaussian in {"z": posterior.z, "beta": posterior.beta}.items():
-                values |= {f"{name}_mean": gaussian.mean, f"{name}_log_var": gaussian.log_var}
+                if gaussian is not None:
+                    values = {**values, f"{name}_mean": gaussian.mean, f"{name}_log_var": gaussian.log_var}
             for name, value in values.items():
                 arrays.setdefault(name, []).append(value.cpu().numpy())
         save_arrays({name: np.concatenate(parts) for name, parts in arrays.items()}, self.path)

@@ -56,14 +56,15 @@ def grid_figure(
     return figure
 
 
-def walks_figure(walks: Tensor, rows: Tensor, columns: Tensor, first: int = 0) -> Figure:
+def walks_figure(walks: Tensor, rows: Tensor, columns: Tensor, first: int = 0, condition: str = "beta") -> Figure:
     """The walks of several components, one panel each.
 
     Args:
         walks: ``(K, R, S, C, H, W)``.
-        rows: values of beta ``(R,)``.
+        rows: values of beta (or of what else drives the mixture), ``(R,)``.
         columns: offsets of z ``(S,)``.
         first: number of the first component shown.
+        condition: name of what the rows move.
     """
     across = min(5, len(walks))
     down = -(-len(walks) // across)
@@ -75,8 +76,8 @@ def walks_figure(walks: Tensor, rows: Tensor, columns: Tensor, first: int = 0) -
             draw_grid(axes, walks[k], f"component {first + k}", row_labels, column_labels)
         else:
             axes.set_axis_off()
-    figure.supxlabel("z − m_k(beta), every dimension", fontsize=9)
-    figure.supylabel("beta, every dimension", fontsize=9)
+    figure.supxlabel(f"z − m_k({condition}), every dimension", fontsize=9)
+    figure.supylabel(f"{condition}, every dimension", fontsize=9)
     return figure
 
 
@@ -116,7 +117,10 @@ def curves_figure(metrics: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
         "reconstruction": "log p(x | z, beta), nats per image",
         "kl_z": "KL_z, nats per image",
         "kl_d": "KL_d, nats per image",
+        "kl_w": "KL_w, nats per image",
         "kl_beta": "KL_beta, nats per group",
+        "inner_reconstruction": "log p(z of the partner | c), nats per image",
+        "inner_kl": "KL of c, nats per image",
     }
     panels = {term: label for term, label in panels.items() if f"train/{term}" in metrics}
     figure = Figure(figsize=(3.1 * len(panels), 2.9), dpi=DPI, layout="constrained")

@@ -5,60 +5,32 @@ Axes: G groups, B images per group, C channels, H and W pixels.
 
 import math
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import ClassVar
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
-from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError, NonFiniteLossError
 from ugvae.meter import TermMeter
-from ugvae.networks import build_backbone, full_precision
+from ugvae.models.checks import check_counts, check_grouping, check_positive
+from ugvae.models.latent import LatentModel
+from ugvae.models.terms import ELBO, Posterior
+from ugvae.networks import HIDDEN, GaussianHead, build_backbone
 
 
-class ELBO(NamedTuple):
-    """The terms of the evidence lower bound, in nats. All KL terms are ≥ 0.
-
-    Attributes:
-        reconstruction: log p(x | z, beta) per image, ``(G, B)``.
-        kl_z: local Gaussian term per image, ``(G, B)``.
-        kl_d: component term per image, ``(G, B)``.
-        kl_beta: global term per group, ``(G,)``.
-    """
-
-    reconstruction: Tensor
-    kl_z: Tensor
-    kl_d: Tensor
-    kl_beta: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        """The bound itself, nats per group, ``(G,)``."""
-        return (self.reconstruction - self.kl_z - self.kl_d).sum(-1) - self.kl_beta
-
-
-class Posterior(NamedTuple):
-    """Posterior of the latents at their means, without sampling.
+class GroupVAE(LatentModel, LightningModule):
+    """Base of all models. A subclass adds its networks, ``_bound``, ``infer``, and what ``LatentModel`` asks for.
 
     Attributes:
-        z: Gaussian ``(G, B, z_dim)``.
-        d: component probabilities ``(G, B, K)``.
-        beta: Gaussian ``(G, beta_dim)``.
-    """
-
-    z: DiagonalGaussian
-    d: Tensor
-    beta: DiagonalGaussian
-
-
-class GroupVAE(LightningModule):
-    """Base of all models. A subclass is its networks and a bound: ``_bound``, ``infer``, ``decode``, ``sample``.
+        terms: the terms of the bound that the model has; the others are 0 and never logged.
+        data_grouping: how the training images must be grouped (``data.grouping``); None takes any.
 
     Args:
         image_shape: (C, H, W); the command line takes it from the data.
+        z_dim: dimensions of the local latent.
+        beta_dim: dimensions of the global latent, given by the subclass; 0 for none.
         backbone: ``mlp`` or ``conv`` (Table 2).
-        latent_dim: width of the decoder's input, given by the subclass.
         x_std: σ_x, standard deviation of a pixel around the decoded mean.
         norm: ``batch``, ``group`` or ``none`` in the conv encoder.
         learning_rate: of Adam, at the start.
@@ -69,10 +41,14 @@ class GroupVAE(LightningModule):
         ConfigError: a value out of range; the message names the setting.
     """
 
+    terms: ClassVar[tuple[str, ...]] = ELBO._fields
+    data_grouping: ClassVar[str | None] = None
+
     def __init__(
         self,
         image_shape: tuple[int, int, int],
-        latent_dim: int,
+        z_dim: int,
+        beta_dim: int,
         backbone: str = "mlp",
         x_std: float = 0.2,
         norm: str = "batch",
@@ -84,13 +60,14 @@ class GroupVAE(LightningModule):
         image_shape = tuple(image_shape)
         if len(image_shape) != 3:
             raise ConfigError(f"image_shape: expected (C, H, W), got {image_shape}")
-        check_counts(image_shape=min(image_shape))
+        check_counts(image_shape=min(image_shape), z_dim=z_dim)
         check_positive(x_std=x_std, learning_rate=learning_rate)
         if schedule not in ("cosine", "constant"):
             raise ConfigError(f"schedule: expected cosine or constant, got {schedule!r}")
         self.save_hyperparameters(
             {
                 "image_shape": image_shape,
+                "z_dim": z_dim,
                 "backbone": backbone,
                 "x_std": x_std,
                 "norm": norm,
@@ -101,8 +78,10 @@ class GroupVAE(LightningModule):
         )  # with the defaults, so that a checkpoint outlives a change of default
         self.image_shape, self.x_std = image_shape, x_std
         self.learning_rate, self.schedule = learning_rate, schedule
-        self.encoder, self.decoder = build_backbone(backbone, image_shape, latent_dim, norm)
-        self.training_terms, self.evaluation_terms = TermMeter(), TermMeter()
+        self.z_dim, self.beta_dim = z_dim, beta_dim
+        self.encoder, self.decoder = build_backbone(backbone, image_shape, z_dim + beta_dim, norm)
+        self.z_head = GaussianHead(HIDDEN, z_dim)
+        self.training_terms, self.evaluation_terms = TermMeter(self.terms), TermMeter(self.terms)
         self._random_state: Tensor | None = None  # of a checkpoint, until training goes on from it
         self.latest_terms: dict[str, float] = {}  # means of the last flush, for the progress bar
         self._training_bound = torch.compile(self._bound) if compile else self._bound
@@ -123,31 +102,21 @@ class GroupVAE(LightningModule):
         self.check_images(images)
         return self._bound(images)
 
-    def check_images(self, images: Tensor) -> None:
-        """Raises a ValueError that says what is wrong with ``images``."""
-        if images.ndim != 5 or tuple(images.shape[2:]) != self.image_shape or 0 in images.shape:
-            c, h, w = self.image_shape
-            raise ValueError(f"images: expected (G, B, {c}, {h}, {w}) with G, B ≥ 1, got {tuple(images.shape)}")
-        if not images.is_floating_point():
-            raise ValueError(f"images: expected float in [0, 1], got {images.dtype}; divide uint8 by 255")
-        if images.dtype != self.dtype and not torch.is_autocast_enabled(images.device.type):
-            raise ValueError(f"images: expected {self.dtype}, the type of the model's weights, got {images.dtype}")
-        low, high = images.aminmax()
-        if not (low >= 0 and high <= 1):
-            raise ValueError(f"images: expected values in [0, 1], got {low:.3g} to {high:.3g}")
+    @abstractmethod
+    def infer(self, images: Tensor) -> Posterior:
+        """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling."""
 
-    def _decode(self, latent: Tensor) -> Tensor:
-        """Decoder inputs (G, B, latent_dim) to image means (G, B, C, H, W); the sigmoid in full precision."""
-        logits = self.decoder(latent.flatten(0, 1))
-        return full_precision(logits).sigmoid().unflatten(0, latent.shape[:2])
-
-    def to_unit(self, images: Tensor) -> Tensor:
-        """uint8 images to the model's float type in [0, 1], on their own device."""
-        return images.to(self.dtype) / 255
+    def objective(self, elbo: ELBO) -> Tensor:
+        """What training maximises, nats per group ``(G,)``: the ELBO, unless the model weighs its terms."""
+        return elbo.total
 
     def loss(self, elbo: ELBO) -> Tensor:
-        """What training minimises: −ELBO, nats per image, averaged over the groups."""
-        return -elbo.total.mean() / elbo.reconstruction.shape[1]
+        """What training minimises: −objective, nats per image, averaged over the groups."""
+        return -self.objective(elbo).mean() / elbo.reconstruction.shape[1]
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.data_grouping:
+            check_grouping(type(self).__name__, self.data_grouping, self.trainer.datamodule)
 
     def elbo_of_batch(self, batch: dict[str, Tensor]) -> ELBO:
         """The training bound of a loader's batch, whose uint8 images need no check."""
@@ -160,7 +129,9 @@ class GroupVAE(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.training_terms.start_clock()
-        if self._random_state is not None:
+
+    def on_train_batch_start(self, batch, batch_idx: int) -> None:  # noqa: ANN001
+        if self._random_state is not None:  # resumed: the last moment before noise is drawn
             torch.set_rng_state(self._random_state)
             self._random_state = None
 
@@ -219,9 +190,13 @@ class GroupVAE(LightningModule):
         optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
         if self.schedule == "constant" or self._trainer is None:
             return {"optimizer": optimizer}
-        steps = self.trainer.estimated_stepping_batches
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_factor(step, steps))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._schedule_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _schedule_factor(self, step: int) -> float:
+        # the run's length is asked for at the first step, not before: asking loads the data, and a resumed run must
+        # first be told where in the epoch it stopped
+        return cosine_factor(step, self.trainer.estimated_stepping_batches) if step else 1.0
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["model_class"] = type(self).__name__
@@ -234,17 +209,3 @@ class GroupVAE(LightningModule):
 def cosine_factor(step: int, steps: int) -> float:
     """Share of the learning rate at ``step`` of ``steps``: 1 at the first, 0 at the last and after it."""
     return 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
-
-
-def check_positive(**settings: float) -> None:
-    """Raises a ConfigError that names the first setting that is not a finite number > 0."""
-    for name, value in settings.items():
-        if not 0 < value < math.inf:
-            raise ConfigError(f"{name}: expected a number > 0, got {value}")
-
-
-def check_counts(**settings: int) -> None:
-    """Raises a ConfigError that names the first setting that is not a whole number > 0."""
-    for name, value in settings.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{name}: expected a whole number > 0, got {value}")

@@ -12,9 +12,13 @@ from ugvae.distributions import (
     kl_standard_normal,
     kl_uniform,
     mixture_kl,
+    mixture_log_prob,
     product_of_gaussians,
+    take_components,
 )
-from ugvae.models.base import ELBO, GroupVAE, Posterior, check_counts
+from ugvae.models.base import GroupVAE
+from ugvae.models.checks import check_counts
+from ugvae.models.terms import ELBO, Posterior
 from ugvae.networks import HIDDEN, ComponentHead, GaussianHead, MixturePrior
 
 
@@ -47,24 +51,22 @@ class UGVAE(GroupVAE):
         prior_expert: bool = False,
         **kwargs,
     ) -> None:
-        sizes = {"z_dim": z_dim, "beta_dim": beta_dim, "num_components": num_components}
+        sizes = {"beta_dim": beta_dim, "num_components": num_components}
         check_counts(**sizes)
-        super().__init__(image_shape, z_dim + beta_dim, **kwargs)
+        super().__init__(image_shape, z_dim, beta_dim, **kwargs)
         self.save_hyperparameters({**sizes, "prior_expert": prior_expert})
-        self.z_dim, self.beta_dim, self.num_components = z_dim, beta_dim, num_components
+        self.num_components, self.condition_dim = num_components, beta_dim
         self.prior_expert = prior_expert
-        self.z_head = GaussianHead(HIDDEN, z_dim)
         self.d_head = ComponentHead(z_dim, num_components)
         self.beta_head = GaussianHead(HIDDEN + num_components, beta_dim)
         self.mixture_prior = MixturePrior(beta_dim, z_dim, num_components)
 
-    def _encode(self, images: Tensor) -> Tensor:
-        """Images (G, B, C, H, W) to features h (G, B, 256)."""
-        return self.encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-
     def _global_posterior(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
         """H (G, B, 256) and π (G, B, K) to q(beta | X, Z) of shape (G, beta_dim)."""
         return product_of_gaussians(self.beta_head(torch.cat([h, pi], -1)), self.prior_expert)
+
+    def _q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
+        return self._global_posterior(h, self.d_head(z).softmax(-1))
 
     def _bound(self, images: Tensor) -> ELBO:
         h = self._encode(images)
@@ -93,34 +95,11 @@ class UGVAE(GroupVAE):
         """Beta ``(G, beta_dim)`` to the components of p(z | beta), a Gaussian ``(G, K, z_dim)``."""
         return self.mixture_prior(beta)
 
-    def decode(self, z: Tensor, beta: Tensor) -> Tensor:
-        """Z ``(G, B, z_dim)`` and beta ``(G, beta_dim)`` to image means ``(G, B, C, H, W)`` in [0, 1]."""
-        latent = torch.cat([z, beta.unsqueeze(1).expand(-1, z.shape[1], -1)], -1)
-        return self._decode(latent)
+    def _sample_z(self, groups: int, group_size: int, d: Tensor, beta: Tensor) -> Tensor:
+        return take_components(self.prior(beta), d).sample()
 
-    @torch.no_grad()
-    def sample(self, groups: int, group_size: int, component: int | None = None) -> Tensor:
-        """Draws beta, d, z and decodes; the image means ``(groups, group_size, C, H, W)``.
-
-        Args:
-            groups: G.
-            group_size: B.
-            component: the component of every image; None draws one for each from Cat(1/K).
-
-        Raises:
-            ValueError: component outside 0 … K − 1.
-        """
-        if component is not None and not 0 <= component < self.num_components:
-            raise ValueError(f"component: expected 0 to {self.num_components - 1}, got {component}")
-        beta = torch.randn(groups, self.beta_dim, device=self.device, dtype=self.dtype)
-        if component is None:
-            d = torch.randint(self.num_components, (groups, group_size), device=self.device)
-        else:
-            d = torch.full((groups, group_size), component, device=self.device)
-        rows = torch.arange(groups, device=self.device).unsqueeze(1)
-        prior = self.prior(beta)
-        z = DiagonalGaussian(prior.mean[rows, d], prior.log_var[rows, d]).sample()
-        return self.decode(z, beta)
+    def _log_prior(self, z: Tensor, h: Tensor, beta: Tensor) -> Tensor:
+        return mixture_log_prob(z, self.prior(beta))
 
     @torch.no_grad()
     def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, transport: bool = True) -> Tensor:

@@ -1,0 +1,32 @@
+"""The β-VAE (Higgins et al. 2017, ICLR). Axes: G groups."""
+
+from torch import Tensor
+
+from ugvae.models.checks import check_not_negative
+from ugvae.models.terms import ELBO
+from ugvae.models.vae import VAE
+
+
+class BetaVAE(VAE):
+    """A VAE trained with a heavier KL term, so that its dimensions share less.
+
+    Generative model and variational family: those of ``VAE``.
+
+    Objective (Higgins et al. 2017, eq. 4): Σ_i [log p(x_i | z_i) − β KL(q(z_i | x_i) ‖ N(0, I))]. It is what training
+    maximises; ``elbo`` reports the terms unweighted, and its total is the bound on log p(x) for every β. β = 1 is
+    ``VAE``. This β is a number and has nothing to do with ``beta``, the global latent of other models.
+
+    Args:
+        image_shape: (C, H, W); the command line takes it from the data.
+        z_dim: dimensions of the local latent.
+        beta: weight of the KL term, β ≥ 0.
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], z_dim: int = 10, beta: float = 10.0, **kwargs) -> None:
+        check_not_negative(beta=beta)
+        super().__init__(image_shape, z_dim, **kwargs)
+        self.save_hyperparameters({"beta": beta})
+        self.beta = beta
+
+    def objective(self, elbo: ELBO) -> Tensor:
+        return elbo._replace(kl_z=self.beta * elbo.kl_z).total

@@ -1,0 +1,136 @@
+"""What every model does with its latents: encode, decode, sample, weigh draws. No training and no Lightning here.
+
+Axes: G groups, B images per group, T draws per image, C channels, H and W pixels.
+"""
+
+import torch
+from einops import repeat
+from torch import Tensor
+
+from ugvae.distributions import DiagonalGaussian, image_log_likelihood, standard_normal_log_prob
+from ugvae.models.checks import check_images
+from ugvae.models.terms import GlobalDraw
+from ugvae.networks import full_precision
+
+
+class LatentModel:
+    """Encoder to q(z | x), decoder from z or [z, beta], a prior to sample from.
+
+    Where the prior is not z ~ N(0, I), or there is a global latent, a model says so in ``_sample_z``, ``_log_prior``
+    and ``_q_beta``; sampling and the importance-weighted bound follow.
+
+    Attributes:
+        z_dim: dimensions of the local latent.
+        beta_dim: dimensions of the global latent, 0 if there is none.
+        num_components: K, 0 if there is no mixture.
+        condition_dim: dimensions of what drives the mixture, the argument of ``prior``.
+    """
+
+    image_shape: tuple[int, int, int]
+    z_dim: int
+    beta_dim = 0
+    num_components = 0
+    condition_dim = 0
+
+    def check_images(self, images: Tensor) -> None:
+        """Raises a ValueError that says what is wrong with ``images``."""
+        check_images(images, self.image_shape, self.dtype)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Images (G, B, C, H, W) to features h (G, B, 256)."""
+        return self.encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+
+    def _decode(self, latent: Tensor) -> Tensor:
+        """Decoder inputs (G, B, latent_dim) to image means (G, B, C, H, W); the sigmoid in full precision."""
+        logits = self.decoder(latent.flatten(0, 1))
+        return full_precision(logits).sigmoid().unflatten(0, latent.shape[:2])
+
+    def decode(self, z: Tensor, beta: Tensor | None = None) -> Tensor:
+        """Latents to image means ``(G, B, C, H, W)`` in [0, 1].
+
+        Args:
+            z: ``(G, B, z_dim)``.
+            beta: ``(G, beta_dim)``; None if the model has no global latent.
+        """
+        if (beta is None) != (self.beta_dim == 0):
+            raise ValueError(f"beta: expected {f'(G, {self.beta_dim})' if self.beta_dim else None}")
+        if beta is None:
+            return self._decode(z)
+        return self._decode(torch.cat([z, beta.unsqueeze(1).expand(-1, z.shape[1], -1)], -1))
+
+    @torch.no_grad()
+    def sample(self, groups: int, group_size: int, component: int | None = None) -> Tensor:
+        """Draws the latents from the prior and decodes; the image means ``(groups, group_size, C, H, W)``.
+
+        Args:
+            groups: G.
+            group_size: B.
+            component: the component of every image; None draws one for each from Cat(1/K).
+
+        Raises:
+            ValueError: component outside 0 … K − 1, or given to a model without a mixture.
+        """
+        if component is not None and not 0 <= component < self.num_components:
+            expected = f"0 to {self.num_components - 1}" if self.num_components else "None: there is no mixture"
+            raise ValueError(f"component: expected {expected}, got {component}")
+        beta = self._standard_normal(groups, self.beta_dim) if self.beta_dim else None
+        d = None
+        if component is not None:
+            d = torch.full((groups, group_size), component, device=self.device)
+        elif self.num_components:
+            d = torch.randint(self.num_components, (groups, group_size), device=self.device)
+        return self.decode(self._sample_z(groups, group_size, d, beta), beta)
+
+    def _standard_normal(self, *shape: int) -> Tensor:
+        return torch.randn(shape, device=self.device, dtype=self.dtype)
+
+    def _sample_z(self, groups: int, group_size: int, d: Tensor | None, beta: Tensor | None) -> Tensor:
+        """A sample (G, B, z_dim) of p(z | d, beta), where d is (G, B) and beta (G, beta_dim)."""
+        return self._standard_normal(groups, group_size, self.z_dim)
+
+    def _q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian | None:
+        """q(beta | X, Z) (G, beta_dim) from h (G, B, 256) and sampled z (G, B, z_dim), if there is a beta."""
+        return None
+
+    def _log_prior(self, z: Tensor, h: Tensor, beta: Tensor | None) -> Tensor:
+        """Log p(z | beta) with d summed out, (G, N), for z (G, N, z_dim) of images with features h (G, N, 256).
+
+        A model with more local latents draws them here, and adds log p − log q of theirs.
+        """
+        return standard_normal_log_prob(z)
+
+    def draw_global(self, images: Tensor) -> GlobalDraw:
+        """First half of the importance-weighted bound: Z⁰ ~ q(Z | X), then beta ~ q(beta | X, Z⁰).
+
+        Args:
+            images: float ``(G, B, C, H, W)`` in [0, 1].
+        """
+        h = self._encode(images)
+        q_z = self.z_head(h)
+        q_beta = self._q_beta(h, q_z.sample()) if self.beta_dim else None
+        if q_beta is None:
+            return GlobalDraw(h, q_z, None, h.new_zeros(len(h)))
+        beta = q_beta.sample()
+        return GlobalDraw(h, q_z, beta, standard_normal_log_prob(beta) - q_beta.log_prob(beta))
+
+    def local_log_weights(self, images: Tensor, draw: GlobalDraw, samples: int) -> Tensor:
+        """Second half: log p(x | z, beta) + log p(z | beta) − log q(z | x) at fresh z ~ q(z | x).
+
+        Args:
+            images: those of ``draw``, ``(G, B, C, H, W)``.
+            draw: what ``draw_global`` gave.
+            samples: T, draws of z per image.
+
+        Returns:
+            nats, ``(G, T, B)``.
+        """
+        q_z = DiagonalGaussian(*(repeat(part, "g b z -> g t b z", t=samples) for part in draw.z))
+        z = q_z.sample()
+        flat, h = z.flatten(1, 2), repeat(draw.h, "g b h -> g (t b) h", t=samples)
+        means = self.decode(flat, draw.beta).unflatten(1, z.shape[1:3])
+        log_prior = self._log_prior(flat, h, draw.beta).unflatten(1, z.shape[1:3])
+        return image_log_likelihood(images.unsqueeze(1), means, self.x_std) + log_prior - q_z.log_prob(z)
+
+    def to_unit(self, images: Tensor) -> Tensor:
+        """uint8 images to the model's float type in [0, 1], on their own device."""
+        return images.to(self.dtype) / 255

@@ -1,0 +1,79 @@
+"""The Multi-Level VAE (Bouchacourt, Tomioka, Nowozin 2018, arXiv:1705.08841). Axes: G groups, B images per group."""
+
+import torch
+from torch import Tensor
+
+from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal, product_of_gaussians
+from ugvae.models.base import GroupVAE
+from ugvae.models.checks import check_counts
+from ugvae.models.terms import ELBO, Posterior, without_mixture
+from ugvae.networks import HIDDEN, GaussianHead
+
+
+class MLVAE(GroupVAE):
+    """A content that a group of images shares, and a style of each image, both standard normal: UG-VAE without d.
+
+    Generative model of one group: beta ~ N(0, I), the content; z_i ~ N(0, I), the style;
+    x_i | z_i, beta ~ N(decoder([z_i, beta]), x_std² I).
+
+    Variational family: q(z_i | x_i) Gaussian; q(beta | X) ∝ Π_i q(beta | x_i), the product of one Gaussian factor per
+    image (Bouchacourt et al. 2018, eq. 4-5), from h_i.
+
+    Bound (eq. 3): Σ_i [log p(x_i | z_i, beta) − KL(q(z_i | x_i) ‖ N(0, I))] − KL(q(beta | X) ‖ N(0, I)).
+
+    Its own paper groups images by a label (``data.grouping: attribute``); the UG-VAE paper trains it on random groups
+    (Fig. 4 and 11), the default here too.
+
+    Args:
+        image_shape: (C, H, W); the command line takes it from the data.
+        z_dim: dimensions of the style.
+        beta_dim: dimensions of the content.
+        prior_expert: multiply N(0, I) into the product of factors; the paper does not.
+    """
+
+    terms = ("reconstruction", "kl_z", "kl_beta")
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        z_dim: int = 10,
+        beta_dim: int = 20,
+        prior_expert: bool = False,
+        **kwargs,
+    ) -> None:
+        check_counts(beta_dim=beta_dim)
+        super().__init__(image_shape, z_dim, beta_dim, **kwargs)
+        self.save_hyperparameters({"beta_dim": beta_dim, "prior_expert": prior_expert})
+        self.prior_expert = prior_expert
+        self.beta_head = GaussianHead(HIDDEN, beta_dim)
+
+    def _q_beta(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
+        return product_of_gaussians(self.beta_head(h), self.prior_expert)
+
+    def _bound(self, images: Tensor) -> ELBO:
+        h = self._encode(images)
+        q_z, q_beta = self.z_head(h), self._q_beta(h)
+        decoded = self.decode(q_z.sample(), q_beta.sample())
+        reconstruction = image_log_likelihood(images, decoded, self.x_std)
+        return without_mixture(reconstruction, kl_standard_normal(q_z), kl_standard_normal(q_beta))
+
+    def infer(self, images: Tensor) -> Posterior:
+        """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling."""
+        self.check_images(images)
+        h = self._encode(images)
+        return Posterior(self.z_head(h), beta=self._q_beta(h))
+
+    @torch.no_grad()
+    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, transport: bool = True) -> Tensor:
+        """Images decoded under another content; ``beta_from`` and ``transport`` change nothing, as p(z) has no beta.
+
+        Args:
+            images: float ``(G, B, C, H, W)`` in [0, 1].
+            beta_from: the content they belong to, ``(G, beta_dim)``.
+            beta_to: the content to decode under, ``(G, beta_dim)``.
+            transport: carries z from p(z | beta_from) to p(z | beta_to), which are the same here.
+
+        Returns:
+            image means ``(G, B, C, H, W)``.
+        """
+        return self.decode(self.infer(images).z.mean, beta_to)

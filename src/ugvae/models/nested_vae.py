@@ -1,0 +1,124 @@
+"""The NestedVAE (Vowels, Camgoz, Bowden 2020, arXiv:2002.11576). Axes: G groups, B images per group."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
+from ugvae.errors import ConfigError
+from ugvae.models.base import GroupVAE
+from ugvae.models.checks import check_counts, check_not_negative
+from ugvae.models.terms import ELBO, Posterior, without_mixture
+from ugvae.networks import HIDDEN, GaussianHead, full_precision
+
+
+class NestedELBO(NamedTuple):
+    """The terms of ``ELBO`` of the outer VAE, and those of the inner one, which bounds a latent and no image.
+
+    Attributes:
+        reconstruction: log p(x | z) per image, ``(G, B)``.
+        kl_z: outer Gaussian term per image, ``(G, B)``.
+        kl_d: 0, ``(G, B)``.
+        kl_beta: 0, ``(G,)``.
+        inner_reconstruction: log p(z of the partner | common latent) per image, ``(G, B)``; not in the total.
+        inner_kl: KL of the common latent per image, ``(G, B)``; not in the total.
+    """
+
+    reconstruction: Tensor
+    kl_z: Tensor
+    kl_d: Tensor
+    kl_beta: Tensor
+    inner_reconstruction: Tensor
+    inner_kl: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """The bound on log p(images), that of the outer VAE, nats per group, ``(G,)``."""
+        return ELBO(*self[:4]).total
+
+
+class NestedVAE(GroupVAE):
+    """Two images that share a label: an outer VAE encodes both, an inner VAE maps one's latent to the other's.
+
+    What the inner VAE can carry over is what the two have in common; the KL of its latent keeps the rest out.
+
+    Generative model. Outer, of each image: z_i ~ N(0, I); x_i | z_i ~ N(decoder(z_i), x_std² I). Inner, of the latent
+    of image i's partner j: c ~ N(0, I); z_j | c ~ N(inner_decoder(c), I).
+
+    Variational family: q(z_i | x_i) Gaussian, the same networks for both images; q(c | z_i) Gaussian, of the sampled
+    z_i.
+
+    Objective (Vowels et al. 2020), both directions of each pair, one sample of z and of c:
+    Σ_i [log p(x_i | z_i) − λ_outer KL(q(z_i | x_i) ‖ N(0, I))]
+    + Σ_i [log p(z_j(i) | c_i) − λ_inner KL(q(c | z_i) ‖ N(0, I))].
+    The two weights are those of the authors' released code, ``kl_weight_outer`` and ``kl_weight_inner``. ``elbo``
+    reports all terms unweighted; its total is the outer bound on log p(images), comparable with the other models.
+
+    Images 2i and 2i + 1 of a group are a pair, so groups must share a label (``data.grouping: attribute``) and have an
+    even size. That is weak supervision, which no other model here is given.
+
+    Args:
+        image_shape: (C, H, W); the command line takes it from the data.
+        z_dim: dimensions of the outer latent.
+        common_dim: dimensions of the inner latent, what the images of a pair have in common.
+        outer_kl_weight: λ_outer ≥ 0.
+        inner_kl_weight: λ_inner ≥ 0.
+        joint: let the inner objective train the outer encoder too; False stops the gradient at z, which gives what
+            training the outer VAE first and the inner one after it would, as in the authors' released code.
+    """
+
+    terms = ("reconstruction", "kl_z", "inner_reconstruction", "inner_kl")
+    data_grouping = "attribute"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        z_dim: int = 10,
+        common_dim: int = 10,
+        outer_kl_weight: float = 1.0,
+        inner_kl_weight: float = 1.0,
+        joint: bool = True,
+        **kwargs,
+    ) -> None:
+        weights = {"outer_kl_weight": outer_kl_weight, "inner_kl_weight": inner_kl_weight}
+        check_counts(common_dim=common_dim)
+        check_not_negative(**weights)
+        super().__init__(image_shape, z_dim, 0, **kwargs)
+        self.save_hyperparameters({"common_dim": common_dim, **weights, "joint": joint})
+        self.outer_kl_weight, self.inner_kl_weight, self.joint = outer_kl_weight, inner_kl_weight, joint
+        self.inner_encoder = nn.Sequential(nn.Linear(z_dim, HIDDEN), nn.ReLU(), GaussianHead(HIDDEN, common_dim))
+        self.inner_decoder = nn.Sequential(nn.Linear(common_dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, z_dim))
+
+    def _bound(self, images: Tensor) -> NestedELBO:
+        if images.shape[1] % 2:
+            raise ConfigError(f"group_size: images 2i and 2i + 1 are a pair, so it must be even, got {images.shape[1]}")
+        q_z = self.z_head(self._encode(images))
+        z = q_z.sample()
+        reconstruction = image_log_likelihood(images, self.decode(z), self.x_std)
+        given = z if self.joint else z.detach()
+        q_common = self.inner_encoder(given)
+        predicted = full_precision(self.inner_decoder(q_common.sample()))
+        return NestedELBO(
+            *without_mixture(reconstruction, kl_standard_normal(q_z)),
+            inner_reconstruction=DiagonalGaussian(predicted, torch.zeros_like(predicted)).log_prob(partners(given)),
+            inner_kl=kl_standard_normal(q_common),
+        )
+
+    def objective(self, elbo: NestedELBO) -> Tensor:
+        inner = elbo.inner_reconstruction - self.inner_kl_weight * elbo.inner_kl
+        return elbo._replace(kl_z=self.outer_kl_weight * elbo.kl_z).total + inner.sum(-1)
+
+    def infer(self, images: Tensor) -> Posterior:
+        """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling: q(z | x) alone."""
+        self.check_images(images)
+        return Posterior(self.z_head(self._encode(images)))
+
+    def infer_common(self, images: Tensor) -> DiagonalGaussian:
+        """q(c | z) at the mean of z, of each image alone: ``(G, B, common_dim)``."""
+        return self.inner_encoder(self.infer(images).z.mean)
+
+
+def partners(value: Tensor) -> Tensor:
+    """``(G, B, D)`` with images 2i and 2i + 1 of each group exchanged."""
+    return value.unflatten(1, (-1, 2)).flip(2).flatten(1, 2)

@@ -1,0 +1,38 @@
+"""The variational autoencoder (Kingma & Welling 2014, arXiv:1312.6114). Axes: G groups, B images per group."""
+
+from torch import Tensor
+
+from ugvae.distributions import image_log_likelihood, kl_standard_normal
+from ugvae.models.base import GroupVAE
+from ugvae.models.terms import ELBO, Posterior, without_mixture
+
+
+class VAE(GroupVAE):
+    """Local latents with a standard normal prior, and nothing that a group shares.
+
+    Generative model of one image: z_i ~ N(0, I); x_i | z_i ~ N(decoder(z_i), x_std² I).
+
+    Variational family: q(z_i | x_i) Gaussian.
+
+    Bound (Kingma & Welling 2014, eq. 3), of a group of independent images:
+    Σ_i [log p(x_i | z_i) − KL(q(z_i | x_i) ‖ N(0, I))].
+
+    Args:
+        image_shape: (C, H, W); the command line takes it from the data.
+        z_dim: dimensions of the local latent.
+    """
+
+    terms = ("reconstruction", "kl_z")
+
+    def __init__(self, image_shape: tuple[int, int, int], z_dim: int = 10, **kwargs) -> None:
+        super().__init__(image_shape, z_dim, 0, **kwargs)
+
+    def _bound(self, images: Tensor) -> ELBO:
+        q_z = self.z_head(self._encode(images))
+        reconstruction = image_log_likelihood(images, self.decode(q_z.sample()), self.x_std)
+        return without_mixture(reconstruction, kl_standard_normal(q_z))
+
+    def infer(self, images: Tensor) -> Posterior:
+        """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling: q(z | x) alone."""
+        self.check_images(images)
+        return Posterior(self.z_head(self._encode(images)))

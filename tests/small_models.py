@@ -1,0 +1,32 @@
+"""Small models of every kind, and images to fit. A new model is picked up from ``ugvae.models`` by itself."""
+
+import inspect
+
+import pytest
+import torch
+
+from ugvae import models
+from ugvae.models import GroupVAE
+
+MODELS = [
+    value
+    for value in (getattr(models, name) for name in models.__all__)
+    if isinstance(value, type) and issubclass(value, GroupVAE) and value is not GroupVAE
+]
+G, B = 2, 4
+SETTINGS = {"z_dim": 3, "beta_dim": 4, "w_dim": 4, "num_components": 5, "common_dim": 2}
+WEIGHTS = {"outer_kl_weight": 2.0, "inner_kl_weight": 0.5, "beta": 7.0, "prior_expert": True}
+
+every_model = pytest.mark.parametrize("model_class", MODELS)
+
+
+def make(model_class: type[GroupVAE], shape=(2, 5, 7), double: bool = True, **settings) -> GroupVAE:
+    """A small model in eval mode, with those of the settings that it knows."""
+    known = inspect.signature(model_class.__init__).parameters
+    own = {name: value for name, value in {**SETTINGS, **settings}.items() if name in known or name not in SETTINGS}
+    own = {name: value for name, value in own.items() if name in known or name not in WEIGHTS}
+    return model_class(shape, **own).to(torch.float64 if double else torch.float32).eval()
+
+
+def make_images(model: GroupVAE, groups: int = G, size: int = B) -> torch.Tensor:
+    return torch.rand(groups, size, *model.image_shape, dtype=model.dtype)
