@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 .PHONY: help install train compare evaluate test test-slow lint bench sample-data clean
 
 help:  ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  DATA is a file of experiments/ without .yaml:" $(basename $(notdir $(wildcard experiments/*.yaml)))
 	@echo "  ARGS passes any setting on, e.g. ARGS=\"--trainer.max_epochs 20 --model.z_dim 40\""

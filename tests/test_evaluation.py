@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from ugvae.errors import ConfigError
 from ugvae.evaluation import plots
 from ugvae.evaluation.clusters import cluster_scores
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.projection import tsne
 from ugvae.evaluation.walks import component_samples, component_walks, reconstructions
-from ugvae.files import atomic_path, save_figure, save_json
+from ugvae.files import atomic_path, replace_section, save_figure, save_json
 from ugvae.models import UGVAE
 
 
@@ -125,3 +126,17 @@ def test_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
         interrupted()
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
     assert path.read_text() == '{\n  "a": 1\n}\n'
+
+
+def test_section_of_a_document_is_replaced_again_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "doc.md"
+    path.write_text("# Title\n\n<!-- a -->\n<!-- /a -->\nend\n")
+    for content in ("one\n", "two"):
+        replace_section(path, "a", content)
+        assert path.read_text() == f"# Title\n\n<!-- a -->\n\n{content.strip()}\n\n<!-- /a -->\nend\n"
+
+
+def test_missing_section_is_named(tmp_path: Path) -> None:
+    (tmp_path / "doc.md").write_text("<!-- a -->\n")
+    with pytest.raises(ConfigError, match=r"doc: .*doc.md has no section between <!-- a --> and <!-- /a -->"):
+        replace_section(tmp_path / "doc.md", "a", "content")

@@ -23,7 +23,7 @@ from ugvae.callbacks.progress import clock
 from ugvae.callbacks.reports import versions
 from ugvae.errors import ConfigError, DataError
 from ugvae.evaluation.comparison import Score, markdown_table, score_model
-from ugvae.files import atomic_path, save_json
+from ugvae.files import atomic_path, replace_section, save_json
 from ugvae.loading import load_data, load_model
 from ugvae.models import GroupVAE
 from ugvae.runs import ROOT, newest_checkpoint, run_directory
@@ -108,6 +108,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--image_samples", type=int, default=50, help="T of the importance-weighted bound")
     parser.add_argument("--images", type=int, default=10_000, help="of the test split, at most, to score on")
     parser.add_argument("--seed", type=int, default=0, help="of the groups and the noise of the scores")
+    parser.add_argument("--doc", type=Path, help="a Markdown file whose section compare_DATA gets the table too")
     return parser.parse_known_args(arguments)
 
 
@@ -161,9 +162,12 @@ def write(scores: dict[str, Score], options: argparse.Namespace, epochs: int, ex
         f"{options.data}: {epochs} epochs each, nats per image on {images}. IW bound: importance-weighted, "
         f"S = {options.group_samples}, T = {options.image_samples}; models without beta take S·T per image.\n"
     )
+    table = f"{markdown_table(scores)}\n{note}"
     with atomic_path(directory / "compare.md") as temporary:
-        temporary.write_text(f"{markdown_table(scores)}\n{note}")
-    print(f"\n{markdown_table(scores)}\n{note}Wrote {directory}/compare.json, compare.md", flush=True)
+        temporary.write_text(table)
+    if options.doc:
+        replace_section(options.doc, f"compare_{options.data}", table)
+    print(f"\n{table}Wrote {directory}/compare.json, compare.md", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from ugvae.errors import ConfigError
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -28,6 +30,23 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     """Writes a PNG."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def replace_section(path: str | Path, name: str, content: str) -> None:
+    """Puts ``content`` between the lines ``<!-- name -->`` and ``<!-- /name -->`` of a Markdown file.
+
+    Raises:
+        ConfigError: the file is missing, or has no such lines.
+    """
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    path = Path(path)
+    text = path.read_text() if path.is_file() else ""
+    if begin not in text or end not in text:
+        raise ConfigError(f"doc: {path} has no section between {begin.strip()} and {end}")
+    before, rest = text.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    with atomic_path(path) as temporary:
+        temporary.write_text(f"{before}{begin}\n{content.strip()}\n\n{end}{after}")
 
 
 def save_json(content: Any, path: str | Path) -> None:

@@ -1,0 +1,217 @@
+"""Whether a group's latents tell what the group has in common (Table 1, Fig. 7, Fig. 14), with controls.
+
+A product of factors averages features, and averages differ between kinds of group: so the posterior means of an
+untrained network, and even the mean pixel, may solve the task. What training has to earn are posterior samples, which
+weigh the mean against its own uncertainty.
+
+Axes: M images of a table, N groups, B images per group, F features.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from torch import Tensor
+
+from datamodules.base import split_rows
+from datamodules.structured import RANDOM, StructuredGroups
+from datamodules.table import ImageTable
+from ugvae.distributions import DiagonalGaussian
+from ugvae.errors import ConfigError
+from ugvae.models.base import GroupVAE
+
+KERNELS = ("linear", "rbf")
+PIXELS = "mean image, PCA"
+PERMUTED = ", permuted labels"
+
+Draw = Callable[[Tensor, int, int], StructuredGroups]  # rows (M,), groups of each kind, seed
+Features = dict[str, np.ndarray]  # (N, F) by name
+
+
+class EncodedImages(NamedTuple):
+    """What a network makes of each image of a table, from which every group's latents follow without encoding again.
+
+    Attributes:
+        model: the network.
+        h: features, ``(M, 256)``.
+        z: posterior means, ``(M, z_dim)``.
+    """
+
+    model: GroupVAE
+    h: Tensor
+    z: Tensor
+
+    def beta(self, groups: Tensor, groups_per_batch: int = 64) -> DiagonalGaussian:
+        """q(beta | X, Z) at the means of z, ``(N, beta_dim)``, of groups ``(N, B)``: what ``infer`` gives for them."""
+        parts = [self.model._q_beta(self.h[chunk], self.z[chunk]) for chunk in groups.split(groups_per_batch)]
+        return DiagonalGaussian(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
+
+
+@torch.no_grad()
+def encode_images(model: GroupVAE, images: Tensor, images_per_batch: int = 512) -> EncodedImages:
+    """Encodes every image of a table once.
+
+    Args:
+        model: in eval mode: BatchNorm would otherwise couple the images.
+        images: uint8 ``(M, C, H, W)``.
+        images_per_batch: bounds the memory.
+    """
+    rows = torch.arange(len(images)).unsqueeze(1)
+    parts = [model._encode(model.to_unit(images[chunk].to(model.device))) for chunk in rows.split(images_per_batch)]
+    h = torch.cat(parts)
+    return EncodedImages(model, h.squeeze(1), model.z_head(h).mean.squeeze(1))
+
+
+def untrained(model: GroupVAE, seed: int = 0) -> GroupVAE:
+    """The same network with fresh weights, in eval mode: the control that training has to beat."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return type(model)(**model.hparams).to(model.device, model.dtype).eval()
+
+
+def mean_images(images: Tensor, groups: Tensor, groups_per_batch: int = 16) -> np.ndarray:
+    """The mean image of each group ``(N, B)``, flat, in [0, 1]: ``(N, C·H·W)``."""
+    means = [images[chunk].mean(1, dtype=torch.float32) / 255 for chunk in groups.split(groups_per_batch)]
+    return torch.cat(means).flatten(1).numpy()
+
+
+@torch.no_grad()
+def classify_groups(
+    trained: EncodedImages,
+    control: EncodedImages,
+    table: ImageTable,
+    draw: Draw,
+    groups_per_kind: int = 200,
+    seeds: Sequence[int] = range(5),
+    held_out_groups: float = 0.2,
+    held_out_images: float = 0.5,
+) -> dict[str, Any]:
+    """Classifies groups by support vector machines on their latents, and on the controls.
+
+    For each seed the rows are split in two, the classifier's training groups come from one part and its test groups
+    from the other: no image is in both. The images are split more evenly than the groups, since the rarest kind must
+    fill a group on either side.
+
+    Features: a sample and the mean of q(beta | X, Z), the group's mean of z, each by the trained and by the untrained
+    network; the group's mean image, reduced by PCA, fitted on the training groups, to beta_dim (z_dim if there is no
+    beta); and the first two with the labels of the training groups permuted. Random groups, when ``draw`` gives some,
+    are a class of their own in a second task.
+
+    Args:
+        trained: images by the network.
+        control: images by the same network untrained.
+        table: the same images, uint8.
+        draw: draws groups from rows, e.g. by ``groups_where``.
+        groups_per_kind: groups of each kind, in training and test together.
+        seeds: of the splits, groups, samples and permutations; one repetition each.
+        held_out_groups: share of the groups on which the classifier is tested.
+        held_out_images: share of the rows that these are drawn from.
+
+    Returns:
+        ready for JSON; accuracies of ``kinds`` and, given random groups, ``kinds and random``: by feature and kernel
+        the mean, s.d. over seeds and values.
+
+    Raises:
+        ConfigError: too few groups or seeds, too few images for the groups, or groups that share images.
+    """
+    test_groups = round(groups_per_kind * held_out_groups)
+    if not 0 < test_groups < groups_per_kind or not seeds:
+        raise ConfigError(f"groups_per_kind, seeds: cannot test with {groups_per_kind} groups and {len(seeds)} seeds")
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    chance: dict[str, float] = {}
+    for seed in seeds:
+        rows = split_rows(len(table), round(len(table) * held_out_images), seed)
+        counts = (groups_per_kind - test_groups, test_groups)
+        drawn = [draw(*each, 2 * seed + part) for part, each in enumerate(zip(rows, counts, strict=True))]
+        _check_drawn(*drawn)
+        features = [_features(trained, control, table, part.groups, seed) for part in drawn]
+        labels = [part.labels.numpy() for part in drawn]
+        dimensions = trained.model.beta_dim or trained.model.z_dim
+        for task, keep in _tasks(labels).items():
+            parts = [
+                {name: value[mask] for name, value in part.items()} for part, mask in zip(features, keep, strict=True)
+            ]
+            targets = [label[mask] for label, mask in zip(labels, keep, strict=True)]
+            chance[task] = float(np.unique(targets[1], return_counts=True)[1].max() / len(targets[1]))
+            for name, accuracies in _accuracies(parts, targets, dimensions, seed).items():
+                for kernel, accuracy in accuracies.items():
+                    found.setdefault(task, {}).setdefault(name, {}).setdefault(kernel, []).append(accuracy)
+    return {
+        "model": type(trained.model).__name__,
+        "note": None if trained.model.beta_dim else "the model has no beta: mean z and pixels only",
+        "kinds": list(drawn[0].names.values()),
+        "group_size": drawn[0].groups.shape[1],
+        "groups_per_kind": {"train": groups_per_kind - test_groups, "test": test_groups},
+        "images": {"train": len(rows[0]), "test": len(rows[1])},
+        "seeds": list(seeds),
+        "chance": chance,
+        "accuracy": {
+            task: {
+                name: {kernel: _summary(each) for kernel, each in kernels.items()} for name, kernels in names.items()
+            }
+            for task, names in found.items()
+        },
+    }
+
+
+def _features(trained: EncodedImages, control: EncodedImages, table: ImageTable, groups: Tensor, seed: int) -> Features:
+    """All features of groups ``(N, B)``; pixels as they are, since PCA needs to know which groups are for training."""
+    features: dict[str, Tensor] = {}
+    for prefix, encoded in {"": trained, "untrained ": control}.items():
+        if encoded.model.beta_dim:
+            beta = encoded.beta(groups)
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                features[f"{prefix}beta sample"] = beta.sample()
+            features[f"{prefix}beta mean"] = beta.mean
+        features[f"{prefix}mean z"] = encoded.z[groups].mean(1)
+    arrays = {name: value.float().cpu().numpy() for name, value in features.items()}
+    return {**arrays, PIXELS: mean_images(table.images, groups)}
+
+
+def _tasks(labels: Sequence[np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """Which groups take part in each task: those of a kind, and all of them if some are random."""
+    tasks = {"kinds": [part != RANDOM for part in labels]}
+    if any((part == RANDOM).any() for part in labels):
+        tasks["kinds and random"] = [np.ones_like(part, dtype=bool) for part in labels]
+    return tasks
+
+
+def _accuracies(
+    features: Sequence[Features], labels: Sequence[np.ndarray], dimensions: int, seed: int
+) -> dict[str, dict[str, float]]:
+    """Test accuracies by feature and kernel; ``features`` and ``labels`` are those of training and of test."""
+    train, test = features
+    permuted = np.random.default_rng(seed).permutation(labels[0])
+    accuracies = {}
+    for name in train:
+        pair = (train[name], test[name])
+        if name == PIXELS:
+            pca = PCA(min(dimensions, *train[name].shape), random_state=seed).fit(train[name])
+            pair = tuple(pca.transform(part) for part in pair)
+        accuracies[name] = _by_kernel(*pair, *labels)
+        if name in ("beta sample", "beta mean") or ("beta mean" not in train and name == "mean z"):
+            accuracies[f"{name}{PERMUTED}"] = _by_kernel(*pair, permuted, labels[1])
+    return accuracies
+
+
+def _by_kernel(train: np.ndarray, test: np.ndarray, train_labels: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    def accuracy(kernel: str) -> float:
+        return make_pipeline(StandardScaler(), SVC(kernel=kernel)).fit(train, train_labels).score(test, labels)
+
+    return {kernel: float(accuracy(kernel)) for kernel in KERNELS}
+
+
+def _summary(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, sample s.d. (0 of a single value) and the values."""
+    return {
+        "mean": statistics.fmean(values),
+        "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
+        "values": list(values),
+    }

@@ -1,0 +1,152 @@
+"""Grids between two groups and two images, from the prior or from posteriors (Fig. 5, 6).
+
+Axes: R rows (steps of beta), S columns (steps of z), K components, C channels, H and W pixels.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ugvae.distributions import DiagonalGaussian
+from ugvae.errors import ConfigError
+from ugvae.models.base import GroupVAE
+
+
+class Grid(NamedTuple):
+    """Decoded images and the latents behind them.
+
+    Attributes:
+        images: means in [0, 1], ``(R, S, C, H, W)``.
+        beta: of each row, ``(R, beta_dim)``; None, with a single row, if the model has none.
+        z: of each image, ``(R, S, z_dim)``.
+    """
+
+    images: Tensor
+    beta: Tensor | None
+    z: Tensor
+
+
+class Endpoint(NamedTuple):
+    """One end of an interpolation: an image and its group.
+
+    Attributes:
+        z: ``(z_dim,)``.
+        d: component probabilities of the image, ``(K,)``; None without a mixture.
+        beta: of the group, ``(beta_dim,)``; None if the model has none.
+    """
+
+    z: Tensor
+    d: Tensor | None
+    beta: Tensor | None
+
+
+def line(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Points from ``start (..., D)`` to ``end (..., D)`` at equal distances, ``(..., steps, D)``."""
+    return torch.lerp(start.unsqueeze(-2), end.unsqueeze(-2), torch.linspace(0, 1, steps).to(start).unsqueeze(-1))
+
+
+def transport(z: Tensor, d: Tensor, source: DiagonalGaussian, target: DiagonalGaussian) -> Tensor:
+    """Carries z from one mixture to another: z' = Σ_k π_k [m'_k + s'_k / s_k · (z − m_k)].
+
+    Args:
+        z: ``(..., z_dim)``.
+        d: π, ``(..., K)``.
+        source: the components m_k, s_k that z belongs to, ``(..., K, z_dim)``.
+        target: the components m'_k, s'_k.
+    """
+    scale = target.std / source.std
+    moved = target.mean + scale * (z.unsqueeze(-2) - source.mean)
+    return (d.unsqueeze(-1) * moved).sum(-2)
+
+
+@torch.no_grad()
+def interpolate(model: GroupVAE, start: Endpoint, end: Endpoint, steps: int = 7, transported: bool = False) -> Grid:
+    """Rows from one group's beta to the other's, columns from one image's z to the other's.
+
+    The first and the last corner are the two images as their own groups decode them. With ``transported``, each row
+    begins and ends in the two z carried from their own p(z | k, beta) to the row's, and is straight between them;
+    where the prior of z has no beta that changes nothing.
+
+    Args:
+        model: in eval mode.
+        start: the image and group of the first corner.
+        end: those of the last.
+        steps: R and S; R is 1 for a model without beta.
+        transported: carry z along the rows.
+    """
+    if start.beta is None:
+        z = line(start.z, end.z, steps).unsqueeze(0)
+        return Grid(model.decode(z).cpu(), None, z.cpu())
+    beta = line(start.beta, end.beta, steps)
+    ends = [each.z.expand(steps, -1) for each in (start, end)]
+    if transported and model.num_components:
+        target = model.prior(beta)  # (R, K, z_dim)
+        sources = [model.prior(each.beta.unsqueeze(0)) for each in (start, end)]
+        ends = [transport(each.z, each.d, source, target) for each, source in zip((start, end), sources, strict=True)]
+    z = line(*ends, steps)
+    return Grid(model.decode(z, beta).cpu(), beta.cpu(), z.cpu())
+
+
+@torch.no_grad()
+def posterior_grid(
+    model: GroupVAE,
+    groups: Tensor,
+    images: tuple[int, int] = (0, 0),
+    steps: int = 7,
+    transported: bool = False,
+) -> Grid:
+    """The grid between an image of one group and an image of another (Fig. 5, 6), at posterior means.
+
+    Args:
+        model: in eval mode.
+        groups: two groups of float images in [0, 1], ``(2, B, C, H, W)``.
+        images: number of the image in the first and in the second group.
+        steps: R and S.
+        transported: carry z along the rows.
+
+    Raises:
+        ConfigError: not two groups.
+    """
+    if len(groups) != 2:
+        raise ConfigError(f"groups: interpolation takes two, got {len(groups)}")
+    posterior = model.infer(groups)
+    ends = (
+        Endpoint(
+            posterior.z.mean[side, image],
+            None if posterior.d is None else posterior.d[side, image],
+            None if posterior.beta is None else posterior.beta.mean[side],
+        )
+        for side, image in enumerate(images)
+    )
+    return interpolate(model, *ends, steps, transported)
+
+
+@torch.no_grad()
+def prior_grid(
+    model: GroupVAE, component: int | None = None, steps: int = 7, seed: int = 0, transported: bool = False
+) -> Grid:
+    """The grid between two draws from the prior: beta ~ N(0, I), and an image of each of the two groups.
+
+    Args:
+        model: in eval mode.
+        component: of both images; None draws one for both. Without effect where there is no mixture.
+        steps: R and S.
+        seed: of the draws.
+        transported: carry z along the rows.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        beta = model._standard_normal(2, model.beta_dim) if model.beta_dim else None
+        d = None
+        if model.num_components:
+            drawn = int(torch.randint(model.num_components, ())) if component is None else component
+            if not 0 <= drawn < model.num_components:
+                raise ConfigError(f"component: expected 0 to {model.num_components - 1}, got {drawn}")
+            d = torch.full((2, 1), drawn, device=model.device)
+        z = model._sample_z(2, 1, d, beta).squeeze(1)
+    pi = None if d is None else torch.nn.functional.one_hot(d.squeeze(1), model.num_components).to(z)
+    ends = (
+        Endpoint(z[side], None if pi is None else pi[side], None if beta is None else beta[side]) for side in (0, 1)
+    )
+    return interpolate(model, *ends, steps, transported)
