@@ -12,7 +12,7 @@ from datamodules.cache import Cache, CacheKey
 from datamodules.cache_build import open_cache
 from datamodules.decode_pool import default_workers
 from datamodules.decoding import Transform
-from datamodules.listing import Listing, Sources, source_digest
+from datamodules.listing import Listing, Sources, scan, source_digest
 from datamodules.table import ImageTable
 from ugvae.errors import ConfigError, DataError
 
@@ -69,13 +69,15 @@ class ImageFilesDataModule(GroupDataModule):
         super().relocate(root, image_size)
         self._cache = None
 
-    @abstractmethod
     def find(self) -> Sources:
-        """All files that the dataset is read from, those of labels too.
+        """All files that the dataset is read from, those of labels too; by default all images below the root.
 
         Raises:
             DataError: they are not there; see ``missing``.
         """
+        if not (files := scan(Path(self.root))):
+            raise self.missing("no images")
+        return files
 
     @abstractmethod
     def describe(self, files: list[str]) -> Listing:

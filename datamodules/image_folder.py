@@ -1,12 +1,12 @@
 """Anyone's folder of images."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from datamodules.base import SPLITS, split_rows
 from datamodules.image_files import ImageFilesDataModule, summary
-from datamodules.listing import HELD_OUT, Listing, Sources, numbered, scan, split_by_object
+from datamodules.listing import HELD_OUT, Listing, numbered, split_by_object
 from ugvae.errors import ConfigError, DataError
 
 SPLIT_FOLDERS = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
@@ -49,11 +49,6 @@ class ImageFolderDataModule(ImageFilesDataModule):
 
     def options(self) -> dict:
         return {"split_by": self.split_by}
-
-    def find(self) -> Sources:
-        if not (files := scan(Path(self.root))):
-            raise self.missing("no images")
-        return files
 
     def describe(self, files: list[str]) -> Listing:
         """Reads classes and splits from the folders.

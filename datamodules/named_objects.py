@@ -8,11 +8,9 @@ import numpy as np
 from datamodules.image_files import ImageFilesDataModule
 from datamodules.listing import (
     Listing,
-    Sources,
     columns_of_names,
     numbered,
     position_within,
-    scan,
     split_by_object,
 )
 from ugvae.errors import ConfigError, DataError
@@ -46,11 +44,6 @@ class NamedObjectsDataModule(ImageFilesDataModule):
 
     def options(self) -> dict:
         return {"pattern": self.pattern}
-
-    def find(self) -> Sources:
-        if not (files := scan(Path(self.root))):
-            raise self.missing("no images")
-        return files
 
     def describe(self, files: list[str]) -> Listing:
         """Reads the names.

@@ -7,7 +7,9 @@ from typing import Any, NoReturn
 
 from pytorch_lightning.cli import LightningArgumentParser
 
+import datamodules
 from datamodules import GroupDataModule
+from ugvae import models
 from ugvae.errors import ConfigError
 from ugvae.models import GroupVAE
 
@@ -41,8 +43,9 @@ class ConciseParser(LightningArgumentParser):
             options = (option for action in self._actions for option in action.option_strings)
             return _nearest(unknown[1], [option.lstrip("-") for option in options])
         if unknown := re.search(r'"(model|data)".*dot import path string: (\w+)', message):
-            base = GroupVAE if unknown[1] == "model" else GroupDataModule
-            return f". Known: {', '.join(sorted(c.__name__ for c in subclasses(base)))}"
+            package, base = (models, GroupVAE) if unknown[1] == "model" else (datamodules, GroupDataModule)
+            known = {c.__name__ for c in subclasses(base)} & set(package.__all__)
+            return f". Known: {', '.join(sorted(known))}"
         return ""
 
 
