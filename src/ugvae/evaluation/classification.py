@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.base import TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
@@ -29,6 +30,7 @@ from ugvae.models.base import GroupVAE
 KERNELS = ("linear", "rbf")
 PIXELS = "mean image, PCA"
 PERMUTED = ", permuted labels"
+PERMUTATIONS = 5  # per seed: under one alone, kinds that lie far apart come out all right or all wrong
 
 Draw = Callable[[Tensor, int, int], StructuredGroups]  # rows (M,), groups of each kind, seed
 Features = dict[str, np.ndarray]  # (N, F) by name
@@ -100,8 +102,8 @@ def classify_groups(
 
     Features: a sample and the mean of q(beta | X, Z), the group's mean of z, each by the trained and by the untrained
     network; the group's mean image, reduced by PCA, fitted on the training groups, to beta_dim (z_dim if there is no
-    beta); and the first two with the labels of the training groups permuted. Random groups, when ``draw`` gives some,
-    are a class of their own in a second task.
+    beta); and those of beta (mean z if there is none) with the labels of the training groups permuted, the mean of
+    several permutations. Random groups, when ``draw`` gives some, are a class of their own in a second task.
 
     Args:
         trained: images by the network.
@@ -123,41 +125,48 @@ def classify_groups(
     test_groups = round(groups_per_kind * held_out_groups)
     if not 0 < test_groups < groups_per_kind or not seeds:
         raise ConfigError(f"groups_per_kind, seeds: cannot test with {groups_per_kind} groups and {len(seeds)} seeds")
-    found: dict[str, dict[str, dict[str, list[float]]]] = {}
-    chance: dict[str, float] = {}
+    counts = (groups_per_kind - test_groups, test_groups)
+    dimensions = trained.model.beta_dim or trained.model.z_dim
+    rounds: list[dict[str, dict[str, dict[str, float]]]] = []  # of each seed, by task, feature and kernel
     for seed in seeds:
         rows = split_rows(len(table), round(len(table) * held_out_images), seed)
-        counts = (groups_per_kind - test_groups, test_groups)
-        drawn = [draw(*each, 2 * seed + part) for part, each in enumerate(zip(rows, counts, strict=True))]
+        noise = 2 * seed, 2 * seed + 1  # seeds of training and test
+        drawn = [draw(*each) for each in zip(rows, counts, noise, strict=True)]
         _check_drawn(*drawn)
-        features = [_features(trained, control, table, part.groups, seed) for part in drawn]
+        features = [
+            _features(trained, control, table, part.groups, each) for part, each in zip(drawn, noise, strict=True)
+        ]
         labels = [part.labels.numpy() for part in drawn]
-        dimensions = trained.model.beta_dim or trained.model.z_dim
-        for task, keep in _tasks(labels).items():
-            parts = [
-                {name: value[mask] for name, value in part.items()} for part, mask in zip(features, keep, strict=True)
-            ]
-            targets = [label[mask] for label, mask in zip(labels, keep, strict=True)]
-            chance[task] = float(np.unique(targets[1], return_counts=True)[1].max() / len(targets[1]))
-            for name, accuracies in _accuracies(parts, targets, dimensions, seed).items():
-                for kernel, accuracy in accuracies.items():
-                    found.setdefault(task, {}).setdefault(name, {}).setdefault(kernel, []).append(accuracy)
+        tasks = _tasks(labels)
+        rounds.append({task: _accuracies(features, labels, keep, dimensions, seed) for task, keep in tasks.items()})
     return {
         "model": type(trained.model).__name__,
         "note": None if trained.model.beta_dim else "the model has no beta: mean z and pixels only",
         "kinds": list(drawn[0].names.values()),
         "group_size": drawn[0].groups.shape[1],
-        "groups_per_kind": {"train": groups_per_kind - test_groups, "test": test_groups},
-        "images": {"train": len(rows[0]), "test": len(rows[1])},
+        "groups_per_kind": dict(zip(("train", "test"), counts, strict=True)),
+        "images": dict(zip(("train", "test"), map(len, rows), strict=True)),
         "seeds": list(seeds),
-        "chance": chance,
+        "chance": {task: _commonest(labels[1][keep[1]]) for task, keep in tasks.items()},
         "accuracy": {
             task: {
-                name: {kernel: _summary(each) for kernel, each in kernels.items()} for name, kernels in names.items()
+                name: {kernel: _summary([each[task][name][kernel] for each in rounds]) for kernel in KERNELS}
+                for name in rounds[0][task]
             }
-            for task, names in found.items()
+            for task in tasks
         },
     }
+
+
+def _check_drawn(train: StructuredGroups, test: StructuredGroups) -> None:
+    """Raises a ConfigError if the two parts share an image, or do not have the same kinds or sizes of groups."""
+    if torch.isin(train.groups, test.groups).any():
+        raise ConfigError("draw: groups for the classifier's training and test share images")
+    if train.names != test.names:
+        raise ConfigError(f"draw: kinds {list(train.names.values())} in training, {list(test.names.values())} in test")
+    sizes = train.groups.shape[1], test.groups.shape[1]
+    if sizes[0] != sizes[1]:
+        raise ConfigError(f"group_size: groups of {sizes[0]} and of {sizes[1]} could be drawn; ask for smaller ones")
 
 
 def _features(trained: EncodedImages, control: EncodedImages, table: ImageTable, groups: Tensor, seed: int) -> Features:
@@ -184,28 +193,49 @@ def _tasks(labels: Sequence[np.ndarray]) -> dict[str, list[np.ndarray]]:
 
 
 def _accuracies(
-    features: Sequence[Features], labels: Sequence[np.ndarray], dimensions: int, seed: int
+    features: Sequence[Features], labels: Sequence[np.ndarray], keep: Sequence[np.ndarray], dimensions: int, seed: int
 ) -> dict[str, dict[str, float]]:
-    """Test accuracies by feature and kernel; ``features`` and ``labels`` are those of training and of test."""
-    train, test = features
-    permuted = np.random.default_rng(seed).permutation(labels[0])
+    """Test accuracies of one task by feature and kernel; each argument is a pair, of training and of test."""
+    train_labels, test_labels = (part[mask] for part, mask in zip(labels, keep, strict=True))
+    generator = np.random.default_rng(seed)
     accuracies = {}
-    for name in train:
-        pair = (train[name], test[name])
+    for name in features[0]:
+        train, test = (part[name][mask] for part, mask in zip(features, keep, strict=True))
         if name == PIXELS:
-            pca = PCA(min(dimensions, *train[name].shape), random_state=seed).fit(train[name])
-            pair = tuple(pca.transform(part) for part in pair)
-        accuracies[name] = _by_kernel(*pair, *labels)
-        if name in ("beta sample", "beta mean") or ("beta mean" not in train and name == "mean z"):
-            accuracies[f"{name}{PERMUTED}"] = _by_kernel(*pair, permuted, labels[1])
+            pca = PCA(min(dimensions, *train.shape), random_state=seed).fit(train)
+            train, test = pca.transform(train), pca.transform(test)
+        accuracies[name] = _by_kernel(train, test, train_labels, test_labels, one_scale=name == PIXELS)
+        if name in ("beta sample", "beta mean") or ("beta mean" not in features[0] and name == "mean z"):
+            several = [
+                _by_kernel(train, test, generator.permutation(train_labels), test_labels) for _ in range(PERMUTATIONS)
+            ]
+            means = {kernel: statistics.fmean(each[kernel] for each in several) for kernel in KERNELS}
+            accuracies[f"{name}{PERMUTED}"] = means
     return accuracies
 
 
-def _by_kernel(train: np.ndarray, test: np.ndarray, train_labels: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    def accuracy(kernel: str) -> float:
-        return make_pipeline(StandardScaler(), SVC(kernel=kernel)).fit(train, train_labels).score(test, labels)
+def _by_kernel(
+    train: np.ndarray, test: np.ndarray, train_labels: np.ndarray, test_labels: np.ndarray, one_scale: bool = False
+) -> dict[str, float]:
+    """Test accuracy of a support vector machine by kernel, features standardised.
 
-    return {kernel: float(accuracy(kernel)) for kernel in KERNELS}
+    With ``one_scale`` all features share one scale, that of the largest. Principal components need that: standardised,
+    the least of them, fitted to the few images of training, drown the others in new images, and the control is no
+    control.
+    """
+    scaler: TransformerMixin = StandardScaler()
+    if one_scale:
+        largest = train.std(0).max()
+        scaler = FunctionTransformer(lambda features: features / largest)
+    return {
+        kernel: float(make_pipeline(scaler, SVC(kernel=kernel)).fit(train, train_labels).score(test, test_labels))
+        for kernel in KERNELS
+    }
+
+
+def _commonest(labels: np.ndarray) -> float:
+    """Accuracy of always answering the commonest label."""
+    return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
 
 
 def _summary(values: Sequence[float]) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class GroupVAE(LatentModel, LightningModule):
         self.z_head = GaussianHead(HIDDEN, z_dim)
         self.training_terms, self.evaluation_terms = TermMeter(self.terms), TermMeter(self.terms)
         self._random_state: Tensor | None = None  # of a checkpoint, until training goes on from it
+        self._total_steps: int | None = None  # of the run
         self.latest_terms: dict[str, float] = {}  # means of the last flush, for the progress bar
         self._training_bound = torch.compile(self._bound) if compile else self._bound
 
@@ -196,7 +197,12 @@ class GroupVAE(LatentModel, LightningModule):
     def _schedule_factor(self, step: int) -> float:
         # the run's length is asked for at the first step, not before: asking loads the data, and a resumed run must
         # first be told where in the epoch it stopped
-        return cosine_factor(step, self.trainer.estimated_stepping_batches) if step else 1.0
+        if step and self._total_steps is None:
+            self._total_steps = self.trainer.estimated_stepping_batches
+        return cosine_factor(step, self._total_steps) if step else 1.0
+
+    def on_fit_start(self) -> None:
+        self._total_steps = None
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["model_class"] = type(self).__name__
