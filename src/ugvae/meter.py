@@ -39,11 +39,12 @@ class TermMeter:
         """Forgets the time so far, so that validation does not count as training."""
         self._clock, self._timed_images = time.perf_counter(), 0
 
+    @torch.no_grad()
     def push(self, elbo: "ELBO", indices: Tensor) -> None:
         """Adds one step: ``elbo`` of (G, B) images and the rows ``indices (G, B)`` they came from."""
-        elbo_per_image = elbo.total.detach() / indices.shape[1]
+        elbo_per_image = elbo.total / indices.shape[1]
         recorded = elbo._fields if self._terms is None else self._terms
-        terms = {"elbo": elbo_per_image, **{name: getattr(elbo, name).detach() for name in recorded}}
+        terms = {"elbo": elbo_per_image, **{name: getattr(elbo, name) for name in recorded}}
         self._names = list(terms)
         self._rows.append(torch.stack([term.mean() for term in terms.values()]))
         self._indices.append(indices)

@@ -8,6 +8,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import hardtanh
 
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
@@ -115,7 +116,7 @@ class GaussianHead(nn.Linear):
 
     def forward(self, features: Tensor) -> DiagonalGaussian:
         mean, log_var = full_precision(super().forward(features)).chunk(2, -1)
-        return DiagonalGaussian(mean, log_var.clamp(-MAX_LOG_VAR, MAX_LOG_VAR))
+        return DiagonalGaussian(mean, hardtanh(log_var, -MAX_LOG_VAR, MAX_LOG_VAR))
 
 
 class ComponentHead(nn.Sequential):

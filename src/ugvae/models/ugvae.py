@@ -62,7 +62,7 @@ class UGVAE(GroupVAE):
         self.mixture_prior = MixturePrior(beta_dim, z_dim, num_components)
 
     def _global_posterior(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
-        """H (G, B, 256) and π (G, B, K) to q(beta | X, Z) of shape (G, beta_dim)."""
+        """Features h (G, B, 256) and π (G, B, K) to q(beta | X, Z) of shape (G, beta_dim)."""
         return product_of_gaussians(self.beta_head(torch.cat([h, pi], -1)), self.prior_expert)
 
     def _q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
@@ -92,7 +92,7 @@ class UGVAE(GroupVAE):
         return Posterior(z, pi, self._global_posterior(h, pi))
 
     def prior(self, beta: Tensor) -> DiagonalGaussian:
-        """Beta ``(G, beta_dim)`` to the components of p(z | beta), a Gaussian ``(G, K, z_dim)``."""
+        """Global latent ``(G, beta_dim)`` to the components of p(z | beta), a Gaussian ``(G, K, z_dim)``."""
         return self.mixture_prior(beta)
 
     def _sample_z(self, groups: int, group_size: int, d: Tensor, beta: Tensor) -> Tensor:
