@@ -5,9 +5,9 @@ import torch
 from torch.testing import assert_close
 
 from tests.small_models import every_model, make, make_images
-from ugvae.distributions import DiagonalGaussian
+from ugvae.distributions import DiagonalGaussian, transport_between
 from ugvae.errors import ConfigError
-from ugvae.evaluation.interpolation import line, posterior_grid, prior_grid, transport
+from ugvae.evaluation.interpolation import line, posterior_grid, prior_grid
 from ugvae.models import UGVAE, GroupVAE
 
 
@@ -53,17 +53,19 @@ def test_transport_carries_one_gaussian_onto_the_other() -> None:
     source = DiagonalGaussian(torch.tensor([[1.0, -2.0]]).double(), torch.tensor([[4.0, 0.25]]).double().log())
     target = DiagonalGaussian(torch.tensor([[0.0, 5.0]]).double(), torch.tensor([[1.0, 9.0]]).double().log())
     z = source.mean + source.std * torch.randn(1000, 2).double()
-    moved = transport(z, torch.ones(1000, 1).double(), source, target)
+    moved = transport_between(z, torch.ones(1000, 1).double(), source, target)
     standard = (z - source.mean) / source.std
     assert_close((moved - target.mean) / target.std, standard)
-    assert_close(transport(z, torch.ones(1000, 1).double(), source, source), z)
+    assert_close(transport_between(z, torch.ones(1000, 1).double(), source, source), z)
 
 
 def test_transport_averages_the_components() -> None:
     source, target = (DiagonalGaussian(*torch.randn(2, 3, 2).double()) for _ in range(2))
     z, d = torch.randn(4, 2).double(), torch.rand(4, 3).double().softmax(-1)
-    alone = torch.stack([transport(z, torch.eye(3).double()[k].expand(4, 3), source, target) for k in range(3)], 1)
-    assert_close(transport(z, d, source, target), torch.einsum("nk,nkz->nz", d, alone))
+    alone = torch.stack(
+        [transport_between(z, torch.eye(3).double()[k].expand(4, 3), source, target) for k in range(3)], 1
+    )
+    assert_close(transport_between(z, d, source, target), torch.einsum("nk,nkz->nz", d, alone))
 
 
 @every_model

@@ -120,6 +120,22 @@ def take_components(components: DiagonalGaussian, d: Tensor) -> DiagonalGaussian
     return DiagonalGaussian(components.mean[rows, d], components.log_var[rows, d])
 
 
+def transport_between(z: Tensor, d: Tensor, source: DiagonalGaussian, target: DiagonalGaussian) -> Tensor:
+    """Carries z from one mixture to another: z' = Σ_k π_k [m'_k + s'_k / s_k · (z − m_k)].
+
+    Affine in z, so π averages the two coefficients and no (..., K, z_dim) tensor is made per image.
+
+    Args:
+        z: ``(..., B, z_dim)``.
+        d: π, ``(..., B, K)``.
+        source: the components m_k, s_k that z belongs to, ``(..., K, z_dim)``.
+        target: the components m'_k, s'_k.
+    """
+    scale = target.std / source.std
+    shift = target.mean - scale * source.mean
+    return z * (d @ scale) + d @ shift
+
+
 def product_of_gaussians(factors: DiagonalGaussian, prior_expert: bool = False) -> DiagonalGaussian:
     """Normalised product of the B factors (paper, eq. 8-9): Λ = Σ Λ_i, mean = Λ⁻¹ Σ Λ_i mean_i.
 

@@ -57,7 +57,7 @@ def run_loggers(experiment: str, resume_from: Path | None, root: Path = ROOT) ->
     directory = run_directory(resume_from) if resume_from else None
     if directory and directory.name.removeprefix("version_").isdigit():
         csv_logger = CSVLogger(directory.parent.parent, directory.parent.name, int(directory.name[8:]))
-        _keep_metrics(csv_logger, before_step=checkpoint_step(resume_from))
+        _keep_metrics(csv_logger, last_step=checkpoint_step(resume_from))
     else:
         csv_logger = CSVLogger(root, experiment)
     if os.environ.get("WANDB_MODE") == "disabled":
@@ -77,13 +77,13 @@ def run_loggers(experiment: str, resume_from: Path | None, root: Path = ROOT) ->
     return [csv_logger, wandb_logger]
 
 
-def _keep_metrics(logger: CSVLogger, before_step: int) -> None:
+def _keep_metrics(logger: CSVLogger, last_step: int) -> None:
     """Carries the rows of an interrupted run over; Lightning's CSV logger starts by deleting the file."""
     path = Path(logger.log_dir) / "metrics.csv"
     rows: list[dict[str, str]] = []
     if path.exists():
         with path.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if int(row["step"]) < before_step]
+            rows = [row for row in csv.DictReader(file) if int(row["step"]) <= last_step]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*exists and is not empty.*")
         writer = logger.experiment

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ugvae.distributions import DiagonalGaussian
+from ugvae.distributions import transport_between
 from ugvae.errors import ConfigError
 from ugvae.models.base import GroupVAE
 
@@ -46,20 +46,6 @@ def line(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return torch.lerp(start.unsqueeze(-2), end.unsqueeze(-2), torch.linspace(0, 1, steps).to(start).unsqueeze(-1))
 
 
-def transport(z: Tensor, d: Tensor, source: DiagonalGaussian, target: DiagonalGaussian) -> Tensor:
-    """Carries z from one mixture to another: z' = Σ_k π_k [m'_k + s'_k / s_k · (z − m_k)].
-
-    Args:
-        z: ``(..., z_dim)``.
-        d: π, ``(..., K)``.
-        source: the components m_k, s_k that z belongs to, ``(..., K, z_dim)``.
-        target: the components m'_k, s'_k.
-    """
-    scale = target.std / source.std
-    moved = target.mean + scale * (z.unsqueeze(-2) - source.mean)
-    return (d.unsqueeze(-1) * moved).sum(-2)
-
-
 @torch.no_grad()
 def interpolate(model: GroupVAE, start: Endpoint, end: Endpoint, steps: int = 7, transported: bool = False) -> Grid:
     """Rows from one group's beta to the other's, columns from one image's z to the other's.
@@ -83,7 +69,10 @@ def interpolate(model: GroupVAE, start: Endpoint, end: Endpoint, steps: int = 7,
     if transported and model.num_components:
         target = model.prior(beta)  # (R, K, z_dim)
         sources = [model.prior(each.beta.unsqueeze(0)) for each in (start, end)]
-        ends = [transport(each.z, each.d, source, target) for each, source in zip((start, end), sources, strict=True)]
+        ends = [
+            transport_between(each.z.unsqueeze(0), each.d.unsqueeze(0), source, target).squeeze(1)
+            for each, source in zip((start, end), sources, strict=True)
+        ]
     z = line(*ends, steps)
     return Grid(model.decode(z, beta).cpu(), beta.cpu(), z.cpu())
 

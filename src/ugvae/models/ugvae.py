@@ -15,6 +15,7 @@ from ugvae.distributions import (
     mixture_log_prob,
     product_of_gaussians,
     take_components,
+    transport_between,
 )
 from ugvae.models.base import GroupVAE
 from ugvae.models.checks import check_counts
@@ -120,8 +121,5 @@ class UGVAE(GroupVAE):
         posterior = self.infer(images)
         z = posterior.z.mean
         if transport:
-            source, target = self.prior(beta_from), self.prior(beta_to)
-            scale = target.std / source.std
-            shift = target.mean - scale * source.mean
-            z = z * (posterior.d @ scale) + posterior.d @ shift  # affine in z, so d averages the two coefficients
+            z = transport_between(z, posterior.d, self.prior(beta_from), self.prior(beta_to))
         return self.decode(z, beta_to)
