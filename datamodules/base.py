@@ -27,7 +27,7 @@ class GroupDataModule(LightningDataModule):
     Args:
         root: folder of the dataset.
         image_size: H = W in pixels; images of another size are resized.
-        group_size: B, images that share one beta.
+        group_size: B, images that share one beta; where the groups span all processes, those of each process.
         groups_per_batch: G, groups per optimiser step and process.
         num_workers: loader processes; 0 is fastest for tables in memory.
         seed: of the splits and of the groups.
@@ -72,6 +72,7 @@ class GroupDataModule(LightningDataModule):
             raise ConfigError(f"predict_split: expected one of {', '.join(SPLITS)}, got {predict_split!r}")
         self.root, self.image_size, self.num_workers, self.seed = root, image_size, num_workers, seed
         self.group_size, self.groups_per_batch, self.predict_split = group_size, groups_per_batch, predict_split
+        self.span_devices = False  # the groups span all processes: said by the model (docs/distributed.md)
         if eval_grouping not in (None, *GROUPINGS):
             raise ConfigError(f"eval_grouping: expected one of {', '.join(GROUPINGS)}, got {eval_grouping!r}")
         self.training_groups = Grouping(grouping, group_column, proportions, concentration)
@@ -125,6 +126,7 @@ class GroupDataModule(LightningDataModule):
             groups_per_batch=self.groups_per_batch,
             seed=self.seed,
             shuffle=shuffle,
+            span=self.span_devices,
         )
         return GroupLoader(
             GroupDataset(table),

@@ -2,12 +2,15 @@
 
 A cache is a folder with three files: ``images-*.bin``, uint8 ``(N, C, H, W)`` ordered by split; ``columns-*.npz``; and
 ``manifest.json``, which is written last and says what the others must be. Without a manifest that fits there is no
-cache, so a build that was cut off at any moment is never mistaken for one.
+cache, so a build that was cut off at any moment is never mistaken for one. It has a digest of its own and checksums of
+the others, so neither is one that was changed later.
 """
 
+import hashlib
 import json
 import math
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,10 +20,12 @@ from torch import Tensor
 
 from datamodules.base import SPLITS
 from datamodules.decoding import Transform
+from datamodules.mapped import map_bytes
 from datamodules.table import ImageTable
 
-VERSION = 1  # of the format and of what decoding does: another one rebuilds
+VERSION = 2  # of the format and of what decoding does: another one rebuilds
 MANIFEST = "manifest.json"
+CHECKED_BYTES = 2**22  # at a time
 
 
 @dataclass(frozen=True)
@@ -75,21 +80,55 @@ def load(folder: Path, key: CacheKey) -> Cache:
         manifest = json.loads((folder / MANIFEST).read_text())
     except FileNotFoundError as error:
         raise StaleCacheError("there is no cache yet") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StaleCacheError(f"the manifest cannot be read ({error})") from error
     for name, wanted in key.description.items():
         if not isinstance(manifest, dict) or manifest.get(name) != wanted:
             raise StaleCacheError(f"the {name} changed")
+    if manifest.get("digest") != manifest_digest(manifest):
+        raise StaleCacheError("the manifest was changed after it was written")
     shape, images = manifest["shape"], folder / manifest["images"]
     try:
-        if images.stat().st_size != math.prod(shape):
+        status = images.stat()
+        if status.st_size != math.prod(shape):
             raise StaleCacheError("the file of images has another size than its manifest says")
-        with np.load(folder / manifest["columns"]) as arrays:
-            columns = {name: torch.from_numpy(arrays[name].astype(np.int64)) for name in arrays.files}
-        # private and not shared: nothing that is done to the tensor gets back to the file
-        flat = torch.from_file(str(images), shared=False, size=math.prod(shape), dtype=torch.uint8)
+        # copies and files that someone wrote to have another time; reading gigabytes at each start would cost seconds
+        if status.st_mtime_ns != manifest["modified"] and checksum(images) != manifest["checksums"]["images"]:
+            raise StaleCacheError("the file of images was changed after it was written")
+        if checksum(folder / manifest["columns"]) != manifest["checksums"]["columns"]:
+            raise StaleCacheError("the file of columns was changed after it was written")
+        with np.load(folder / manifest["columns"], allow_pickle=False) as arrays:
+            columns = {
+                name: torch.from_numpy(arrays[column_key(number)].astype(np.int64))
+                for number, name in enumerate(manifest["column_names"])
+            }
+        flat = map_bytes(images, math.prod(shape))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
         raise StaleCacheError(f"its files cannot be read ({error})") from error
     if any(len(column) != shape[0] for column in columns.values()):
         raise StaleCacheError("its columns are of another number of images")
     return Cache(flat.view(shape), columns, manifest)
+
+
+def column_key(number: int) -> str:
+    """What a column is called in the ``.npz``: its own name could be a keyword of NumPy's, or no name of a file."""
+    return f"column_{number}"
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file: against damage, not against malice.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    value = 0
+    with path.open("rb") as file:
+        while part := file.read(CHECKED_BYTES):
+            value = zlib.crc32(part, value)
+    return value
+
+
+def manifest_digest(manifest: dict) -> str:
+    """SHA-256 of all that a manifest says, but for its ``digest``."""
+    content = {name: value for name, value in manifest.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

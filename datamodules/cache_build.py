@@ -14,11 +14,20 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from tqdm import tqdm
 
 from datamodules.base import SPLITS
-from datamodules.cache import MANIFEST, Cache, CacheKey, StaleCacheError, load
+from datamodules.cache import (
+    MANIFEST,
+    Cache,
+    CacheKey,
+    StaleCacheError,
+    checksum,
+    column_key,
+    load,
+    manifest_digest,
+)
 from datamodules.decode_pool import DecodeJob, decode_files
 from datamodules.listing import Listing
 from ugvae.errors import DataError
-from ugvae.files import save_arrays, save_json
+from ugvae.files import free_space, save_arrays, save_json
 
 LOCK = "lock"
 INTEGERS = (np.int8, np.int16, np.int32, np.int64)
@@ -52,7 +61,7 @@ def open_cache(
                     cache = load(folder, key)
     except (OSError, StaleCacheError) as error:
         raise DataError(
-            f"{folder}: the image cache cannot be written ({error}); "
+            f"{folder}: the image cache cannot be written ({error}, {free_space(folder)}); "
             "set cache_dir to a folder with room that you may write to"
         ) from error
     if skipped := cache.manifest["skipped"]:
@@ -96,8 +105,8 @@ def build(folder: Path, key: CacheKey, listing: Listing, workers: int, skip_corr
     listing = listing.subset(np.argsort(listing.split, kind="stable"))  # each split a contiguous range
     shape = (key.transform.channels, key.transform.size, key.transform.size)
     num_images = len(listing.files) * listing.images_per_file
-    if (room := shutil.disk_usage(folder).free) < (needed := num_images * math.prod(shape)):
-        raise OSError(f"{needed / 1e9:.2f} GB needed, {room / 1e9:.2f} GB free")
+    if shutil.disk_usage(folder).free < (needed := num_images * math.prod(shape)):
+        raise OSError(f"{needed / 1e9:.2f} GB needed")
     started = time.perf_counter()
     partial = folder / "partial.bin"
     try:
@@ -127,9 +136,15 @@ def build(folder: Path, key: CacheKey, listing: Listing, workers: int, skip_corr
         "names": listing.names,
         "skipped": skipped,
         "images_per_second": round(rate, 1),
+        "column_names": list(listing.columns),
     }
-    save_arrays({name: smallest(column) for name, column in listing.columns.items()}, folder / manifest["columns"])
-    save_json(manifest, folder / MANIFEST)
+    images, columns = folder / manifest["images"], folder / manifest["columns"]
+    save_arrays(
+        {column_key(number): smallest(column) for number, column in enumerate(listing.columns.values())}, columns
+    )
+    manifest["modified"] = images.stat().st_mtime_ns
+    manifest["checksums"] = {"images": checksum(images), "columns": checksum(columns)}
+    save_json({**manifest, "digest": manifest_digest(manifest)}, folder / MANIFEST)
     rank_zero_info(
         f"{key.title}: {num_images:,} images decoded, {rate:,.0f} images/s with {workers} process(es); "
         f"{math.prod(manifest['shape']) / 1e6:,.1f} MB in {folder}"

@@ -64,19 +64,23 @@ class Cars3DDataModule(NamedObjectsDataModule):
 
 
 def decode_mesh(data: bytes, transform: Transform) -> np.ndarray:
-    """Decodes one of Reed's files: key ``im`` of shape (H, W, 3, azimuth, elevation), bytes or fractions of 1.
+    """Decodes one of Reed's files: key ``im`` of shape (H, W, 3, azimuth, elevation), 0 to 255 or fractions of 1.
 
     Returns:
         uint8 ``(96, C, H, W)``, the elevations of the first azimuth first.
 
     Raises:
-        CorruptFileError: not a MATLAB file up to version 7, no key ``im``, or another shape.
+        CorruptFileError: not a MATLAB file up to version 7, no key ``im``, another shape, or values out of range.
     """
     images = matlab_variable(data, "im")
     if images.shape != SHAPE or images.dtype.kind not in "uif":
         raise CorruptFileError(f"'im' has shape {images.shape} and type {images.dtype}, expected {SHAPE} of numbers")
     if images.dtype != np.uint8:
-        images = (images * (255 if images.max() <= 1 else 1)).round().clip(0, 255).astype(np.uint8)
+        low, high = images.min(), images.max()
+        if not (low >= 0 and high <= 255):  # not a number counts as out of range too
+            raise CorruptFileError(f"'im' has values from {low:.6g} to {high:.6g}, expected 0 to 255 or 0 to 1")
+        fractions = images.dtype.kind == "f" and high <= 1
+        images = (images * (255 if fractions else 1)).round().astype(np.uint8)
     views = images.transpose(3, 4, 0, 1, 2).reshape(-1, *SHAPE[:3])
     mode = "RGB" if transform.channels == 3 else "L"
     return np.concatenate([fit(Image.fromarray(view).convert(mode), transform) for view in views])

@@ -1,5 +1,6 @@
 """CelebA: 202,599 aligned faces with 40 attributes, as its owners ship it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from datamodules.listing import Listing, Sources, existing, scan
 from ugvae.errors import DataError
 
 IMAGES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"
+COUNT = re.compile(r"\s*[0-9]{1,9}\s*")
 CROP = 148 / 178  # of the image's width
 
 
@@ -77,17 +79,21 @@ def read_attributes(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
         The names, and by file int8 values, one per name.
 
     Raises:
-        DataError: another format, or another number of rows than the first line says.
+        DataError: another format, another number of rows than the first line says, or a name that comes twice.
     """
-    lines = read(path).decode(errors="replace").splitlines()
-    if len(lines) < 2 or not lines[0].strip().isdecimal():
+    lines = read_lines(path)
+    if len(lines) < 2 or not COUNT.fullmatch(lines[0]):
         raise DataError(f"{path}: line 1 is not the number of images but {lines[0][:60] if lines else ''!r}")
     header, rows = lines[1].split(), [line for line in lines[2:] if line.strip()]
     if len(rows) != int(lines[0]):
         raise DataError(f"{path}: {int(lines[0]):,} images in line 1, {len(rows):,} rows")
+    if len(set(header)) < len(header):
+        raise DataError(f"{path}: line 2 names an attribute twice: {first_repeated(header)}")
     attributes = {}
     for row in rows:
         name, *values = row.split()
+        if name in attributes:
+            raise DataError(f"{path}: two rows of {name}")
         if len(values) != len(header) or not set(values) <= {"1", "-1"}:
             raise DataError(f"{path}: the row of {name} does not have {len(header)} values of 1 or -1")
         attributes[name] = np.array(values, dtype=np.int8)
@@ -98,16 +104,28 @@ def read_partition(path: Path) -> dict[str, int]:
     """Reads ``list_eval_partition.txt``: rows of a file and 0 (train), 1 (val) or 2 (test).
 
     Raises:
-        DataError: another format.
+        DataError: another format, or two rows of an image.
     """
     partition = {}
-    for row in read(path).decode(errors="replace").splitlines():
+    for row in read_lines(path):
         name, *part = row.split() or [""]
+        if name in partition:
+            raise DataError(f"{path}: two rows of {name}")
         if name and (len(part) != 1 or part[0] not in ("0", "1", "2")):
             raise DataError(f"{path}: the row of {name} does not end in 0, 1 or 2")
         if name:
             partition[name] = int(part[0])
     return partition
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file, whatever system ends them how; what is no UTF-8 stays, replaced, for messages."""
+    return read(path).decode("utf-8-sig", errors="replace").splitlines()
+
+
+def first_repeated(names: list[str]) -> str:
+    """The first of ``names`` that comes twice."""
+    return next(name for position, name in enumerate(names) if name in names[:position])
 
 
 def check_same(path: Path, rows: list[str], images: list[str]) -> None:

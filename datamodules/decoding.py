@@ -13,18 +13,26 @@ from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from ugvae.errors import DataError
 
+# what PIL may read, whatever the suffix says: of its other formats one starts a program (EPS: Ghostscript)
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 89_478_485  # PIL's own threshold for suspecting a decompression bomb: a quarter of a gigabyte of RGB
 DRAFT_MARGIN = 2  # a JPEG is decoded at a reduced scale only if that leaves this many times the pixels needed
 WHITE = 250  # of 255: what counts as the white border of a rendering, JPEG noise included
 TRIM_MARGIN = 0.04  # of the side, left around what is drawn
+BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
+GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # of PNGs with fewer than 8 bits, from one grey to the next
 BROKEN = (  # what PIL raises on damaged files of one format or another
     OSError,
     SyntaxError,
     ValueError,
+    TypeError,
+    AttributeError,
     LookupError,
-    OverflowError,
+    ArithmeticError,
     EOFError,
+    MemoryError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )
@@ -64,22 +72,59 @@ def decode_image(data: bytes, transform: Transform) -> np.ndarray:
         uint8 ``(1, C, H, W)``.
 
     Raises:
-        CorruptFileError: no image, a truncated one, one of more than ``MAX_PIXELS`` or of floating-point pixels.
+        CorruptFileError: no image, a truncated one, one of more than ``MAX_PIXELS``, or of pixels whose range no one
+            has stated.
     """
     try:
-        with Image.open(BytesIO(data)) as image:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise CorruptFileError(f"{image.width}×{image.height} pixels are more than {MAX_PIXELS:,}")
             if not transform.centre and not transform.trim:
                 image.draft(None, (DRAFT_MARGIN * transform.size,) * 2)
+            check_samples(image)
+            scale_transparent_value(image)
             whole = to_mode(ImageOps.exif_transpose(image), transform.channels)
+    except CorruptFileError:
+        raise
     except Image.DecompressionBombError as error:
         raise CorruptFileError(f"more than {MAX_PIXELS:,} pixels") from error
     except UnidentifiedImageError as error:  # whose own message names a buffer of ours
         raise CorruptFileError("not a whole image (no known format)") from error
     except BROKEN as error:
-        raise CorruptFileError(f"not a whole image ({error})") from error
+        raise CorruptFileError(f"not a whole image ({error or type(error).__name__})") from error
     return fit(whole, transform)
+
+
+def check_samples(image: Image.Image) -> None:
+    """Sees to it that the numbers of a TIFF mean what PIL takes them for.
+
+    Raises:
+        CorruptFileError: signed, 12-bit or 32-bit numbers, or 16 bits with white at 0, which would give another image.
+    """
+    tags = getattr(image, "tag_v2", {})
+    bits, kinds = set(tags.get(BITS_PER_SAMPLE, (8,))), set(tags.get(SAMPLE_FORMAT, (1,)))
+    floating = image.mode == "F"  # refused by a message of its own
+    white_is_zero = bits == {16} and tags.get(PHOTOMETRIC) == 0
+    if not floating and (not bits <= {1, 2, 4, 8, 16} or 2 in kinds or white_is_zero):
+        raise CorruptFileError(
+            f"a TIFF of {'signed ' if 2 in kinds else ''}{max(bits)}-bit numbers{', white at 0' * white_is_zero}; "
+            "save the image with 8 or 16 bits"
+        )
+
+
+def scale_transparent_value(image: Image.Image) -> None:
+    """Brings the transparent value of a PNG to the scale of its pixels, which PIL does not do for all depths.
+
+    Raises:
+        CorruptFileError: a transparent colour of 16 bits, which 8 bits cannot tell from its neighbours.
+    """
+    value = image.info.get("transparency")
+    if image.format != "PNG" or not isinstance(value, int | tuple):
+        return
+    if isinstance(value, tuple) and max(value) > 255:
+        raise CorruptFileError("a transparent colour of 16 bits; save the image with 8 bits or an alpha channel")
+    if isinstance(value, int):
+        image.info["transparency"] = value * GREY_STEPS.get(image.tile[0].args, 1)
 
 
 def to_mode(image: Image.Image, channels: int) -> Image.Image:
@@ -93,7 +138,9 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
     if image.mode == "F":
         raise CorruptFileError("floating-point pixels; save the image with 8 or 16 bits")
     if image.mode.startswith("I"):  # 16 bits, which PIL hands out under several names
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+        pixels = np.asarray(image).clip(0, 65535)
+        transparent = pixels == image.info.get("transparency", -1)
+        image = Image.fromarray((np.where(transparent, 65535, pixels) >> 8).astype(np.uint8))
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

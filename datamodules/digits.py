@@ -6,23 +6,43 @@ from torchvision.transforms.v2 import functional as transforms
 
 from datamodules.base import GroupDataModule, split_rows
 from datamodules.table import ImageTable
+from ugvae.errors import ConfigError
 
 
 class DigitsDataModule(GroupDataModule):
     """UCI digits (Alpaydin & Kaynak 1998), resized to ``image_size`` with antialiased bilinear interpolation.
 
     Columns: ``label`` (0-9). Splits, cut once with a fixed seed: 360 test, 180 validation, 1,257 training images.
-    The arguments are those of ``GroupDataModule``; ``root`` is not used.
+
+    Args:
+        root: not used.
+        margin: black pixels on every side, within ``image_size``: the digits fill their 8×8 images, while those of
+            MNIST have 4 pixels around them.
+        **kwargs: the settings of ``GroupDataModule``.
+
+    Raises:
+        ConfigError: a margin that leaves no room for the digit.
     """
 
-    def __init__(self, root: str = "data/digits", **kwargs) -> None:
+    def __init__(self, root: str = "data/digits", margin: int = 0, **kwargs) -> None:
         super().__init__(root, **kwargs)
+        self.margin = margin
+        self._check_margin()
+
+    def _check_margin(self) -> None:
+        if not 0 <= 2 * self.margin < self.image_size:
+            raise ConfigError(f"margin: expected 0 to {(self.image_size - 1) // 2}, got {self.margin}")
+
+    def relocate(self, root: str, image_size: int) -> None:
+        super().relocate(root, image_size)
+        self._check_margin()
 
     def read_split(self, split: str) -> ImageTable:
         digits = load_digits()
         images = torch.from_numpy(digits.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
-        size = [self.image_size, self.image_size]
-        table = ImageTable(transforms.resize(images, size), {"label": torch.from_numpy(digits.target)})
+        size = [self.image_size - 2 * self.margin] * 2
+        images = transforms.pad(transforms.resize(images, size), [self.margin])
+        table = ImageTable(images, {"label": torch.from_numpy(digits.target)})
         development, test = split_rows(len(table), 360, seed=0)
         kept, held_out = split_rows(len(development), 180, seed=0)
         return table.subset({"train": development[kept], "val": development[held_out], "test": test}[split])

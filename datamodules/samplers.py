@@ -4,6 +4,7 @@ A sampler is a pure function of its seed, the epoch and the rank: nothing is car
 is what makes it resumable at any batch.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator
 
@@ -25,17 +26,24 @@ def distributed_rank() -> tuple[int, int]:
 class GroupSampler(Sampler[Tensor]):
     """Base of the samplers. A subclass says how many groups an epoch has, and draws them.
 
-    The groups are those of one process, whatever the number of ranks: rank r takes every num_ranks-th, from the r-th
-    on, and every rank yields the same number of batches. With ``shuffle``, groups that do not fill a batch are left
-    out, others in every epoch; without, the last batch is short.
+    The groups are those of one process, whatever the number of ranks: rank r takes every num_ranks-th of them, from the
+    r-th on, in training every num_ranks-th batch. Every rank yields the same number of batches. With ``shuffle``,
+    groups that do not fill a batch are left out, others in every epoch; without, the last batch is short.
+
+    With ``span`` the groups are those of one process with num_ranks times as many images in each: every rank takes
+    its own B images of all of them.
 
     Args:
-        group_size: B, images per group.
+        group_size: B, images per group and per rank.
         groups_per_batch: G, groups per batch and per rank.
         seed: of the draw, together with the epoch.
         shuffle: False draws the same groups in every epoch.
+        span: share out the images of each group, in place of the groups.
         rank: of this process; by default what ``torch.distributed`` says.
         num_ranks: number of processes.
+
+    Attributes:
+        group_size: images per group, on all ranks that share it together.
     """
 
     def __init__(
@@ -44,13 +52,15 @@ class GroupSampler(Sampler[Tensor]):
         groups_per_batch: int,
         seed: int = 0,
         shuffle: bool = True,
+        span: bool = False,
         rank: int | None = None,
         num_ranks: int | None = None,
     ) -> None:
         default_rank, default_num_ranks = distributed_rank()
         self.rank = default_rank if rank is None else rank
         self.num_ranks = default_num_ranks if num_ranks is None else num_ranks
-        self.group_size, self.groups_per_batch = group_size, groups_per_batch
+        self.span = self.num_ranks if span else 1  # ranks that share a group
+        self.group_size, self.groups_per_batch = group_size * self.span, groups_per_batch
         self.seed, self.shuffle = seed, shuffle
         self.epoch = 0
         self.start = 0  # first batch that the next iteration yields
@@ -62,7 +72,7 @@ class GroupSampler(Sampler[Tensor]):
 
     @abstractmethod
     def draw(self, generator: torch.Generator) -> Tensor:
-        """The groups of one epoch, indices ``(num_groups, B)``."""
+        """The groups of one epoch, indices ``(num_groups, group_size)``."""
 
     def announcement(self) -> str:
         """What a user should know of an epoch before training; nothing by default."""
@@ -71,7 +81,7 @@ class GroupSampler(Sampler[Tensor]):
     @property
     def groups_per_rank(self) -> int:
         """Groups of one epoch on every rank."""
-        return self.num_groups // self.num_ranks
+        return self.num_groups // (self.num_ranks // self.span)
 
     def __len__(self) -> int:
         if self.shuffle:
@@ -82,9 +92,10 @@ class GroupSampler(Sampler[Tensor]):
         """Raises a ConfigError, which ends with ``available``, if an epoch has not a single batch."""
         if len(self) == 0:
             groups = self.groups_per_batch if self.shuffle else 1
+            per_rank = self.group_size // self.span * groups
             raise ConfigError(
-                f"group_size × groups_per_batch: {self.group_size} × {groups} on {self.num_ranks} process(es) "
-                f"needs {self.group_size * groups * self.num_ranks} images, {available}"
+                f"group_size × groups_per_batch: {self.group_size // self.span} × {groups} on {self.num_ranks} "
+                f"process(es) needs {per_rank * self.num_ranks} images, {available}"
             )
 
     def set_epoch(self, epoch: int) -> None:
@@ -93,8 +104,17 @@ class GroupSampler(Sampler[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch if self.shuffle else 0))
-        groups = self.draw(generator)[: self.groups_per_rank * self.num_ranks]
-        yield from groups[self.rank :: self.num_ranks].split(self.groups_per_batch)[self.start : len(self)]
+        groups = self._share(self.draw(generator))
+        yield from groups.split(self.groups_per_batch)[self.start : len(self)]
+
+    def _share(self, groups: Tensor) -> Tensor:
+        """The groups of this rank, or its images of all of them."""
+        if self.span > 1:
+            return groups.unflatten(1, (self.span, -1))[:, self.rank]
+        if not self.shuffle:
+            return groups[: self.groups_per_rank * self.num_ranks][self.rank :: self.num_ranks]
+        shape = (len(self), self.num_ranks, self.groups_per_batch)
+        return groups[: math.prod(shape)].unflatten(0, shape)[:, self.rank].flatten(0, 1)
 
 
 class RandomGroupSampler(GroupSampler):

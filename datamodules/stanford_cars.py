@@ -100,13 +100,19 @@ def read_annotations(path: Path, images: list[str]) -> np.ndarray:
         ``(N,)`` labels from 0 on in the order of ``images``; -1 without a class.
 
     Raises:
-        DataError: another format, or other images.
+        DataError: another format, other images, or one that comes twice.
     """
     rows = read_matlab(path, "annotations")
     if rows.dtype.names is None or "fname" not in rows.dtype.names:
         raise DataError(f"{path}: 'annotations' has no field 'fname'")
     classes = rows["class"] if "class" in rows.dtype.names else [0] * len(rows)
-    labels = {str(name): int(label) - 1 for name, label in zip(rows["fname"], classes, strict=True)}
+    try:
+        known = [int(label) - 1 for label in classes]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{path}: a 'class' is not a number ({error})") from error
+    labels = dict(zip(map(str, rows["fname"]), known, strict=True))
+    if len(labels) < len(known) or min(known, default=0) < -1:
+        raise DataError(f"{path}: {len(known) - len(labels):,} names come twice, the least class is {min(known) + 1}")
     if differing := sorted(set(labels) ^ set(images)):
         raise DataError(
             f"{path}: {len(labels):,} rows and {len(images):,} images; {len(differing):,} are in one and not in the "

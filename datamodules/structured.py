@@ -90,6 +90,31 @@ def groups_where(
     return StructuredGroups(torch.cat(parts), torch.cat(labels), dict(enumerate(names)))
 
 
+def mixed_groups(
+    table: ImageTable, conditions: Sequence[Mapping[str, int]], group_size: int, num_groups: int, seed: int = 0
+) -> Tensor:
+    """Groups that mix kinds of image: each image meets one of the conditions, drawn with equal probability.
+
+    Args:
+        table: the images and their columns.
+        conditions: of the kinds, which must exclude each other.
+        group_size: B.
+        num_groups: N.
+        seed: of the draw.
+
+    Returns:
+        rows ``(N, B)``.
+
+    Raises:
+        ConfigError: the table lacks a column, or has fewer images of a kind than a group may take.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    everything = torch.arange(len(table))
+    rows = {kind: _matching(table, condition, everything) for kind, condition in enumerate(conditions)}
+    kinds = torch.randint(len(conditions), (num_groups, group_size), generator=generator)
+    return draw_rows(kinds, rows, generator)
+
+
 def groups_by_value(
     table: ImageTable,
     column: str,

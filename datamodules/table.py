@@ -24,6 +24,8 @@ class ImageTable:
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             raise DataError(f"an image table holds uint8 (N, C, H, W), got {self.images.dtype} {self.images.shape}")
+        if taken := {"image", "index"} & self.columns.keys():
+            raise DataError(f"column {min(taken)!r}: batches have an entry of this name already; rename the column")
         for name, column in self.columns.items():
             if column.shape != self.images.shape[:1]:
                 raise DataError(f"column {name!r} has shape {tuple(column.shape)} for {len(self.images)} images")

@@ -13,10 +13,18 @@ import torch
 from torchvision.datasets import MNIST
 
 from datamodules import MNISTDataModule, mnist
+from tests.bad_input import counts
 from tests.data.mnist import NO_MIRROR, fake_hashes, serve, write_mnist, write_wheel
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of subprocesses; the arrays are tiny
 torch.set_num_threads(1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints how many bad inputs the session tried."""
+    if lines := counts():
+        terminalreporter.section("bad inputs tried")
+        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture(autouse=True)

@@ -34,6 +34,22 @@ def test_counts_and_shapes(image_size: int) -> None:
         assert table.images.max() > 240  # the full range of a byte
 
 
+def test_margin_frames_the_same_digits() -> None:
+    framed, plain = DigitsDataModule(image_size=28, margin=4).table("val"), DigitsDataModule(image_size=20).table("val")
+    assert torch.equal(framed.images[..., 4:-4, 4:-4], plain.images)
+    assert framed.images.sum() == plain.images.sum()  # nothing but black around them
+    assert torch.equal(framed.columns["label"], plain.columns["label"])
+
+
+@pytest.mark.parametrize("margin", [-1, 4])
+def test_margin_without_room_for_the_digit(margin: int) -> None:
+    with pytest.raises(ConfigError, match=f"margin: expected 0 to 3, got {margin}"):
+        DigitsDataModule(image_size=8, margin=margin)
+    data = DigitsDataModule(image_size=28, margin=4)
+    with pytest.raises(ConfigError, match="margin"):
+        data.relocate("", 8)
+
+
 def test_splits_hold_every_image_of_scikit_learn_once_with_its_label() -> None:
     digits, data = load_digits(), native()
     want = sorted((image.tobytes(), int(label)) for image, label in zip(digits.images, digits.target, strict=True))

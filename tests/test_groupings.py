@@ -65,8 +65,22 @@ def test_groups_of_all_ranks(
         sampler.set_epoch(2)
         batches = list(sampler)
         assert len(batches) == len(sampler) == steps
-        want = groups[rank : per_rank * num_ranks : num_ranks]  # the ranks share out the groups of one process
-        assert torch.equal(torch.cat(batches), want[: steps * groups_per_batch])
+        want = groups[: per_rank * num_ranks][rank::num_ranks]  # the ranks share out the groups of one process
+        if shuffle:  # batch by batch
+            want = torch.cat(groups[: steps * groups_per_batch * num_ranks].split(groups_per_batch)[rank::num_ranks])
+        assert torch.equal(torch.cat(batches), want)
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_batches_of_pure_groups_hold_every_domain(num_ranks: int) -> None:
+    table = make_table([48, 12])
+    for rank in range(num_ranks):
+        options = {"group_size": 3, "groups_per_batch": 2, "rank": rank, "num_ranks": num_ranks}
+        sampler = make_sampler(table, "pure", **options)
+        for epoch in range(3):
+            sampler.set_epoch(epoch)
+            domains = [table.columns["domain"][batch][:, 0].sort().values.tolist() for batch in sampler]
+            assert domains == [[0, 1]] * len(domains)
 
 
 @pytest.mark.parametrize("kind", BY_COLUMN)

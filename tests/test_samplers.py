@@ -79,7 +79,22 @@ def test_ranks_leave_out_the_group_that_only_some_would_get() -> None:
 def test_training_ranks_share_the_groups_of_one_process() -> None:
     one = epoch_of(RandomGroupSampler(48, 4, 4, seed=3), 2)
     two = [epoch_of(RandomGroupSampler(48, 4, 2, seed=3, rank=rank, num_ranks=2), 2) for rank in range(2)]
-    assert torch.equal(torch.stack(two, 1).flatten(0, 1), one)
+    by_batch = [groups.unflatten(0, (-1, 2)) for groups in two]  # batch by batch
+    assert torch.equal(torch.cat(by_batch, 1).flatten(0, 1), one)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_groups_that_span_ranks_are_those_of_one_process_with_larger_groups(shuffle: bool) -> None:
+    options = {"groups_per_batch": 2, "seed": 3, "shuffle": shuffle}
+    one = RandomGroupSampler(75, 12, **options)
+    three = [RandomGroupSampler(75, 4, span=True, rank=rank, num_ranks=3, **options) for rank in range(3)]
+    assert {len(sampler) for sampler in three} == {len(one)}
+    assert torch.equal(torch.cat([epoch_of(sampler, 2) for sampler in three], 1), epoch_of(one, 2))
+
+
+def test_spanning_groups_that_the_images_do_not_fill() -> None:
+    with pytest.raises(ConfigError, match=r"4 × 2 on 3 process\(es\) needs 24 images, the split has 23"):
+        RandomGroupSampler(23, 4, 2, span=True, rank=0, num_ranks=3)
 
 
 def test_every_image_is_drawn_when_sizes_divide() -> None:

@@ -12,6 +12,7 @@ from datamodules.structured import (
     draw_groups,
     groups_by_value,
     groups_where,
+    mixed_groups,
     series_digits,
     series_groups,
 )
@@ -118,6 +119,20 @@ def test_groups_of_disjoint_rows_are_disjoint(kind: str) -> None:
         assert set(groups.flatten().tolist()) <= set(rows.tolist())
         seen.append(set(groups.flatten().tolist()))
     assert not seen[0] & seen[1]
+
+
+def test_mixed_groups_have_about_as_many_images_of_each_kind() -> None:
+    table = make_table()
+    conditions = [{"label": 2}, {"label": 7}]
+    groups = mixed_groups(table, conditions, 20, 50, seed=3)
+    assert groups.shape == (50, 20)
+    assert set(table.columns["label"][groups].unique().tolist()) == {2, 7}
+    shares = (table.columns["label"][groups] == 7).float().mean(1)
+    assert 0.45 < shares.mean() < 0.55
+    assert len(shares.unique()) > 5, "the share is random"
+    assert all(len(group.unique()) == 20 for group in groups)
+    assert torch.equal(groups, mixed_groups(table, conditions, 20, 50, seed=3))
+    assert not torch.equal(groups, mixed_groups(table, conditions, 20, 50, seed=4))
 
 
 def test_groups_are_a_function_of_their_seed() -> None:

@@ -11,3 +11,14 @@ class DataError(RuntimeError):
 
 class NonFiniteLossError(ArithmeticError):
     """The loss became NaN or infinite; the message names the optimiser step and the terms."""
+
+
+class LostRankError(RuntimeError):
+    """Another process of the run is gone."""
+
+
+class OutputError(OSError):
+    """A file that cannot be written; the message says which, why, and how much space is left."""
+
+    def __str__(self) -> str:
+        return self.strerror or super().__str__()

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser
 
 from datamodules import GroupDataModule
 from ugvae import models
+from ugvae.checkpoints import read_checkpoint
 from ugvae.errors import ConfigError
 from ugvae.models import GroupVAE
 
@@ -16,15 +17,19 @@ def load_model(checkpoint: Path) -> GroupVAE:
     """The model of a checkpoint in eval mode, on the GPU if there is one.
 
     Raises:
-        ConfigError: no such file, or a model that the library does not have.
+        ConfigError: no such file, a damaged one, a model that the library does not have, or settings and weights that
+            do not make it.
     """
-    if not checkpoint.is_file():
-        raise ConfigError(f"ckpt_path: no such file: {checkpoint}")
-    name = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["model_class"]
+    name = read_checkpoint(checkpoint).get("model_class")
     if name not in models.__all__:
         raise ConfigError(f"ckpt_path: {checkpoint} holds an unknown model, {name!r}")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return getattr(models, name).load_from_checkpoint(checkpoint, map_location=device, weights_only=True).eval()
+    try:
+        model = getattr(models, name).load_from_checkpoint(checkpoint, map_location=device, weights_only=True)
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(f"ckpt_path: the settings and weights in {checkpoint} make no {name} ({reason})") from error
+    return model.eval()
 
 
 def load_data(config: Path) -> GroupDataModule:
@@ -32,4 +37,4 @@ def load_data(config: Path) -> GroupDataModule:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(GroupDataModule, "data")
     settings = yaml.safe_load(config.read_text())["data"]
-    return parser.instantiate_classes(parser.parse_object({"data": settings})).data
+    return parser.instantiate(parser.parse_object({"data": settings})).data

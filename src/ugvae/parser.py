@@ -12,6 +12,7 @@ from datamodules import GroupDataModule
 from ugvae import models
 from ugvae.errors import ConfigError
 from ugvae.models import GroupVAE
+from ugvae.settings import check_settings, check_yaml, library_error
 
 NOISE = re.compile(
     r"Does not validate|Subtypes:|Errors:|.*<class 'NoneType'>|Given value|.*either not accessible or invalid"
@@ -23,6 +24,26 @@ class ConciseParser(LightningArgumentParser):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_abbrev=False, **kwargs)  # --trainer.max_epoch is a typo, not an abbreviation
+
+    def parse_args(self, *arguments: Any, **options: Any) -> Any:
+        """As of the base, and with the values checked.
+
+        Raises:
+            ConfigError: a value that cannot work.
+        """
+        config = super().parse_args(*arguments, **options)
+        if command := config.get("subcommand"):
+            check_settings(config[command])
+        return config
+
+    def parse_path(self, cfg_path: Any, *arguments: Any, **options: Any) -> Any:
+        """As of the base, of a file that can be read.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        check_yaml(str(cfg_path))
+        return super().parse_path(cfg_path, *arguments, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:  # an inner parser, trying one type of several
@@ -70,7 +91,8 @@ def _nearest(word: str, known: list[str]) -> str:
 
 
 def config_error(error: BaseException | None) -> ConfigError | None:
-    """The ConfigError behind an error that the parser wrapped."""
+    """The ConfigError behind an error that the parser wrapped, or what Lightning says of a setting of its trainer."""
+    outer = error
     while error is not None and not isinstance(error, ConfigError):
         error = error.__cause__
-    return error
+    return error or (library_error(outer) if outer else None)
