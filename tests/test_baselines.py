@@ -45,7 +45,7 @@ def test_one_component_is_no_mixture(model_class: type[GroupVAE]) -> None:
         elbo = model.elbo(images)
     assert torch.equal(elbo.kl_d, torch.zeros_like(elbo.kl_d))
     if model_class is GMVAE:
-        h = model._encode(images)
+        h = model.encode(images)
         w = model.w_head(h).mean + model.w_head(h).std * noise[1]
         only = model.prior(w.flatten(0, 1))
         expected = kl_gaussians(model.z_head(h), type(only)(*(part.view(G, B, -1) for part in only)))
@@ -112,7 +112,7 @@ def test_nested_vae_says_what_data_it_needs(grouping: str | None, accepted: bool
 def test_gmvae_posterior_of_d_is_bayes() -> None:
     model = make(GMVAE)
     images = make_images(model)
-    h = model._encode(images)
+    h = model.encode(images)
     z, w = model.z_head(h).mean, model.w_head(h).mean
     prior = model.prior(w.flatten(0, 1))
     joint = Normal(prior.mean, prior.std).log_prob(z.flatten(0, 1).unsqueeze(1)).sum(-1).exp()

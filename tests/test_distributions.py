@@ -24,7 +24,9 @@ from ugvae.distributions import (
     kl_gaussians,
     kl_standard_normal,
     kl_uniform,
+    match_moments,
     mixture_kl,
+    moments,
 )
 
 
@@ -42,6 +44,17 @@ def enumerated_mixture_kl(q: DiagonalGaussian, prior: DiagonalGaussian, weights:
     images = each(lambda t: t.double().unsqueeze(-2).expand(shape), q)
     components = each(lambda t: t.double().unsqueeze(-3).expand(shape), prior)
     return (weights.double() * kl_divergence(as_torch(images), as_torch(components))).sum(-1)
+
+
+def test_match_moments_gives_points_the_mean_and_variance_of_others() -> None:
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64) * 4 + 1
+    others = torch.rand(2, 9, 3, generator=generator, dtype=torch.float64)
+    moved = match_moments(points, moments(points), moments(others))
+    for got, want in zip(moments(moved), moments(others), strict=True):
+        assert_close(got, want)
+    assert_close(match_moments(moved, moments(others), moments(points)), points)
+    assert_close(moments(points).std, points.std(-2))
 
 
 def test_log_prob_and_std() -> None:

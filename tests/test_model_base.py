@@ -14,7 +14,7 @@ from tests.reference import fixed_noise
 from tests.small_ugvae import BETA, B, G, K, Z, elbo_with, make, make_images, make_noise
 from ugvae.errors import ConfigError
 from ugvae.models import UGVAE
-from ugvae.models.base import cosine_factor
+from ugvae.models.scheduled import cosine_factor
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_bad_images(change, message: str) -> None:
         *itertools.product(["z_dim", "beta_dim", "num_components"], [0, -1, math.nan, 2.5, 2.0, True]),
         *itertools.product(["x_std", "learning_rate"], [0, -1, math.nan, math.inf]),
         *itertools.product(["image_shape"], [(28, 28), (1, 0, 28), ()]),
-        *[("backbone", "resnet"), ("norm", "layer"), ("schedule", "linear")],
+        *[("backbone", "resnet"), ("norm", "layer"), ("schedule", "linear"), ("warmup_steps", -1)],
     ],
 )
 def test_bad_settings_name_the_key(key: str, value) -> None:
@@ -104,7 +104,9 @@ def test_hparams_hold_the_defaults() -> None:
         "norm": "batch",
         "learning_rate": 5e-3,
         "schedule": "cosine",
+        "warmup_steps": 50,
         "compile": False,
+        "span_devices": False,
     }
     own = {"z_dim": 10, "beta_dim": 20, "num_components": 10, "prior_expert": False}
     assert dict(UGVAE((1, 28, 28)).hparams) == shared | own
@@ -165,10 +167,44 @@ def test_optimizer_without_a_trainer(schedule: str) -> None:
     assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
 
-@pytest.mark.parametrize(("schedule", "last"), [("cosine", 0.0), ("constant", 0.01)])
-def test_learning_rate_over_a_run(schedule: str, last: float) -> None:
-    model = UGVAE((1, 8, 8), z_dim=2, beta_dim=2, num_components=2, learning_rate=0.01, schedule=schedule)
+@pytest.mark.parametrize(
+    ("schedule", "warmup_steps", "last"),
+    [("cosine", 0, 0.0), ("constant", 0, 0.01), ("cosine", 2, 0.0), ("constant", 2, 0.01), ("constant", 9, 0.005)],
+)
+def test_learning_rate_over_a_run(schedule: str, warmup_steps: int, last: float) -> None:
+    settings = {"learning_rate": 0.01, "schedule": schedule, "warmup_steps": warmup_steps}
+    model = UGVAE((1, 8, 8), z_dim=2, beta_dim=2, num_components=2, **settings)
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(accelerator="cpu", max_steps=4, limit_val_batches=0, use_distributed_sampler=False, **quiet)
     trainer.fit(model, DigitsDataModule(image_size=8))
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(last, abs=1e-12)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_with_a_fused_optimizer(precision: str) -> None:
+    norms = []
+
+    class Watched(UGVAE):
+        def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+            assert optimizer.defaults["fused"]
+            gradients = [parameter.grad for parameter in self.parameters()]
+            norms.append(torch.nn.utils.get_total_norm(gradients).item())
+
+        def configure_gradient_clipping(self, *arguments, **settings) -> None:
+            super().configure_gradient_clipping(*arguments, **settings)
+            self.on_before_optimizer_step(arguments[0])
+
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = Trainer(
+        accelerator="cpu",
+        precision=precision,
+        gradient_clip_val=0.5,
+        max_steps=2,
+        limit_val_batches=0,
+        use_distributed_sampler=False,
+        **quiet,
+    )
+    trainer.fit(Watched((1, 8, 8), z_dim=2, beta_dim=2, num_components=2), DigitsDataModule(image_size=8))
+    before, after = norms[::2], norms[1::2]
+    assert min(before) > 1
+    assert after == pytest.approx([0.5, 0.5], rel=1e-4)

@@ -58,9 +58,9 @@ def test_local_terms_equal_brute_force_over_every_assignment_of_d() -> None:
     model = make(num_components=3)
     images, (z_noise, beta_noise) = make_images(model, 1), make_noise(model, 1)
     elbo = elbo_with(model, images, (z_noise, beta_noise))
-    q_z = model.z_head(model._encode(images))
+    q_z = model.z_head(model.encode(images))
     pi = model.d_head(q_z.mean + q_z.std * z_noise).softmax(-1)
-    q_beta = model._global_posterior(model._encode(images), pi)
+    q_beta = model._global_posterior(model.encode(images), pi)
     prior = model.prior(q_beta.mean + q_beta.std * beta_noise)
     expected = torch.zeros((), dtype=torch.float64)
     for d in itertools.product(range(3), repeat=B):  # all 27 joint assignments of the three images

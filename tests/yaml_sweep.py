@@ -14,7 +14,7 @@ YAMLS = sorted(EXPERIMENTS.glob("*.yaml"))
 # writer of a tiny data set into a folder, by datamodule; None: needs no files
 WRITERS: dict[str, Callable[[Path], object] | None] = {name: write for name, (_, write) in SAMPLES.items()}
 WRITERS |= {"MNISTDataModule": write_mnist, "DigitsDataModule": None}
-EXTRA = {"MNISTDataModule": {"num_val": 24}}
+EXTRA = {"MNISTDataModule": {"num_val": 60}}
 SMALL = [
     "--data.group_size=4",
     "--data.groups_per_batch=2",

@@ -1,44 +1,49 @@
 """The command line: ``python -m ugvae {fit,validate,test,predict}``, every setting a YAML key that a flag overrides."""
 
+import errno
+import faulthandler
 import logging
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from datamodules import GroupDataModule
+from datamodules.samplers import distributed_rank
 from ugvae import models  # noqa: F401  so that short class names resolve
 from ugvae.callbacks import (
     ElboProgressBar,
+    ExactResume,
     GracefulStop,
     PosteriorWriter,
+    RankWatch,
+    RunCheckpoint,
     RunSummary,
     TestReport,
     TrainingFigures,
 )
-from ugvae.errors import ConfigError, DataError, NonFiniteLossError
+from ugvae.callbacks.ranks import ADVICE, explain_launcher, is_lost_rank, reason
+from ugvae.checkpoints import AtomicCheckpointIO, read_checkpoint
+from ugvae.errors import ConfigError, DataError, LostRankError, NonFiniteLossError, OutputError
+from ugvae.files import output_error
 from ugvae.models import GroupVAE
 from ugvae.parser import ConciseParser, config_error
-from ugvae.runs import ROOT, checkpoint_step, newest_checkpoint, run_directory, run_loggers
+from ugvae.runs import ROOT, newest_checkpoint, run_directory, run_loggers
 
 TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,  # the group samplers know their rank
     "num_sanity_val_steps": 0,
     "log_every_n_steps": 50,
+    "gradient_clip_val": 100.0,  # nats per image and unit of weight: bounds the first steps, which are a thousandfold
     "enable_model_summary": False,
 }
-CHECKPOINT_DEFAULTS = {
-    "checkpoint.monitor": "val/elbo",
-    "checkpoint.mode": "max",
-    "checkpoint.filename": "best",
-    "checkpoint.save_last": True,
-    "checkpoint.enable_version_counter": False,
-}
+LAST_WORDS = 8.0  # seconds: the first rank's to finish its own, since Lightning ends all ranks when one has failed
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HARMLESS_WARNINGS = (
     "does not have many workers",  # tables in memory are fastest without
     "is smaller than the logging interval",  # the last steps of an epoch are logged too
@@ -57,8 +62,7 @@ class UGVAECommand(LightningCLI):
         parser.add_argument(
             "--experiment", type=str | None, default=None, help="Folder under lightning_logs; default: the YAML's name."
         )
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.set_defaults(CHECKPOINT_DEFAULTS)
+        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
         parser.add_lightning_class_args(TrainingFigures, "figures")
         parser.link_arguments("data.image_shape", "model.init_args.image_shape", apply_on="instantiate")
 
@@ -85,7 +89,7 @@ class UGVAECommand(LightningCLI):
                 return None
             if path is None:
                 raise ConfigError(f"ckpt_path: no {config.ckpt_path}.ckpt under {ROOT / config.experiment}")
-        step = checkpoint_step(path)
+        step = read_checkpoint(path)["global_step"]
         print(f"Going on from {path}, step {step}" if self.subcommand == "fit" else f"Using {path}, step {step}")
         return path
 
@@ -93,15 +97,17 @@ class UGVAECommand(LightningCLI):
         config = self.config_init[self.subcommand]
         callbacks = [ElboProgressBar()]
         if self.subcommand == "fit":
-            callbacks += [GracefulStop(), RunSummary()]
+            callbacks += [RankWatch(), GracefulStop(), ExactResume(self.checkpoint), RunSummary()]
             if config.trainer.logger is None:
                 kwargs["logger"] = run_loggers(config.experiment, self.checkpoint)
         else:
             self.save_config_callback = None
-            kwargs["logger"] = False
+            kwargs |= {"logger": False, **one_process(config.trainer.devices)}
             callbacks += self._reports(config)
         # jsonargparse hands out the same list at every call
         kwargs["callbacks"] = [*(config.trainer.callbacks or []), *callbacks]
+        given = config.trainer.plugins or []
+        kwargs["plugins"] = [*(given if isinstance(given, list) else [given]), AtomicCheckpointIO()]
         return super().instantiate_trainer(**kwargs)
 
     def _reports(self, config: Any) -> list:
@@ -115,11 +121,19 @@ class UGVAECommand(LightningCLI):
         torch.set_float32_matmul_precision("high")
 
 
+def one_process(devices: Any) -> dict[str, Any]:
+    """Trainer settings of evaluation: one process sees every group, and writes one file, however many trained."""
+    return {"devices": devices[:1] if isinstance(devices, list) else 1, "num_nodes": 1, "strategy": "auto"}
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of ``ugvae``: an error that the user can mend is one message and exit status 2."""
+    if not faulthandler.is_enabled() and sys.stderr is not None:
+        faulthandler.enable()  # a mapped file that is cut short ends the process without another word
     for harmless in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", f".*{harmless}")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
+    explain_launcher()
     try:
         UGVAECommand(
             GroupVAE,
@@ -134,14 +148,26 @@ def main(arguments: list[str] | None = None) -> None:
             parser_class=ConciseParser,
             args=arguments,
         )
-    except (ConfigError, DataError, NonFiniteLossError) as error:
+    except (ConfigError, DataError, NonFiniteLossError, OutputError) as error:
         _fail(error)
-    except ValueError as error:  # the parser wraps what a constructor raises
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        _fail(output_error(Path(error.filename or ROOT), error))
+    except RuntimeError as error:
+        if not is_lost_rank(error):
+            raise
+        _fail(LostRankError(f"lost the connection to another rank ({reason(error)}): {ADVICE}"))
+    except Exception as error:  # the parser wraps what a constructor raises; Lightning has errors of many kinds
         if cause := config_error(error):
             _fail(cause)
         raise
 
 
 def _fail(error: Exception) -> NoReturn:
-    sys.stderr.write(f"error: {error}\n")
+    rank, _ = distributed_rank()
+    sys.stderr.write(f"error{f' on rank {rank}' if rank else ''}: {error}\n")
+    sys.stderr.flush()
+    if rank:
+        time.sleep(LAST_WORDS)
     sys.exit(2)

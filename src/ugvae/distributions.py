@@ -136,6 +136,17 @@ def transport_between(z: Tensor, d: Tensor, source: DiagonalGaussian, target: Di
     return z * (d @ scale) + d @ shift
 
 
+def moments(points: Tensor) -> DiagonalGaussian:
+    """Mean and variance of points ``(..., B, D)`` with B ≥ 2, ``(..., D)``."""
+    return DiagonalGaussian(points.mean(-2), points.var(-2).log())
+
+
+def match_moments(points: Tensor, source: DiagonalGaussian, target: DiagonalGaussian) -> Tensor:
+    """Moves points ``(..., B, D)`` so that what has the source's mean and variance ``(..., D)`` gets the target's."""
+    mean, std = source.mean.unsqueeze(-2), source.std.unsqueeze(-2)
+    return target.mean.unsqueeze(-2) + target.std.unsqueeze(-2) / std * (points - mean)
+
+
 def product_of_gaussians(factors: DiagonalGaussian, prior_expert: bool = False) -> DiagonalGaussian:
     """Normalised product of the B factors (paper, eq. 8-9): Λ = Σ Λ_i, mean = Λ⁻¹ Σ Λ_i mean_i.
 

@@ -3,25 +3,30 @@
 import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from ugvae.ranks import gather_objects
 
 if TYPE_CHECKING:
     from ugvae.models.terms import ELBO
 
 
 class NonFiniteStep(NamedTuple):
-    """The first bad step since the last flush: how long ago, which terms, which rows of the table."""
+    """The first bad step since the last flush: how long ago, which terms, which rows of the table, on which rank."""
 
     steps_ago: int
     names: list[str]
     indices: list[int]
+    rank: int = 0
 
 
 class TermMeter:
     """Collects the terms of each step; one device synchronisation per ``flush``, none per step.
+
+    With several processes ``flush`` is a collective call, and all of them get the means over the groups of all.
 
     Args:
         terms: the fields of the bound to record; None records all.
@@ -51,6 +56,29 @@ class TermMeter:
         self._groups.append(len(indices))
         self._timed_images += indices.numel()
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that was recorded since the last flush, as plain values, and the time it took in seconds."""
+        return {
+            "names": list(self._names),
+            "rows": [row.cpu() for row in self._rows],
+            "indices": [indices.cpu() for indices in self._indices],
+            "groups": list(self._groups),
+            "images": self._timed_images,
+            "seconds": time.perf_counter() - self._clock,
+        }
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
+        """Goes on from ``state``, on the device that the next steps are on; its clock runs from now."""
+        self._names, self._groups = list(state["names"]), list(state["groups"])
+        self._rows = [row.to(device) for row in state["rows"]]
+        self._indices = [indices.to(device) for indices in state["indices"]]
+        self._clock, self._timed_images = time.perf_counter() - state["seconds"], state["images"]
+
+    def first_bad(self) -> NonFiniteStep | None:
+        """The first step since the last flush with a NaN or infinite term, on any rank; flushes nothing."""
+        bad = self._first_bad(torch.stack(self._rows).double().cpu()) if self._rows else None
+        return first_of_all(gather_objects(bad))
+
     def flush(self) -> tuple[dict[str, float], NonFiniteStep | None]:
         """Means over the groups since the last call, in nats per image (kl_beta: per group), with images per second.
 
@@ -61,12 +89,15 @@ class TermMeter:
             return {}, None
         rows = torch.stack(self._rows).double().cpu()
         weights = torch.tensor(self._groups, dtype=rows.dtype)
-        means = dict(zip(self._names, (weights @ rows / weights.sum()).tolist(), strict=True))
-        means["images_per_second"] = self._timed_images / max(time.perf_counter() - self._clock, 1e-9)
-        bad = self._first_bad(rows)
+        speed = self._timed_images / max(time.perf_counter() - self._clock, 1e-9)
+        sums, groups, speeds, bad = zip(
+            *gather_objects((weights @ rows, weights.sum(), speed, self._first_bad(rows))), strict=True
+        )
+        means = dict(zip(self._names, (sum(sums) / sum(groups)).tolist(), strict=True))
+        means["images_per_second"] = sum(speeds)
         self._rows, self._indices, self._groups = [], [], []
         self.start_clock()
-        return means, bad
+        return means, first_of_all(bad)
 
     def _first_bad(self, rows: Tensor) -> NonFiniteStep | None:
         steps = (~rows.isfinite()).any(1).nonzero().flatten().tolist()
@@ -77,3 +108,9 @@ class TermMeter:
             name for name, value in zip(self._names, rows[first].tolist(), strict=True) if not math.isfinite(value)
         ]
         return NonFiniteStep(len(rows) - 1 - first, names, self._indices[first].flatten().tolist())
+
+
+def first_of_all(bad: Sequence[NonFiniteStep | None]) -> NonFiniteStep | None:
+    """The first bad step of all ranks, of which each has one or none; its rank is noted."""
+    steps = [step._replace(rank=rank) for rank, step in enumerate(bad) if step]
+    return max(steps, key=lambda step: step.steps_ago, default=None)

@@ -1,8 +1,21 @@
 """What happens around training: progress, figures, checkpoints on a stop, reports."""
 
+from ugvae.callbacks.checkpointing import RunCheckpoint
 from ugvae.callbacks.figures import TrainingFigures
 from ugvae.callbacks.progress import ElboProgressBar
+from ugvae.callbacks.ranks import RankWatch
 from ugvae.callbacks.reports import PosteriorWriter, RunSummary, TestReport
+from ugvae.callbacks.resuming import ExactResume
 from ugvae.callbacks.stopping import GracefulStop
 
-__all__ = ["ElboProgressBar", "GracefulStop", "PosteriorWriter", "RunSummary", "TestReport", "TrainingFigures"]
+__all__ = [
+    "ElboProgressBar",
+    "ExactResume",
+    "GracefulStop",
+    "PosteriorWriter",
+    "RankWatch",
+    "RunCheckpoint",
+    "RunSummary",
+    "TestReport",
+    "TrainingFigures",
+]

@@ -12,16 +12,16 @@ from einops import rearrange
 from matplotlib.figure import Figure
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from datamodules.structured import groups_by_value
-from ugvae.errors import ConfigError
-from ugvae.evaluation import plots
-from ugvae.evaluation.encoding import encode_groups
+from ugvae.errors import ConfigError, OutputError
+from ugvae.evaluation import plots, walk_plots
+from ugvae.evaluation.encoding import encode_beta, encode_groups
 from ugvae.evaluation.projection import tsne
 from ugvae.evaluation.walks import component_samples, component_walks, global_walk, latent_walks, reconstructions
 from ugvae.files import save_figure
 
-PANELS_PER_PAGE = 20
 MAPPED_IMAGES = 1000  # of the t-SNE map of z
 
 
@@ -42,6 +42,7 @@ class TrainingFigures(Callback):
             raise ConfigError("figures: every_n_epochs and groups_per_label are 0 or more")
         self.every_n_epochs, self.groups_per_label = every_n_epochs, groups_per_label
         self.columns = ["label", "domain"] if columns is None else columns
+        self._warned = False
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -59,19 +60,30 @@ class TrainingFigures(Callback):
         model.eval()
         with torch.no_grad(), torch.random.fork_rng():
             torch.manual_seed(0)
-            for name, figure in self._figures(trainer, model, final):
+            for name, figure in self._figures(trainer, model, Path(directory), final):
                 path = Path(directory) / "figures" / f"{name}.png"
-                save_figure(figure, path)
+                try:
+                    save_figure(figure, path)
+                except OutputError as error:
+                    self._warn_once(error)
+                    continue
                 for logger in trainer.loggers:
                     if isinstance(logger, WandbLogger):
                         logger.log_image(name, [str(path)], step=trainer.global_step)
         model.train(training)
 
-    def _figures(self, trainer: Trainer, model: LightningModule, final: bool) -> Iterator[tuple[str, Figure]]:
+    def _warn_once(self, error: OutputError) -> None:
+        if not self._warned:
+            rank_zero_warn(f"{error}. Training goes on without such figures")
+        self._warned = True
+
+    def _figures(
+        self, trainer: Trainer, model: LightningModule, directory: Path, final: bool
+    ) -> Iterator[tuple[str, Figure]]:
         yield "reconstructions", self._reconstructions(trainer, model)
         yield from self._walks(model)
         yield "samples", self._samples(model)
-        metrics = read_metrics(Path(trainer.log_dir) / "metrics.csv")
+        metrics = read_metrics(directory / "metrics.csv")
         if any(name.startswith("train/") for name in metrics):
             yield "curves", plots.curves_figure(metrics)
         table = trainer.datamodule.table("val")
@@ -83,27 +95,18 @@ class TrainingFigures(Callback):
     def _walks(self, model: LightningModule) -> Iterator[tuple[str, Figure]]:
         """What walks there are follows from the latents: a mixture (Fig. 3), beta and z (Fig. 4), z alone (Fig. 9)."""
         if model.num_components:
-            walks, rows, columns = component_walks(model)
-            for page, start in enumerate(range(0, len(walks), PANELS_PER_PAGE)):
-                suffix = f"_{page + 1}" if len(walks) > PANELS_PER_PAGE else ""
-                panels = walks[start : start + PANELS_PER_PAGE]
-                condition = "beta" if model.beta_dim else "w"
-                yield f"component_walks{suffix}", plots.walks_figure(panels, rows, columns, start, condition)
+            pages = walk_plots.component_walk_figures(*component_walks(model), "beta" if model.beta_dim else "w")
+            for number, page in enumerate(pages, 1):
+                yield f"component_walks_{number}" if len(pages) > 1 else "component_walks", page
         elif model.beta_dim:
-            images, rows, columns = global_walk(model)
-            title = "rows: beta, columns: z, every dimension"
-            yield "global_walk", plots.grid_figure(images, title, plots.signed(rows), plots.signed(columns))
+            yield "global_walk", walk_plots.global_walk_figure(*global_walk(model))
         else:
-            images, columns = latent_walks(model)
-            labels = [f"z{i + 1}" for i in range(len(images))]
-            yield "latent_walks", plots.grid_figure(images, "one z per row, others 0", labels, plots.signed(columns))
+            yield "latent_walks", walk_plots.latent_walks_figure(*latent_walks(model))
 
     def _samples(self, model: LightningModule) -> Figure:
         if not model.num_components:
-            return plots.grid_figure(model.sample(10, 10).cpu(), "samples: one group per row")
-        samples, d = component_samples(model)
-        labels = [f"d = {k}" for k in d.tolist()]
-        return plots.grid_figure(samples, "samples: one group and one component per row", labels)
+            return walk_plots.samples_figure(model.sample(10, 10).cpu())
+        return walk_plots.samples_figure(*component_samples(model))
 
     def _reconstructions(self, trainer: Trainer, model: LightningModule) -> Figure:
         data = trainer.datamodule
@@ -122,7 +125,7 @@ class TrainingFigures(Callback):
         table = data.table("val")
         names = data.value_names(column)
         groups, labels, names = groups_by_value(table, column, data.group_size, self.groups_per_label, names=names)
-        beta = encode_groups(model, table.images, groups).beta.mean
+        beta = encode_beta(model, table.images, groups).mean
         title = f"t-SNE of the mean of beta, held-out groups of {groups.shape[1]} by {column}"
         return plots.map_figure(tsne(beta), labels.numpy(), names, title)
 

@@ -1,5 +1,6 @@
 """The progress bar: the ELBO, and the time left of the whole run."""
 
+import os
 import sys
 import time
 
@@ -12,6 +13,14 @@ def clock(seconds: float) -> str:
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def say(line: str) -> None:
+    """Prints a line; where the output is a file on a full disk, or a pipe that was closed, the run goes on silently."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for the rest of the run
 
 
 class ElboProgressBar(TQDMProgressBar):
@@ -59,4 +68,4 @@ class ElboProgressBar(TQDMProgressBar):
                 shown += [f"val {val:.1f} nats per image"]
             if train:
                 shown += [f"{train['images_per_second']:,.0f} images/s"]
-            print(", ".join([*shown, f"{self.time_left(trainer)} left"]), flush=True)
+            say(", ".join([*shown, f"{self.time_left(trainer)} left"]))

@@ -1,36 +1,80 @@
 """What a command leaves in the run's folder besides figures, and the lines it ends with."""
 
 import platform
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning
+import sklearn
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import BasePredictionWriter
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
+from ugvae.callbacks.progress import say
+from ugvae.errors import OutputError
 from ugvae.evaluation.clusters import cluster_scores
 from ugvae.files import save_arrays, save_json
+from ugvae.hardware import describe
+
+TIMES = "sessions"  # of a checkpoint: what trained it so far
 
 
 class RunSummary(Callback):
-    """Says at the end of training where everything is, and what to run next."""
+    """Says at the end of training where everything is and what to run next, and writes ``trained.json``.
+
+    That file holds the seconds of training, with validation and figures, and the machine. Checkpoints carry the time
+    behind them, so that the sessions of a resumed run add up; work that a killed session lost does not count.
+    """
+
+    def __init__(self) -> None:
+        self._earlier: list[dict[str, Any]] = []
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._started = time.monotonic()
+
+    def _sessions(self, trainer: Trainer) -> list[dict[str, Any]]:
+        this = {"seconds": time.monotonic() - self._started, "last_step": trainer.global_step}
+        return [*self._earlier, {**this, "hardware": describe()["line"]}]
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[TIMES] = self._sessions(trainer)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._earlier = checkpoint.get(TIMES, [])
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         directory = trainer.log_dir
         if not trainer.is_global_zero or directory is None or trainer.fast_dev_run:
             return
         best = trainer.checkpoint_callback.best_model_score
+        sessions = self._sessions(trainer)
+        report = {
+            "seconds": sum(session["seconds"] for session in sessions),
+            "sessions": sessions,
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+            "devices": trainer.num_devices * trainer.num_nodes,
+            "best_val_elbo": None if best is None else float(best),
+            "hardware": describe(),
+            "versions": versions(),
+        }
+        try:
+            save_json(report, Path(directory) / "trained.json")
+        except OutputError as error:
+            rank_zero_warn(str(error))  # training itself is done, and its checkpoints are written
         score = "" if best is None else f" (best validation ELBO {best:.1f} nats per image)"
-        print(
+        say(
             f"\nTrained {trainer.current_epoch} epochs, {trainer.global_step} steps{score}.\n"
             f"  settings     {directory}/config.yaml\n"
             f"  metrics      {directory}/metrics.csv\n"
             f"  checkpoints  {directory}/checkpoints/best.ckpt, last.ckpt\n"
             f"  figures      {directory}/figures/\n"
-            f"Next: make evaluate RUN={directory}    test ELBO, clusters, posteriors of the test split\n"
-            f"      wandb sync {directory}/wandb/*   to see the run in Weights & Biases, if you like",
-            flush=True,
+            f"Next: make evaluate RUN={directory}    test ELBO, clusters, every figure and table that applies\n"
+            f"      make report RUN={directory}      all of it in one page, report.html\n"
+            f"      wandb sync {directory}/wandb/*   to see the run in Weights & Biases, if you like"
         )
 
 
@@ -116,4 +160,5 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "pytorch_lightning": pytorch_lightning.__version__,
         "numpy": np.__version__,
+        "scikit_learn": sklearn.__version__,
     }

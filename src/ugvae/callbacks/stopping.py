@@ -1,17 +1,23 @@
 """A clean stop on Ctrl-C or SIGTERM: the step is finished and ``last.ckpt`` written before the run ends."""
 
 import signal
-from pathlib import Path
+from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
+from ugvae.callbacks.checkpointing import RunCheckpoint, agreed, resumable_after
+
 
 class GracefulStop(Callback):
-    """Turns SIGINT and SIGTERM into a checkpoint at the end of the step. A second Ctrl-C stops at once."""
+    """Turns SIGINT and SIGTERM into a checkpoint at the end of the step. A second Ctrl-C stops at once.
+
+    At the last step of an epoch the stop waits for the validation, and for the checkpoint that ends the epoch.
+    """
 
     def __init__(self) -> None:
         self._received: int | None = None
+        self._stopping = False
         self._previous: dict[int, object] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -29,14 +35,26 @@ class GracefulStop(Callback):
             signal.signal(number, handler)
         self._previous = {}
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
-        if self._received is None:
-            return
-        path = Path(trainer.checkpoint_callback.dirpath or trainer.default_root_dir) / "last.ckpt"
-        pl_module.flush_training_terms()
-        trainer.save_checkpoint(path)
-        rank_zero_info(f"\nStopped by {signal.Signals(self._received).name}; saved {path}")
-        raise SystemExit(128 + self._received)  # what a shell reports for a process ended by the signal
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._stopping = self._stopping or agreed(trainer, self._received is not None)
+        if self._stopping and resumable_after(trainer, batch_idx):
+            pl_module.flush_if_due()
+            trainer.checkpoint_callback.write_last(trainer)
+            self._stop(trainer)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._stopping:
+            self._stop(trainer)
+
+    def _stop(self, trainer: Trainer) -> None:
+        checkpoint: RunCheckpoint = trainer.checkpoint_callback
+        number = self._received or signal.SIGTERM  # another process received it
+        rank_zero_info(f"\nStopped by {signal.Signals(number).name}; saved {checkpoint.last_model_path}")
+        # what a shell reports for a process ended by the signal; of the first rank alone, since a launcher takes any
+        # other status than 0 for a failure and kills all, also in the midst of what they do at the end
+        raise SystemExit(128 + number if trainer.is_global_zero else 0)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._restore()

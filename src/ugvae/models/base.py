@@ -1,25 +1,30 @@
-"""What every model shares: settings, checks, the training step, the optimiser. Lightning lives here, maths does not.
+"""What every model shares: settings, checks, the training step, checkpoints. Lightning lives here, maths does not.
 
 Axes: G groups, B images per group, C channels, H and W pixels.
 """
 
-import math
 from abc import abstractmethod
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor
 
-from ugvae.errors import ConfigError, NonFiniteLossError
-from ugvae.meter import TermMeter
-from ugvae.models.checks import check_counts, check_grouping, check_positive
+from datamodules.base import GroupDataModule
+from datamodules.samplers import distributed_rank
+from ugvae.errors import ConfigError
+from ugvae.meter import NonFiniteStep, TermMeter
+from ugvae.models.checks import check_counts, check_finite_weights, check_grouping, check_positive
 from ugvae.models.latent import LatentModel
+from ugvae.models.scheduled import ScheduledModule
 from ugvae.models.terms import ELBO, Posterior
 from ugvae.networks import HIDDEN, GaussianHead, build_backbone
+from ugvae.nonfinite import non_finite_error
+from ugvae.random_state import random_states, set_random_states
+from ugvae.ranks import gather_objects
 
 
-class GroupVAE(LatentModel, LightningModule):
+class GroupVAE(LatentModel, ScheduledModule):
     """Base of all models. A subclass adds its networks, ``_bound``, ``infer``, and what ``LatentModel`` asks for.
 
     Attributes:
@@ -35,7 +40,10 @@ class GroupVAE(LatentModel, LightningModule):
         norm: ``batch``, ``group`` or ``none`` in the conv encoder.
         learning_rate: of Adam, at the start.
         schedule: of the learning rate: ``cosine`` falls to 0 at the last step, ``constant`` is the paper's.
+        warmup_steps: steps in which the learning rate rises from 0; the first gradients are the largest by far.
         compile: compile the bound with ``torch.compile``.
+        span_devices: each group spans all processes, with B images on each of them (docs/distributed.md); needs a
+            global latent. ``elbo`` is a collective call then, and gives this process's share of the bound.
 
     Raises:
         ConfigError: a value out of range; the message names the setting.
@@ -54,7 +62,9 @@ class GroupVAE(LatentModel, LightningModule):
         norm: str = "batch",
         learning_rate: float = 5e-3,
         schedule: str = "cosine",
+        warmup_steps: int = 50,
         compile: bool = False,
+        span_devices: bool = False,
     ) -> None:
         super().__init__()
         image_shape = tuple(image_shape)
@@ -64,6 +74,10 @@ class GroupVAE(LatentModel, LightningModule):
         check_positive(x_std=x_std, learning_rate=learning_rate)
         if schedule not in ("cosine", "constant"):
             raise ConfigError(f"schedule: expected cosine or constant, got {schedule!r}")
+        if warmup_steps < 0:
+            raise ConfigError(f"warmup_steps: expected 0 or more, got {warmup_steps}")
+        if span_devices and not beta_dim:
+            raise ConfigError(f"span_devices: the images of a group share nothing in {type(self).__name__}")
         self.save_hyperparameters(
             {
                 "image_shape": image_shape,
@@ -73,17 +87,19 @@ class GroupVAE(LatentModel, LightningModule):
                 "norm": norm,
                 "learning_rate": learning_rate,
                 "schedule": schedule,
+                "warmup_steps": warmup_steps,
                 "compile": compile,
+                "span_devices": span_devices,
             }
         )  # with the defaults, so that a checkpoint outlives a change of default
         self.image_shape, self.x_std = image_shape, x_std
-        self.learning_rate, self.schedule = learning_rate, schedule
-        self.z_dim, self.beta_dim = z_dim, beta_dim
+        self.learning_rate, self.schedule, self.warmup_steps = learning_rate, schedule, warmup_steps
+        self.z_dim, self.beta_dim, self.span_devices = z_dim, beta_dim, span_devices
         self.encoder, self.decoder = build_backbone(backbone, image_shape, z_dim + beta_dim, norm)
         self.z_head = GaussianHead(HIDDEN, z_dim)
         self.training_terms, self.evaluation_terms = TermMeter(self.terms), TermMeter(self.terms)
-        self._random_state: Tensor | None = None  # of a checkpoint, until training goes on from it
-        self._total_steps: int | None = None  # of the run
+        self._resumed: dict[str, Any] | None = None  # this rank's part of a checkpoint, until training goes on from it
+        self._run_directory: Path | None = None  # with a logger
         self.latest_terms: dict[str, float] = {}  # means of the last flush, for the progress bar
         self._training_bound = torch.compile(self._bound) if compile else self._bound
 
@@ -118,6 +134,8 @@ class GroupVAE(LatentModel, LightningModule):
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.data_grouping:
             check_grouping(type(self).__name__, self.data_grouping, self.trainer.datamodule)
+        if isinstance(data := self.trainer.datamodule, GroupDataModule):
+            data.span_devices = self.span_devices
 
     def elbo_of_batch(self, batch: dict[str, Tensor]) -> ELBO:
         """The training bound of a loader's batch, whose uint8 images need no check."""
@@ -128,33 +146,34 @@ class GroupVAE(LatentModel, LightningModule):
         self.training_terms.push(elbo, batch["index"])
         return self.loss(elbo)
 
+    def on_train_start(self) -> None:
+        if self._resumed is not None:  # the last moment before noise is drawn
+            set_random_states(self._resumed["random"])
+            self.training_terms.load_state_dict(self._resumed["training_terms"], self.device)
+            self._resumed = None
+
     def on_train_epoch_start(self) -> None:
         self.training_terms.start_clock()
 
-    def on_train_batch_start(self, batch, batch_idx: int) -> None:  # noqa: ANN001
-        if self._random_state is not None:  # resumed: the last moment before noise is drawn
-            torch.set_rng_state(self._random_state)
-            self._random_state = None
-
     def on_train_batch_end(self, outputs, batch, batch_idx: int) -> None:  # noqa: ANN001
+        self.flush_if_due()
+
+    def flush_if_due(self) -> None:
+        """Logs the means at the steps that log; a second call at the same step does nothing."""
         if self.trainer.global_step % self.trainer.log_every_n_steps == 0 or self.trainer.is_last_batch:
             self.flush_training_terms()
 
     def flush_training_terms(self) -> None:
         """Logs the means since the last call; the only place of the loop that waits for the device.
 
-        Runs before validation and before any checkpoint, so that no checkpoint holds weights of a non-finite step.
+        Runs before validation, so that an epoch with a non-finite step has no score.
 
         Raises:
             NonFiniteLossError: a term became NaN or infinite; names the first step and its terms.
         """
-        means, bad = self.training_terms.flush()
+        means, bad = self._flush(self.training_terms)
         if bad:
-            step = self.trainer.global_step - bad.steps_ago
-            raise NonFiniteLossError(
-                f"non-finite {', '.join(bad.names)} at step {step}; the last good checkpoint is kept. "
-                f"Images of that batch: {bad.indices}. Try a lower model.learning_rate."
-            )
+            raise non_finite_error(bad, self.trainer, self._run_directory)
         if means:
             self.latest_terms = means
             metrics = {f"train/{name}": value for name, value in means.items()}
@@ -162,12 +181,19 @@ class GroupVAE(LatentModel, LightningModule):
                 logger.log_metrics({**metrics, "epoch": self.current_epoch}, step=self.trainer.global_step)
                 logger.save()
 
+    def _flush(self, meter: TermMeter) -> tuple[dict[str, float], NonFiniteStep | None]:
+        means, bad = meter.flush()
+        if self.span_devices and means:
+            means["kl_beta"] *= distributed_rank()[1]  # of the shares of one group on the ranks, their sum
+        return means, bad
+
     def _evaluation_step(self, batch: dict[str, Tensor]) -> None:
         self.evaluation_terms.push(self._bound(self.to_unit(batch["image"])), batch["index"])
 
     def _log_evaluation(self, stage: str) -> None:
-        means, _ = self.evaluation_terms.flush()
+        means, _ = self._flush(self.evaluation_terms)
         means.pop("images_per_second", None)
+        # the same on every rank already; without sync_dist Lightning would warn that they may differ
         self.log_dict({f"{stage}/{name}": value for name, value in means.items()}, sync_dist=True)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -186,32 +212,23 @@ class GroupVAE(LatentModel, LightningModule):
         columns = {name: column for name, column in batch.items() if name != "image"}
         return self.infer(self.to_unit(batch["image"])), columns
 
-    def configure_optimizers(self) -> dict:
-        """Adam, and the schedule; without a Trainer the length of the run is unknown and the rate stays constant."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
-        if self.schedule == "constant" or self._trainer is None:
-            return {"optimizer": optimizer}
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._schedule_factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def _schedule_factor(self, step: int) -> float:
-        # the run's length is asked for at the first step, not before: asking loads the data, and a resumed run must
-        # first be told where in the epoch it stopped
-        if step and self._total_steps is None:
-            self._total_steps = self.trainer.estimated_stepping_batches
-        return cosine_factor(step, self._total_steps) if step else 1.0
-
     def on_fit_start(self) -> None:
-        self._total_steps = None
+        super().on_fit_start()
+        directory = self.trainer.log_dir  # a collective call
+        self._run_directory = Path(directory) if self.loggers and directory else None
+        if rank := distributed_rank()[0]:  # every rank draws noise of its own; that of the first is as with one process
+            torch.manual_seed(torch.initial_seed() + rank)
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
+        if bad := self.training_terms.first_bad():
+            raise non_finite_error(bad, self.trainer, self._run_directory)
+        check_finite_weights(self, checkpoint["global_step"])
         checkpoint["model_class"] = type(self).__name__
-        checkpoint["random_state"] = torch.get_rng_state()
+        state = {"random": random_states(), "training_terms": self.training_terms.state_dict()}
+        checkpoint["rank_states"] = gather_objects(state)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
-        self._random_state = checkpoint.get("random_state")
-
-
-def cosine_factor(step: int, steps: int) -> float:
-    """Share of the learning rate at ``step`` of ``steps``: 1 at the first, 0 at the last and after it."""
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+        rank, num_ranks = distributed_rank()
+        states = checkpoint.get("rank_states", ())
+        # with another number of processes there is none to go on from: noise is drawn anew
+        self._resumed = states[rank] if len(states) == num_ranks else None

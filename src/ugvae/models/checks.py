@@ -6,7 +6,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from ugvae.errors import ConfigError
+from ugvae.errors import ConfigError, NonFiniteLossError
 
 
 def check_positive(**settings: float) -> None:
@@ -48,6 +48,18 @@ def check_images(images: Tensor, image_shape: tuple[int, int, int], dtype: torch
     low, high = images.aminmax()
     if not (low >= 0 and high <= 1):
         raise ValueError(f"images: expected values in [0, 1], got {low:.3g} to {high:.3g}")
+
+
+def check_finite_weights(model: torch.nn.Module, step: int) -> None:
+    """Raises a NonFiniteLossError that names the weights which ``step`` made NaN or infinite."""
+    values = model.state_dict().items()
+    bad = [name for name, value in values if value.is_floating_point() and not value.isfinite().all()]
+    if bad:
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        raise NonFiniteLossError(
+            f"non-finite weights {', '.join(bad[:3])}{more} after step {step}; no checkpoint is written of them, the "
+            "last good one is kept. Try a lower model.learning_rate."
+        )
 
 
 def check_grouping(model: str, needed: str, data: LightningDataModule | None) -> None:

@@ -93,7 +93,7 @@ class GMVAE(GroupVAE):
         return self.mixture_prior(w)
 
     def _bound(self, images: Tensor) -> NoiseELBO:
-        h = self._encode(images)
+        h = self.encode(images)
         q_z, q_w = self.z_head(h), self.w_head(h)
         z = q_z.sample()
         components = self.prior(q_w.sample().flatten(0, 1))
@@ -106,14 +106,14 @@ class GMVAE(GroupVAE):
     def infer(self, images: Tensor) -> Posterior:
         """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling: π at the means of z and w."""
         self.check_images(images)
-        h = self._encode(images)
+        h = self.encode(images)
         q_z = self.z_head(h)
         components = self.prior(self.w_head(h).mean.flatten(0, 1))
         pi = component_log_prob(as_groups_of_one(q_z.mean), components).softmax(-1)
         return Posterior(q_z, pi.view(*images.shape[:2], -1))
 
-    def _sample_z(self, groups: int, group_size: int, d: Tensor, beta: None) -> Tensor:
-        components = self.prior(self._standard_normal(groups * group_size, self.condition_dim))
+    def sample_z(self, groups: int, group_size: int, d: Tensor, beta: None) -> Tensor:
+        components = self.prior(self.standard_normal(groups * group_size, self.condition_dim))
         return take_components(components, d.view(-1, 1)).sample().view(groups, group_size, self.z_dim)
 
     def _log_prior(self, z: Tensor, h: Tensor, beta: None) -> Tensor:

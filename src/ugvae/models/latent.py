@@ -16,8 +16,8 @@ from ugvae.networks import full_precision
 class LatentModel:
     """Encoder to q(z | x), decoder from z or [z, beta], a prior to sample from.
 
-    Where the prior is not z ~ N(0, I), or there is a global latent, a model says so in ``_sample_z``, ``_log_prior``
-    and ``_q_beta``; sampling and the importance-weighted bound follow.
+    Where the prior is not z ~ N(0, I), or there is a global latent, a model says so in ``sample_z``, ``_log_prior``
+    and ``q_beta``; sampling and the importance-weighted bound follow.
 
     Attributes:
         z_dim: dimensions of the local latent.
@@ -36,8 +36,8 @@ class LatentModel:
         """Raises a ValueError that says what is wrong with ``images``."""
         check_images(images, self.image_shape, self.dtype)
 
-    def _encode(self, images: Tensor) -> Tensor:
-        """Images (G, B, C, H, W) to features h (G, B, 256)."""
+    def encode(self, images: Tensor) -> Tensor:
+        """Float images ``(G, B, C, H, W)`` in [0, 1] to features h ``(G, B, 256)``."""
         return self.encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
 
     def _decode(self, latent: Tensor) -> Tensor:
@@ -73,23 +73,31 @@ class LatentModel:
         if component is not None and not 0 <= component < self.num_components:
             expected = f"0 to {self.num_components - 1}" if self.num_components else "None: there is no mixture"
             raise ValueError(f"component: expected {expected}, got {component}")
-        beta = self._standard_normal(groups, self.beta_dim) if self.beta_dim else None
+        beta = self.standard_normal(groups, self.beta_dim) if self.beta_dim else None
         d = None
         if component is not None:
             d = torch.full((groups, group_size), component, device=self.device)
         elif self.num_components:
             d = torch.randint(self.num_components, (groups, group_size), device=self.device)
-        return self.decode(self._sample_z(groups, group_size, d, beta), beta)
+        return self.decode(self.sample_z(groups, group_size, d, beta), beta)
 
-    def _standard_normal(self, *shape: int) -> Tensor:
+    def standard_normal(self, *shape: int) -> Tensor:
+        """Draws of N(0, 1), of the model's type and on its device."""
         return torch.randn(shape, device=self.device, dtype=self.dtype)
 
-    def _sample_z(self, groups: int, group_size: int, d: Tensor | None, beta: Tensor | None) -> Tensor:
-        """A sample (G, B, z_dim) of p(z | d, beta), where d is (G, B) and beta (G, beta_dim)."""
-        return self._standard_normal(groups, group_size, self.z_dim)
+    def sample_z(self, groups: int, group_size: int, d: Tensor | None, beta: Tensor | None) -> Tensor:
+        """A sample of p(z | d, beta), ``(G, B, z_dim)``.
 
-    def _q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian | None:
-        """q(beta | X, Z) (G, beta_dim) from h (G, B, 256) and sampled z (G, B, z_dim), if there is a beta."""
+        Args:
+            groups: G.
+            group_size: B.
+            d: components, ``(G, B)``; None without a mixture.
+            beta: ``(G, beta_dim)``; None if the model has no global latent.
+        """
+        return self.standard_normal(groups, group_size, self.z_dim)
+
+    def q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian | None:
+        """q(beta | X, Z), ``(G, beta_dim)``, from h ``(G, B, 256)`` and z ``(G, B, z_dim)``, if there is a beta."""
         return None
 
     def _log_prior(self, z: Tensor, h: Tensor, beta: Tensor | None) -> Tensor:
@@ -105,9 +113,9 @@ class LatentModel:
         Args:
             images: float ``(G, B, C, H, W)`` in [0, 1].
         """
-        h = self._encode(images)
+        h = self.encode(images)
         q_z = self.z_head(h)
-        q_beta = self._q_beta(h, q_z.sample()) if self.beta_dim else None
+        q_beta = self.q_beta(h, q_z.sample()) if self.beta_dim else None
         if q_beta is None:
             return GlobalDraw(h, q_z, None, h.new_zeros(len(h)))
         beta = q_beta.sample()

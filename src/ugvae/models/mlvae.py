@@ -6,6 +6,7 @@ from torch import Tensor
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal, product_of_gaussians
 from ugvae.models.base import GroupVAE
 from ugvae.models.checks import check_counts
+from ugvae.models.shared import sample_shared
 from ugvae.models.terms import ELBO, Posterior, without_mixture
 from ugvae.networks import HIDDEN, GaussianHead
 
@@ -47,21 +48,22 @@ class MLVAE(GroupVAE):
         self.prior_expert = prior_expert
         self.beta_head = GaussianHead(HIDDEN, beta_dim)
 
-    def _q_beta(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
+    def q_beta(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
         return product_of_gaussians(self.beta_head(h), self.prior_expert)
 
     def _bound(self, images: Tensor) -> ELBO:
-        h = self._encode(images)
-        q_z, q_beta = self.z_head(h), self._q_beta(h)
-        decoded = self.decode(q_z.sample(), q_beta.sample())
-        reconstruction = image_log_likelihood(images, decoded, self.x_std)
-        return without_mixture(reconstruction, kl_standard_normal(q_z), kl_standard_normal(q_beta))
+        h = self.encode(images)
+        q_z = self.z_head(h)
+        z = q_z.sample()
+        beta, kl_beta = sample_shared(self.beta_head(h), self.prior_expert, self.span_devices)
+        reconstruction = image_log_likelihood(images, self.decode(z, beta), self.x_std)
+        return without_mixture(reconstruction, kl_standard_normal(q_z), kl_beta)
 
     def infer(self, images: Tensor) -> Posterior:
         """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling."""
         self.check_images(images)
-        h = self._encode(images)
-        return Posterior(self.z_head(h), beta=self._q_beta(h))
+        h = self.encode(images)
+        return Posterior(self.z_head(h), beta=self.q_beta(h))
 
     @torch.no_grad()
     def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, transport: bool = True) -> Tensor:

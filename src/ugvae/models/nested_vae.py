@@ -93,7 +93,7 @@ class NestedVAE(GroupVAE):
     def _bound(self, images: Tensor) -> NestedELBO:
         if images.shape[1] % 2:
             raise ConfigError(f"group_size: images 2i and 2i + 1 are a pair, so it must be even, got {images.shape[1]}")
-        q_z = self.z_head(self._encode(images))
+        q_z = self.z_head(self.encode(images))
         z = q_z.sample()
         reconstruction = image_log_likelihood(images, self.decode(z), self.x_std)
         given = z if self.joint else z.detach()
@@ -112,7 +112,7 @@ class NestedVAE(GroupVAE):
     def infer(self, images: Tensor) -> Posterior:
         """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling: q(z | x) alone."""
         self.check_images(images)
-        return Posterior(self.z_head(self._encode(images)))
+        return Posterior(self.z_head(self.encode(images)))
 
     def infer_common(self, images: Tensor) -> DiagonalGaussian:
         """q(c | z) at the mean of z, of each image alone: ``(G, B, common_dim)``."""

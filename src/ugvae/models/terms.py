@@ -20,7 +20,7 @@ class ELBO(NamedTuple):
         reconstruction: log p(x | z, beta) per image, ``(G, B)``.
         kl_z: local Gaussian term per image, ``(G, B)``.
         kl_d: component term per image, ``(G, B)``.
-        kl_beta: global term per group, ``(G,)``.
+        kl_beta: global term per group, ``(G,)``; of groups that span R processes, one R-th of it on each.
     """
 
     reconstruction: Tensor
@@ -30,7 +30,7 @@ class ELBO(NamedTuple):
 
     @property
     def total(self) -> Tensor:
-        """The bound itself, nats per group, ``(G,)``."""
+        """The bound itself, nats per group, ``(G,)``; of groups that span processes, this one's share."""
         return (self.reconstruction - self.kl_z - self.kl_d).sum(-1) - self.kl_beta
 
 

@@ -9,7 +9,6 @@ from torch import Tensor
 from ugvae.distributions import (
     DiagonalGaussian,
     image_log_likelihood,
-    kl_standard_normal,
     kl_uniform,
     mixture_kl,
     mixture_log_prob,
@@ -19,6 +18,7 @@ from ugvae.distributions import (
 )
 from ugvae.models.base import GroupVAE
 from ugvae.models.checks import check_counts
+from ugvae.models.shared import sample_shared
 from ugvae.models.terms import ELBO, Posterior
 from ugvae.networks import HIDDEN, ComponentHead, GaussianHead, MixturePrior
 
@@ -62,32 +62,35 @@ class UGVAE(GroupVAE):
         self.beta_head = GaussianHead(HIDDEN + num_components, beta_dim)
         self.mixture_prior = MixturePrior(beta_dim, z_dim, num_components)
 
+    def _factors(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
+        """Features h (G, B, 256) and π (G, B, K) to the factors of q(beta | X, Z), (G, B, beta_dim)."""
+        return self.beta_head(torch.cat([h, pi], -1))
+
     def _global_posterior(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
         """Features h (G, B, 256) and π (G, B, K) to q(beta | X, Z) of shape (G, beta_dim)."""
-        return product_of_gaussians(self.beta_head(torch.cat([h, pi], -1)), self.prior_expert)
+        return product_of_gaussians(self._factors(h, pi), self.prior_expert)
 
-    def _q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
+    def q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
         return self._global_posterior(h, self.d_head(z).softmax(-1))
 
     def _bound(self, images: Tensor) -> ELBO:
-        h = self._encode(images)
+        h = self.encode(images)
         q_z = self.z_head(h)
         z = q_z.sample()
         logits = self.d_head(z)
         pi = logits.softmax(-1)
-        q_beta = self._global_posterior(h, pi)
-        beta = q_beta.sample()
+        beta, kl_beta = sample_shared(self._factors(h, pi), self.prior_expert, self.span_devices)
         return ELBO(
             reconstruction=image_log_likelihood(images, self.decode(z, beta), self.x_std),
             kl_z=mixture_kl(q_z, self.prior(beta), pi),
             kl_d=kl_uniform(logits),
-            kl_beta=kl_standard_normal(q_beta),
+            kl_beta=kl_beta,
         )
 
     def infer(self, images: Tensor) -> Posterior:
         """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling: π at the mean of z."""
         self.check_images(images)
-        h = self._encode(images)
+        h = self.encode(images)
         z = self.z_head(h)
         pi = self.d_head(z.mean).softmax(-1)
         return Posterior(z, pi, self._global_posterior(h, pi))
@@ -96,7 +99,7 @@ class UGVAE(GroupVAE):
         """Global latent ``(G, beta_dim)`` to the components of p(z | beta), a Gaussian ``(G, K, z_dim)``."""
         return self.mixture_prior(beta)
 
-    def _sample_z(self, groups: int, group_size: int, d: Tensor, beta: Tensor) -> Tensor:
+    def sample_z(self, groups: int, group_size: int, d: Tensor, beta: Tensor) -> Tensor:
         return take_components(self.prior(beta), d).sample()
 
     def _log_prior(self, z: Tensor, h: Tensor, beta: Tensor) -> Tensor:

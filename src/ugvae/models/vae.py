@@ -28,11 +28,11 @@ class VAE(GroupVAE):
         super().__init__(image_shape, z_dim, 0, **kwargs)
 
     def _bound(self, images: Tensor) -> ELBO:
-        q_z = self.z_head(self._encode(images))
+        q_z = self.z_head(self.encode(images))
         reconstruction = image_log_likelihood(images, self.decode(q_z.sample()), self.x_std)
         return without_mixture(reconstruction, kl_standard_normal(q_z))
 
     def infer(self, images: Tensor) -> Posterior:
         """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling: q(z | x) alone."""
         self.check_images(images)
-        return Posterior(self.z_head(self._encode(images)))
+        return Posterior(self.z_head(self.encode(images)))

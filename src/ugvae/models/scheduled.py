@@ -1,0 +1,58 @@
+"""The optimiser, its learning rate over the run, and the clipping of gradients."""
+
+import math
+
+import torch
+from pytorch_lightning import LightningModule
+from torch.optim import Optimizer
+
+
+class ScheduledModule(LightningModule):
+    """Adam with a warm-up and a schedule.
+
+    Attributes:
+        learning_rate: at the start, after the warm-up.
+        schedule: ``cosine`` falls to 0 at the last step, ``constant`` stays.
+        warmup_steps: steps in which the learning rate rises from 0.
+    """
+
+    learning_rate: float
+    schedule: str
+    warmup_steps: int
+    _total_steps: int | None = None  # of the run
+
+    def on_fit_start(self) -> None:
+        self._total_steps = None
+
+    def configure_optimizers(self) -> dict:
+        """Adam, and the schedule; without a Trainer the length of the run is unknown and the rate stays constant."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
+        if self._trainer is None or (self.schedule == "constant" and not self.warmup_steps):
+            return {"optimizer": optimizer}
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._schedule_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """By norm without Lightning, which refuses fused optimisers under autocast: only float16 scales gradients."""
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        if gradient_clip_val and gradient_clip_algorithm in (None, "norm") and not scaled:
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def _schedule_factor(self, step: int) -> float:
+        # the run's length is asked for at the first step, not before: asking loads the data, and a resumed run must
+        # first be told where in the epoch it stopped
+        warmup = min(1.0, (step + 1) / (self.warmup_steps + 1))
+        if not step or self.schedule == "constant":
+            return warmup
+        if self._total_steps is None:
+            self._total_steps = self.trainer.estimated_stepping_batches
+        return warmup * cosine_factor(step, self._total_steps)
+
+
+def cosine_factor(step: int, steps: int) -> float:
+    """Share of the learning rate at ``step`` of ``steps``: 1 at the first, 0 at the last and after it."""
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
