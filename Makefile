@@ -7,9 +7,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NEEDS_RUN = test -n "$(RUN)" || { echo "usage: make $@ RUN=lightning_logs/<experiment>/version_N"; exit 2; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare evaluate test test-slow lint bench sample-data clean
+.PHONY: help install train compare evaluate figures report test test-slow lint bench sample-data clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +31,19 @@ train: $(READY)  ## Train: DATA=mnist MODEL=UGVAE ARGS="--trainer.max_epochs 20"
 compare: $(READY)  ## Train all models under one budget, one table: DATA=mnist MODELS="VAE UGVAE" ARGS="--epochs 10"
 	$(BIN)/python -m ugvae.compare --data $(DATA) $(if $(MODELS),--models $(MODELS)) $(ARGS)
 
-evaluate: $(READY)  ## Test a run and write its posteriors: RUN=lightning_logs/mnist/version_0
-	@test -n "$(RUN)" || { echo "usage: make evaluate RUN=lightning_logs/<experiment>/version_N"; exit 2; }
+evaluate: $(READY)  ## Test a run, write its posteriors, every figure and table: RUN=lightning_logs/mnist/version_0
+	@$(NEEDS_RUN)
 	$(BIN)/python -m ugvae test --config $(RUN)/config.yaml --ckpt_path $(RUN)/checkpoints/best.ckpt $(ARGS)
 	$(BIN)/python -m ugvae predict --config $(RUN)/config.yaml --ckpt_path $(RUN)/checkpoints/best.ckpt $(ARGS)
+	$(BIN)/python -m experiments.paper all --run $(RUN)
+
+figures: $(READY)  ## Every figure of the paper that applies to a run: RUN=lightning_logs/mnist/version_0
+	@$(NEEDS_RUN)
+	$(BIN)/python -m experiments.paper figures --run $(RUN)
+
+report: $(READY)  ## One HTML page of all that a run has left: RUN=lightning_logs/mnist/version_0
+	@$(NEEDS_RUN)
+	$(BIN)/python -m experiments.paper report --run $(RUN)
 
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)
@@ -41,9 +51,10 @@ test: $(READY)  ## Run the tests
 test-slow: $(READY)  ## Run the slow tests and those that need the network
 	$(BIN)/python -m pytest -m "slow or network" $(ARGS)
 
-lint: $(READY)  ## Check style
+lint: $(READY)  ## Check style, and the dependencies for known vulnerabilities where pip-audit and a network are
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m tests.audit
 
 bench: $(READY)  ## Time a training step: plain restatement, bare loop, Lightning
 	$(BIN)/python -m tests.bench $(ARGS)

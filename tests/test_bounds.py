@@ -4,6 +4,8 @@ Axes: G groups, B images.
 """
 
 import itertools
+import json
+import math
 
 import pytest
 import torch
@@ -11,8 +13,8 @@ from torch.testing import assert_close
 
 from tests.reference_models import exact_log_likelihood, make_linear
 from tests.small_models import B, G, every_model, make, make_images
-from ugvae.evaluation.bounds import importance_weighted_bound
-from ugvae.models import GroupVAE
+from ugvae.evaluation.bounds import bound_ladder, importance_weighted_bound, log_mean_exp_of_blocks
+from ugvae.models import UGVAE, GroupVAE
 
 
 @every_model
@@ -94,3 +96,50 @@ def test_importance_weighted_bound_in_chunks(model_class: type[GroupVAE], monkey
     for samples in ((0, 1), (1, 0)):
         with pytest.raises(ValueError, match="S, T ≥ 1"):
             importance_weighted_bound(model, images, *samples)
+
+
+@every_model
+@torch.no_grad()
+def test_ladder_is_the_bound_of_every_rung(model_class: type[GroupVAE]) -> None:
+    """Draws of its own agree with those of the ladder, and the exact log-likelihood is above every rung."""
+    model = make(model_class, (1, 1, 3), x_std=1.0, z_dim=2, beta_dim=2, w_dim=2, num_components=2)
+    make_linear(model)
+    group, repeats = torch.rand(2, *model.image_shape, dtype=torch.float64), 200
+    exact = float(exact_log_likelihood(model, group))
+    images = group.expand(repeats, *group.shape)
+    ladder = bound_ladder(model, images, (1, 4), (1, 5), elbo_samples=3)
+    assert json.loads(json.dumps(ladder)) == ladder
+    rungs = {(each["S"], each["T"]): each for each in ladder["bounds"]}
+    assert set(rungs) == set(itertools.product((1, 4) if model.beta_dim else (1,), (1, 5)))
+    for (s, t), rung in rungs.items():
+        alone = importance_weighted_bound(model, images, s, t) / 2
+        error = math.hypot(float(alone.std()) / repeats**0.5, rung["error"])
+        assert abs(rung["mean"] - float(alone.mean())) < 5 * error
+        assert rung["gain"]["mean"] == pytest.approx(rung["mean"] - ladder["elbo"]["mean"])
+        assert rung["mean"] < exact / 2 + 5 * rung["error"]
+    lowest, highest = rungs[1, 1], ladder["bounds"][-1]
+    assert highest["mean"] > lowest["mean"]
+    assert highest["gain"]["mean"] > 0
+
+
+@torch.no_grad()
+def test_ladder_in_chunks_and_without_draws() -> None:
+    model = make(UGVAE)
+    images = make_images(model)
+    torch.manual_seed(3)
+    whole = bound_ladder(model, images, (2, 1), (6, 3, 3))
+    torch.manual_seed(3)
+    parts = bound_ladder(model, images, (1, 2), (3, 6), images_per_chunk=1)
+    assert [(each["S"], each["T"]) for each in parts["bounds"]] == [(1, 3), (1, 6), (2, 3), (2, 6)]
+    assert parts["elbo"] == whole["elbo"]
+    for samples in (((), (1,)), ((1,), ()), ((0,), (1,)), ((1,), (0,))):
+        with pytest.raises(ValueError, match="S, T ≥ 1"):
+            bound_ladder(model, images, *samples)
+
+
+def test_blocks_leave_out_a_rest() -> None:
+    values = torch.randn(7, 3, dtype=torch.float64)
+    want = torch.stack([values[:3].exp().mean(0), values[3:6].exp().mean(0)]).log()
+    assert_close(log_mean_exp_of_blocks(values, 3, 0), want)
+    assert_close(log_mean_exp_of_blocks(values.T, 3, 1), want.T)
+    assert_close(log_mean_exp_of_blocks(values, 1, 0), values)

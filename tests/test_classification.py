@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -15,10 +14,12 @@ from datamodules.structured import StructuredGroups, groups_by_value, groups_whe
 from datamodules.table import ImageTable
 from experiments.paper.__main__ import main
 from tests.small_models import every_model, make
+from tests.tiny_runs import write_run
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
-from ugvae.evaluation.classification import PERMUTED, PIXELS, classify_groups, encode_images, mean_images, untrained
-from ugvae.evaluation.encoding import encode_groups
+from ugvae.evaluation.classification import PERMUTED, PIXELS, classify_groups
+from ugvae.evaluation.controls import UNTRAINED, Controls, encode_controls
+from ugvae.evaluation.encoding import encode_beta, encode_groups, encode_images
 from ugvae.models import MLVAE, UGVAE, VAE, GroupVAE
 
 SIZE = 4  # images per group
@@ -36,13 +37,13 @@ class Average(nn.Module):
     def to_unit(self, images: Tensor) -> Tensor:
         return images.float() / 255
 
-    def _encode(self, images: Tensor) -> Tensor:
+    def encode(self, images: Tensor) -> Tensor:
         return images.flatten(2)[..., self.pixel].unsqueeze(-1)
 
     def z_head(self, h: Tensor) -> DiagonalGaussian:
         return DiagonalGaussian(torch.randn_like(h), torch.zeros_like(h))
 
-    def _q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
+    def q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
         mean = h.mean(1)
         return DiagonalGaussian(mean, torch.full_like(mean, self.std).log() * 2)
 
@@ -62,8 +63,9 @@ def draw(table: ImageTable, rows: Tensor, groups_per_kind: int, seed: int) -> St
 
 def classify(table: ImageTable, model: Average, control: Average, **settings) -> dict:
     settings = {"groups_per_kind": 50, "seeds": range(3), **settings}
-    encoded = [encode_images(each, table.images) for each in (model, control)]
-    return classify_groups(*encoded, table, settings.pop("draw", partial(draw, table)), **settings)
+    trained, other = (encode_images(each, table.images) for each in (model, control))
+    controls = Controls({UNTRAINED: [other] * len(settings["seeds"])}, None)
+    return classify_groups(trained, controls, table, settings.pop("draw", partial(draw, table)), **settings)
 
 
 def mean(result: dict, name: str, task: str = "kinds", kernel: str = "rbf") -> float:
@@ -146,35 +148,14 @@ def test_groups_of_encoded_images_are_groups_encoded(model_class: type[GroupVAE]
     assert_close(encoded.z[groups], posterior.z.mean)
     if model.beta_dim:
         assert_close(tuple(encoded.beta(groups, groups_per_batch=4)), tuple(posterior.beta))
-
-
-@every_model
-def test_untrained_network_is_the_same_with_other_weights(model_class: type[GroupVAE]) -> None:
-    torch.manual_seed(7)
-    model = make(model_class)
-    state = torch.get_rng_state()
-    first, again, other = untrained(model), untrained(model), untrained(model, seed=1)
-    assert torch.equal(state, torch.get_rng_state())
-    assert dict(first.hparams) == dict(model.hparams)
-    assert first.dtype == model.dtype
-    assert not first.training
-    weights = [torch.cat([p.detach().flatten() for p in each.parameters()]) for each in (model, first, again, other)]
-    assert torch.equal(weights[1], weights[2])
-    assert not torch.equal(weights[1], weights[0])
-    assert not torch.equal(weights[1], weights[3])
-
-
-def test_mean_image_is_the_mean() -> None:
-    table, groups = make_table(), torch.randint(300, (37, SIZE))
-    want = (table.images[groups].double() / 255).mean(1).flatten(1)
-    assert_close(torch.from_numpy(mean_images(table.images, groups)).double(), want, atol=1e-6, rtol=0)
+        assert_close(tuple(encode_beta(model, images, groups)), tuple(posterior.beta))
 
 
 @pytest.mark.parametrize("model_class", [UGVAE, MLVAE, VAE])
 def test_classification_of_digits(model_class: type[GroupVAE]) -> None:
     table = DigitsDataModule(image_size=8).table("test")
     model = make(model_class, (1, 8, 8), double=False)
-    encoded = [encode_images(each, table.images) for each in (model, untrained(model, 3))]
+    encoded = encode_images(model, table.images), encode_controls(model, table.images, table.images, range(2))
 
     def two_digits(rows: Tensor, groups_per_kind: int, seed: int) -> StructuredGroups:
         return groups_where(table, [{"label": 0}, {"label": 1}], 8, groups_per_kind, 0, seed, rows)
@@ -195,22 +176,7 @@ QUICK = ["--groups", "10", "--group_size", "8", "--seeds", "2"]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return write_run(tmp_path, make(UGVAE, (1, 8, 8), double=False))
-
-
-def write_run(folder: Path, model: GroupVAE) -> Path:
-    """A run that has just begun."""
-    (folder / "checkpoints").mkdir()
-    data = {"class_path": "datamodules.DigitsDataModule", "init_args": {"image_size": 8}}
-    (folder / "config.yaml").write_text(yaml.safe_dump({"seed_everything": 1, "data": data}))
-    checkpoint = {
-        "state_dict": model.state_dict(),
-        "hyper_parameters": dict(model.hparams),
-        "model_class": type(model).__name__,
-        "pytorch-lightning_version": "2.6.6",
-    }
-    torch.save(checkpoint, folder / "checkpoints" / "best.ckpt")
-    return folder
+    return write_run(tmp_path / "run", make(UGVAE, (1, 8, 8), double=False))
 
 
 def test_table_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,7 +198,7 @@ def test_number_series_of_a_run(run: Path) -> None:
     assert result["kinds"] == ["even", "odd", "fibonacci", "primes"]
     assert result["chance"] == pytest.approx({"kinds": 1 / 4, "kinds and random": 1 / 5})
     found = sorted(path.name for path in (run / "paper").iterdir())
-    assert found == ["series.json", "series.png", "series_map_mean.png", "series_map_sample.png"]
+    assert found == ["index.json", "series.json", "series.png", "series_map_mean.png", "series_map_sample.png"]
 
 
 def test_commands_say_what_they_lack(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from ugvae.errors import ConfigError
 from ugvae.evaluation import plots
-from ugvae.evaluation.clusters import cluster_scores
+from ugvae.evaluation.clusters import cluster_scores, component_counts
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.projection import tsne
 from ugvae.evaluation.walks import component_samples, component_walks, reconstructions
@@ -82,6 +82,16 @@ def test_one_cluster_says_nothing() -> None:
 def test_accuracy_matches_each_component_to_one_label_only() -> None:
     clusters, labels = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([7, 7, 9, 7, 7, 9])
     assert cluster_scores(torch.eye(2)[clusters], labels)["accuracy"] == 0.5
+
+
+def test_images_are_counted_by_component_and_value() -> None:
+    d = torch.eye(4)[torch.tensor([0, 0, 2, 2, 2, 3])]
+    assert component_counts(d, torch.tensor([0, 1, 1, 1, 0, 2]), 3).tolist() == [
+        [1, 1, 0],
+        [0] * 3,
+        [1, 2, 0],
+        [0, 0, 1],
+    ]
 
 
 def test_tsne_keeps_clusters_apart() -> None:

@@ -15,7 +15,7 @@ from ugvae.evaluation.translation import fit_judge, pixels, translation_rates
 from ugvae.models import MLVAE, UGVAE, VAE
 from ugvae.models.terms import Posterior
 
-WAYS = ("reconstruction", "fixed", "transported")
+WAYS = ("reconstruction", "fixed", "transported", "matched", "matched, own beta")
 
 
 def make_table(num_images: int = 200, seed: int = 0) -> ImageTable:
@@ -31,7 +31,7 @@ def make_table(num_images: int = 200, seed: int = 0) -> ImageTable:
 class ByHand(nn.Module):
     """Beta is the mean of the left half, z the right half; only transport moves z between the domains, if at all.
 
-    With ``moves`` of "beta" the left half is decoded from beta; of "z" from z, which transport alone changes.
+    With ``moves`` of "beta" the left half is decoded from beta; of "z" from z, which transport and matching change.
     With ``keeps`` False the right half is lost under another beta.
     """
 
@@ -48,6 +48,12 @@ class ByHand(nn.Module):
         beta = images[..., :2].mean((1, 2, 3, 4)).unsqueeze(-1)
         return Posterior(DiagonalGaussian(images, images), beta=DiagonalGaussian(beta, beta))
 
+    def decode(self, z: Tensor, beta: Tensor) -> Tensor:
+        result = z.clone()
+        if self.moves == "beta":
+            result[..., :2] = beta.view(-1, 1, 1, 1, 1)
+        return result
+
     def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, transport: bool = True) -> Tensor:
         result = images.clone()
         if self.moves == "beta" or (self.moves == "z" and transport):
@@ -62,13 +68,18 @@ def rates(model: nn.Module, train: ImageTable | None = None, test: ImageTable | 
     return translation_rates(model, train or make_table(), test or make_table(seed=1), **settings)
 
 
-@pytest.mark.parametrize(("moves", "want"), [("beta", (0, 1, 1)), ("z", (0, 0, 1)), ("nothing", (0, 0, 0))])
+@pytest.mark.parametrize(("moves", "want"), [("beta", (0, 1, 1, 1, 0)), ("z", (0, 0, 1, 1, 1))])
 def test_rates_of_models_that_do_and_do_not_translate(moves: str, want: tuple[int, ...]) -> None:
     result = rates(ByHand(moves))
     assert json.loads(json.dumps(result)) == result
     for direction in ("A to B", "B to A"):
         assert result["rates"][direction]["domain"] == dict(zip(WAYS, want, strict=True))
         assert result["rates"][direction]["content"] == dict.fromkeys(WAYS, 1)
+        retrieval = result["survives"][direction]["retrieval"]
+        assert retrieval["chance"] == 1 / 16
+        assert min(retrieval.values()) == retrieval["chance"]
+        assert min(retrieval[way] for way in WAYS[:3]) > 0.7
+        assert retrieval["matched"] > 0.5  # chance is a sixteenth; matching a constant column brings out its noise
     assert result["judges"]["domain"]["A"] == result["judges"]["domain"]["B"] == 1
     assert result["judges"]["content"]["A"] == 1
 
@@ -78,6 +89,10 @@ def test_lost_content_is_lost() -> None:
         assert direction["content"]["reconstruction"] == 1
         assert direction["content"]["fixed"] < 0.5
         assert direction["content"]["transported"] < 0.5
+    for direction in rates(ByHand("beta", keeps=False))["survives"].values():
+        assert direction["retrieval"]["reconstruction"] > 0.7
+        assert direction["retrieval"]["fixed"] < 0.3
+        assert direction["darkness"]["fixed"]["spearman"] < 0.5 < direction["darkness"]["reconstruction"]["spearman"]
 
 
 def test_content_that_cannot_be_judged_is_said() -> None:
@@ -93,6 +108,18 @@ def test_content_that_cannot_be_judged_is_said() -> None:
         assert result["content"]["left_out"] == reason
         assert list(result["judges"]) == ["domain"]
         assert "content" not in result["rates"]["A to B"]
+
+
+def test_probe_of_a_column_that_one_domain_has() -> None:
+    train, test = make_table(), make_table(seed=1)
+    for table in (train, test):
+        table.columns["row"] = torch.where(table.columns["domain"] == 0, table.columns["label"], -1)
+    probe = rates(ByHand("beta"), train, test, probes=["row"])["probes"]["row"]
+    assert probe["held_out"]["A to B"]["spearman"] > 0.9
+    assert probe["A to B"]["source"] == "column"
+    assert probe["B to A"]["source"] == "probe"
+    assert probe["A to B"]["reconstruction"]["spearman"] > 0.9
+    assert abs(probe["A to B"]["chance"]["spearman"]) < 0.5
 
 
 def test_small_domains_make_small_groups() -> None:

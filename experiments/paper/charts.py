@@ -1,13 +1,13 @@
 """Classification results as a picture and as text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ugvae.evaluation.classification import KERNELS
-from ugvae.evaluation.plots import DPI
+from ugvae.evaluation.plots import DPI, colours
 
 Paper = Mapping[str, Mapping[str, float]]  # the paper's test accuracies by task and kernel
 
@@ -41,13 +41,33 @@ def accuracy_figure(results: Mapping[str, Mapping[str, Any]], paper: Mapping[str
         axes.set(xlim=(0, 1.02), title=f"{name}{' / random' if task != 'kinds' else ''}")
         axes.title.set_fontsize(9)
         axes.set_yticks(rows, labels=list(accuracies), fontsize=7)
-        axes.invert_yaxis()
+        axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.tick_params(axis="x", labelsize=7)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def shares_figure(shares: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """Shares ``(K, V)`` of each of V kinds of image by component: a group of V bars per component.
+
+    Args:
+        shares: in [0, 1], by component and kind.
+        names: of the kinds.
+        title: of the figure.
+    """
+    figure = Figure(figsize=(max(3.5, 0.32 * shares.size + 1.5), 2.8), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(names)
+    for number, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True)):
+        places = np.arange(len(shares)) + (number - (len(names) - 1) / 2) * width
+        axes.bar(places, shares[:, number], width, color=colour, label=name)
+    axes.set(xlabel="component", ylabel="share of the kind's images", ylim=(0, 1), xticks=range(len(shares)))
+    axes.set_title(title, fontsize=10)
+    axes.legend(frameon=False, fontsize=8)
     return figure
 
 

@@ -3,7 +3,10 @@
 Axes: G groups, B images per group, S draws per group, T draws per image.
 """
 
+import itertools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,3 +56,71 @@ def importance_weighted_bound(
         per_group = draw.log_weight + (per_image - math.log(image_samples)).sum(-1)
         total = torch.logaddexp(total, per_group)
     return total - math.log(group_samples)
+
+
+@torch.no_grad()
+def bound_ladder(
+    model: GroupVAE,
+    images: Tensor,
+    group_samples: Sequence[int] = (1, 5),
+    image_samples: Sequence[int] = (1, 5, 20, 50),
+    elbo_samples: int = 10,
+    images_per_chunk: int = 4096,
+) -> dict[str, Any]:
+    """The bound for growing S and T beside the ELBO of the same groups, all from one set of draws.
+
+    The most draws are made once; a bound of fewer is the mean over blocks of them, so that the differences between the
+    bounds hold little noise. The ELBO has draws of its own.
+
+    Args:
+        model: in eval mode.
+        images: float ``(G, B, C, H, W)`` in [0, 1], G ≥ 2 for standard errors.
+        group_samples: values of S; for a model without a global latent S is 1 alone.
+        image_samples: values of T.
+        elbo_samples: draws that the ELBO is the mean of.
+        images_per_chunk: images decoded at once, which bounds the memory.
+
+    Returns:
+        ready for JSON, nats per image: ``elbo`` and, by S and T, ``bounds``, each a mean over groups with its standard
+        error; of each bound also ``gain`` over the ELBO, group by group, with its own.
+
+    Raises:
+        ValueError: no S or T, one below 1, or wrong images.
+    """
+    if not group_samples or not image_samples or min(*group_samples, *image_samples) < 1:
+        raise ValueError(f"samples: expected S, T ≥ 1, got {list(group_samples)}, {list(image_samples)}")
+    groups, size = images.shape[:2]
+    group_samples = sorted(set(group_samples)) if model.beta_dim else [1]
+    image_samples = sorted(set(image_samples))
+    elbo = torch.stack([model.elbo(images).total for _ in range(elbo_samples)]).double().mean(0)
+    chunk = max(1, images_per_chunk // (groups * size))
+    local, outer = [], []  # log weights of the images (T, G, B), and of the groups (G,), for each s
+    for _ in range(group_samples[-1]):
+        draw = model.draw_global(images)
+        parts = [
+            model.local_log_weights(images, draw, min(chunk, image_samples[-1] - start)).double()
+            for start in range(0, image_samples[-1], chunk)
+        ]
+        local.append(torch.cat(parts, 1).transpose(0, 1))
+        outer.append(draw.log_weight.double())
+    weights, log_ratio = torch.stack(local), torch.stack(outer)
+    bounds = []
+    for s, t in itertools.product(group_samples, image_samples):
+        per_image = log_mean_exp_of_blocks(weights, t, 1)  # (S, blocks of T, G, B)
+        per_group = log_mean_exp_of_blocks(per_image.sum(-1) + log_ratio.unsqueeze(1), s, 0).mean((0, 1))
+        bounds.append(
+            {"S": s, "T": t, **_over_groups(per_group / size), "gain": _over_groups((per_group - elbo) / size)}
+        )
+    return {"elbo": {"draws": elbo_samples, **_over_groups(elbo / size)}, "bounds": bounds}
+
+
+def log_mean_exp_of_blocks(values: Tensor, size: int, axis: int) -> Tensor:
+    """Log mean exp of each block of ``size`` entries of an axis; a rest that fills no block is left out."""
+    values = values.movedim(axis, 0)
+    blocks = values[: len(values) // size * size].unflatten(0, (-1, size))
+    return (blocks.logsumexp(1) - math.log(size)).movedim(0, axis)
+
+
+def _over_groups(values: Tensor) -> dict[str, float]:
+    """Mean and standard error of ``(G,)``."""
+    return {"mean": float(values.mean()), "error": float(values.std() / len(values) ** 0.5)}

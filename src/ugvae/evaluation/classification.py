@@ -2,14 +2,15 @@
 
 A product of factors averages features, and averages differ between kinds of group: so the posterior means of an
 untrained network, and even the mean pixel, may solve the task. What training has to earn are posterior samples, which
-weigh the mean against its own uncertainty.
+weigh the mean against its own uncertainty. Controls by samples say how much of that a network has before training.
 
 Axes: M images of a table, N groups, B images per group, F features.
 """
 
 import statistics
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,70 +24,23 @@ from torch import Tensor
 from datamodules.base import split_rows
 from datamodules.structured import RANDOM, StructuredGroups
 from datamodules.table import ImageTable
-from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
-from ugvae.models.base import GroupVAE
+from ugvae.evaluation.controls import Controls, mean_images
+from ugvae.evaluation.encoding import EncodedImages
 
 KERNELS = ("linear", "rbf")
 PIXELS = "mean image, PCA"
 PERMUTED = ", permuted labels"
-PERMUTATIONS = 5  # per seed: under one alone, kinds that lie far apart come out all right or all wrong
+PERMUTATIONS = 3  # per seed: under one alone, kinds that lie far apart come out all right or all wrong
 
 Draw = Callable[[Tensor, int, int], StructuredGroups]  # rows (M,), groups of each kind, seed
 Features = dict[str, np.ndarray]  # (N, F) by name
 
 
-class EncodedImages(NamedTuple):
-    """What a network makes of each image of a table, from which every group's latents follow without encoding again.
-
-    Attributes:
-        model: the network.
-        h: features, ``(M, 256)``.
-        z: posterior means, ``(M, z_dim)``.
-    """
-
-    model: GroupVAE
-    h: Tensor
-    z: Tensor
-
-    def beta(self, groups: Tensor, groups_per_batch: int = 64) -> DiagonalGaussian:
-        """q(beta | X, Z) at the means of z, ``(N, beta_dim)``, of groups ``(N, B)``: what ``infer`` gives for them."""
-        parts = [self.model._q_beta(self.h[chunk], self.z[chunk]) for chunk in groups.split(groups_per_batch)]
-        return DiagonalGaussian(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
-
-
-@torch.no_grad()
-def encode_images(model: GroupVAE, images: Tensor, images_per_batch: int = 512) -> EncodedImages:
-    """Encodes every image of a table once.
-
-    Args:
-        model: in eval mode: BatchNorm would otherwise couple the images.
-        images: uint8 ``(M, C, H, W)``.
-        images_per_batch: bounds the memory.
-    """
-    rows = torch.arange(len(images)).unsqueeze(1)
-    parts = [model._encode(model.to_unit(images[chunk].to(model.device))) for chunk in rows.split(images_per_batch)]
-    h = torch.cat(parts)
-    return EncodedImages(model, h.squeeze(1), model.z_head(h).mean.squeeze(1))
-
-
-def untrained(model: GroupVAE, seed: int = 0) -> GroupVAE:
-    """The same network with fresh weights, in eval mode: the control that training has to beat."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return type(model)(**model.hparams).to(model.device, model.dtype).eval()
-
-
-def mean_images(images: Tensor, groups: Tensor, groups_per_batch: int = 16) -> np.ndarray:
-    """The mean image of each group ``(N, B)``, flat, in [0, 1]: ``(N, C·H·W)``."""
-    means = [images[chunk].mean(1, dtype=torch.float32) / 255 for chunk in groups.split(groups_per_batch)]
-    return torch.cat(means).flatten(1).numpy()
-
-
 @torch.no_grad()
 def classify_groups(
     trained: EncodedImages,
-    control: EncodedImages,
+    controls: Controls,
     table: ImageTable,
     draw: Draw,
     groups_per_kind: int = 200,
@@ -100,14 +54,15 @@ def classify_groups(
     from the other: no image is in both. The images are split more evenly than the groups, since the rarest kind must
     fill a group on either side.
 
-    Features: a sample and the mean of q(beta | X, Z), the group's mean of z, each by the trained and by the untrained
-    network; the group's mean image, reduced by PCA, fitted on the training groups, to beta_dim (z_dim if there is no
+    Features: a sample and the mean of q(beta | X, Z), the group's mean of z, each by the trained network and by the
+    controls; the group's mean image, reduced by PCA, fitted on the training groups, to beta_dim (z_dim if there is no
     beta); and those of beta (mean z if there is none) with the labels of the training groups permuted, the mean of
     several permutations. Random groups, when ``draw`` gives some, are a class of their own in a second task.
 
     Args:
         trained: images by the network.
-        control: images by the same network untrained.
+        controls: images by the same network untrained, with weights of its own for each of the seeds: so their s.d.
+            is over weights too.
         table: the same images, uint8.
         draw: draws groups from rows, e.g. by ``groups_where``.
         groups_per_kind: groups of each kind, in training and test together.
@@ -120,28 +75,36 @@ def classify_groups(
         the mean, s.d. over seeds and values.
 
     Raises:
-        ConfigError: too few groups or seeds, too few images for the groups, or groups that share images.
+        ConfigError: too few groups or seeds, too few images for the groups, groups that share images, or a control
+            that does not have one set of weights per seed.
     """
     test_groups = round(groups_per_kind * held_out_groups)
     if not 0 < test_groups < groups_per_kind or not seeds:
         raise ConfigError(f"groups_per_kind, seeds: cannot test with {groups_per_kind} groups and {len(seeds)} seeds")
+    if any(len(each) != len(seeds) for each in controls.encoded.values()):
+        raise ConfigError(f"seeds: controls take one set of weights for each of the {len(seeds)} seeds")
     counts = (groups_per_kind - test_groups, test_groups)
     dimensions = trained.model.beta_dim or trained.model.z_dim
     rounds: list[dict[str, dict[str, dict[str, float]]]] = []  # of each seed, by task, feature and kernel
-    for seed in seeds:
+    seconds = {"groups and features": 0.0, "classifiers": 0.0}
+    for number, seed in enumerate(seeds):
+        started = time.perf_counter()
+        networks = {"": trained, **{f"{name} ": each[number] for name, each in controls.encoded.items()}}
         rows = split_rows(len(table), round(len(table) * held_out_images), seed)
         noise = 2 * seed, 2 * seed + 1  # seeds of training and test
         drawn = [draw(*each) for each in zip(rows, counts, noise, strict=True)]
         _check_drawn(*drawn)
-        features = [
-            _features(trained, control, table, part.groups, each) for part, each in zip(drawn, noise, strict=True)
-        ]
+        features = [_features(networks, table, part.groups, each) for part, each in zip(drawn, noise, strict=True)]
         labels = [part.labels.numpy() for part in drawn]
         tasks = _tasks(labels)
+        ready = time.perf_counter()
         rounds.append({task: _accuracies(features, labels, keep, dimensions, seed) for task, keep in tasks.items()})
+        seconds["groups and features"] += ready - started
+        seconds["classifiers"] += time.perf_counter() - ready
     return {
         "model": type(trained.model).__name__,
         "note": None if trained.model.beta_dim else "the model has no beta: mean z and pixels only",
+        "controls_note": controls.note,
         "kinds": list(drawn[0].names.values()),
         "group_size": drawn[0].groups.shape[1],
         "groups_per_kind": dict(zip(("train", "test"), counts, strict=True)),
@@ -155,6 +118,7 @@ def classify_groups(
             }
             for task in tasks
         },
+        "seconds": seconds,
     }
 
 
@@ -169,18 +133,25 @@ def _check_drawn(train: StructuredGroups, test: StructuredGroups) -> None:
         raise ConfigError(f"group_size: groups of {sizes[0]} and of {sizes[1]} could be drawn; ask for smaller ones")
 
 
-def _features(trained: EncodedImages, control: EncodedImages, table: ImageTable, groups: Tensor, seed: int) -> Features:
-    """All features of groups ``(N, B)``; pixels as they are, since PCA needs to know which groups are for training."""
-    features: dict[str, Tensor] = {}
-    for prefix, encoded in {"": trained, "untrained ": control}.items():
+def _features(networks: Mapping[str, EncodedImages], table: ImageTable, groups: Tensor, seed: int) -> Features:
+    """All features of groups ``(N, B)``, those of one kind by all networks one after the other.
+
+    Pixels are as they are, since PCA needs to know which groups are for training.
+    """
+    features: dict[str, dict[str, Tensor]] = {"beta sample": {}, "beta mean": {}, "mean z": {}}
+    for prefix, encoded in networks.items():
         if encoded.model.beta_dim:
             beta = encoded.beta(groups)
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
-                features[f"{prefix}beta sample"] = beta.sample()
-            features[f"{prefix}beta mean"] = beta.mean
-        features[f"{prefix}mean z"] = encoded.z[groups].mean(1)
-    arrays = {name: value.float().cpu().numpy() for name, value in features.items()}
+                features["beta sample"][prefix] = beta.sample()
+            features["beta mean"][prefix] = beta.mean
+        features["mean z"][prefix] = encoded.z[groups].mean(1)
+    arrays = {
+        f"{prefix}{kind}": value.float().cpu().numpy()
+        for kind, by_network in features.items()
+        for prefix, value in by_network.items()
+    }
     return {**arrays, PIXELS: mean_images(table.images, groups)}
 
 

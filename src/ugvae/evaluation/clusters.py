@@ -7,6 +7,21 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from torch import Tensor
 
 
+def component_counts(d: Tensor, values: Tensor, num_values: int) -> Tensor:
+    """How many images of each value have their largest π in each component.
+
+    Args:
+        d: component probabilities ``(N, K)``.
+        values: 0 to ``num_values`` − 1, ``(N,)``.
+        num_values: V.
+
+    Returns:
+        ``(K, V)``.
+    """
+    pairs = d.argmax(-1) * num_values + values
+    return pairs.bincount(minlength=d.shape[1] * num_values).view(d.shape[1], num_values)
+
+
 def cluster_scores(d: Tensor, labels: Tensor) -> dict[str, float]:
     """Agreement of the components with the labels.
 

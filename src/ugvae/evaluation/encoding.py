@@ -1,9 +1,10 @@
-"""Encoding many groups of a table.
+"""Encoding many groups of a table, or each of its images once.
 
-Axes: N groups, B images per group, K components.
+Axes: M images of a table, N groups, B images per group, K components.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,3 +42,51 @@ def _join(parts: Sequence[DiagonalGaussian | Tensor | None]) -> DiagonalGaussian
     if isinstance(parts[0], Tensor):
         return torch.cat(parts).cpu()
     return DiagonalGaussian(*(torch.cat(pieces).cpu() for pieces in zip(*parts, strict=True)))
+
+
+class EncodedImages(NamedTuple):
+    """What a network makes of each image of a table, from which every group's latents follow without encoding again.
+
+    Attributes:
+        model: the network.
+        h: features, ``(M, 256)``.
+        z: posterior means, ``(M, z_dim)``.
+    """
+
+    model: GroupVAE
+    h: Tensor
+    z: Tensor
+
+    def beta(self, groups: Tensor, groups_per_batch: int = 64) -> DiagonalGaussian:
+        """q(beta | X, Z) at the means of z, ``(N, beta_dim)``, of groups ``(N, B)``: what ``infer`` gives for them."""
+        parts = [self.model.q_beta(self.h[chunk], self.z[chunk]) for chunk in groups.split(groups_per_batch)]
+        return DiagonalGaussian(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
+
+
+@torch.no_grad()
+def encode_images(
+    model: GroupVAE, images: Tensor, images_per_batch: int = 512, rows: Tensor | None = None
+) -> EncodedImages:
+    """Encodes every image of a table once.
+
+    Args:
+        model: in eval mode: BatchNorm would otherwise couple the images.
+        images: uint8 ``(M, C, H, W)``.
+        images_per_batch: bounds the memory.
+        rows: those to encode, ``(M,)``; all by default.
+    """
+    rows = (torch.arange(len(images)) if rows is None else rows).unsqueeze(1)
+    parts = [model.encode(model.to_unit(images[chunk].to(model.device))) for chunk in rows.split(images_per_batch)]
+    h = torch.cat(parts)
+    return EncodedImages(model, h.squeeze(1), model.z_head(h).mean.squeeze(1))
+
+
+@torch.no_grad()
+def encode_beta(model: GroupVAE, images: Tensor, groups: Tensor) -> DiagonalGaussian:
+    """q(beta | X, Z) of groups ``(N, B)`` of a table, ``(N, beta_dim)`` on the CPU; each image is encoded once.
+
+    The same as ``encode_groups(...).beta``, and cheaper where groups share images.
+    """
+    rows, places = groups.unique(return_inverse=True)
+    q = encode_images(model, images, rows=rows).beta(places)
+    return DiagonalGaussian(q.mean.cpu(), q.log_var.cpu())

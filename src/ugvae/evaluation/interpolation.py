@@ -126,14 +126,14 @@ def prior_grid(
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        beta = model._standard_normal(2, model.beta_dim) if model.beta_dim else None
+        beta = model.standard_normal(2, model.beta_dim) if model.beta_dim else None
         d = None
         if model.num_components:
             drawn = int(torch.randint(model.num_components, ())) if component is None else component
             if not 0 <= drawn < model.num_components:
                 raise ConfigError(f"component: expected 0 to {model.num_components - 1}, got {drawn}")
             d = torch.full((2, 1), drawn, device=model.device)
-        z = model._sample_z(2, 1, d, beta).squeeze(1)
+        z = model.sample_z(2, 1, d, beta).squeeze(1)
     pi = None if d is None else torch.nn.functional.one_hot(d.squeeze(1), model.num_components).to(z)
     ends = (
         Endpoint(z[side], None if pi is None else pi[side], None if beta is None else beta[side]) for side in (0, 1)

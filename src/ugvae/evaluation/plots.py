@@ -3,7 +3,8 @@
 Axes: R rows, S columns, C channels, H and W pixels.
 """
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -56,28 +57,45 @@ def grid_figure(
     return figure
 
 
-def walks_figure(walks: Tensor, rows: Tensor, columns: Tensor, first: int = 0, condition: str = "beta") -> Figure:
-    """The walks of several components, one panel each.
+def panels_figure(
+    panels: Sequence[Tensor],
+    titles: Sequence[str],
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    row_title: str,
+    column_title: str,
+    title: str = "",
+    across: int = 5,
+    inch: float = 0.36,
+) -> Figure:
+    """Several mosaics of one shape, whose rows and columns mean the same.
 
     Args:
-        walks: ``(K, R, S, C, H, W)``.
-        rows: values of beta (or of what else drives the mixture), ``(R,)``.
-        columns: offsets of z ``(S,)``.
-        first: number of the first component shown.
-        condition: name of what the rows move.
+        panels: each ``(R, S, C, H, W)``.
+        titles: of the panels.
+        row_labels: R of them, or none.
+        column_labels: S of them, or none.
+        row_title: what the rows move.
+        column_title: what the columns move.
+        title: of the whole.
+        across: panels beside each other, at most.
+        inch: per image.
     """
-    across = min(5, len(walks))
-    down = -(-len(walks) // across)
-    figure = Figure(figsize=(2.7 * across + 0.4, 2.75 * down + 0.5), dpi=DPI, layout="constrained")
-    panels = figure.subplots(down, across, squeeze=False)
-    row_labels, column_labels = signed(rows), signed(columns)
-    for k, axes in enumerate(panels.flat):
-        if k < len(walks):
-            draw_grid(axes, walks[k], f"component {first + k}", row_labels, column_labels)
-        else:
-            axes.set_axis_off()
-    figure.supxlabel(f"z − m_k({condition}), every dimension", fontsize=9)
-    figure.supylabel(f"{condition}, every dimension", fontsize=9)
+    across = min(across, len(panels))
+    down = -(-len(panels) // across)
+    rows, columns = panels[0].shape[:2]
+    size = (across * (columns * inch + 0.35) + 0.4, down * (rows * inch + 0.4) + 0.5)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False).flat
+    letters = int(columns * inch * 14)  # of a line in the titles of panels
+    for axes, panel, name in zip(grid, panels, titles, strict=False):
+        draw_grid(axes, panel, textwrap.fill(name, letters), row_labels, column_labels)
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    figure.supxlabel(column_title, fontsize=9)
+    figure.supylabel(row_title, fontsize=9)
+    if title:
+        figure.suptitle(textwrap.fill(title, int(size[0] * 12)), fontsize=10)
     return figure
 
 
@@ -86,17 +104,38 @@ def signed(values: Tensor) -> list[str]:
     return [f"{value:+.2g}".replace("-", "−") if abs(value) > 1e-6 else "0" for value in values.tolist()]
 
 
-def map_figure(points: np.ndarray, groups: np.ndarray, names: dict[int, str], title: str) -> Figure:
-    """A scatter of ``points (N, 2)`` coloured by ``groups (N,)``; a group of −1 is drawn as a small grey dot."""
+def map_figure(
+    points: np.ndarray,
+    groups: np.ndarray,
+    names: dict[int, str],
+    title: str,
+    paths: Mapping[str, np.ndarray] | None = None,
+    of_random: str = "random",
+) -> Figure:
+    """A scatter of ``points (N, 2)`` coloured by ``groups (N,)``; a group of −1 is drawn as a small grey dot.
+
+    Args:
+        points: of all groups.
+        groups: kind of each.
+        names: of the kinds.
+        title: of the figure.
+        paths: points ``(R, 2)`` to be joined by a line, from a circle to a square, by name.
+        of_random: name of the groups of −1.
+    """
     figure = Figure(figsize=(6.4, 5), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     palette = colours(len(names))
     random = groups == -1
     if random.any():
-        axes.scatter(*points[random].T, s=10, c="0.72", label="random", linewidths=0)
+        axes.scatter(*points[random].T, s=10, c="0.72", label=of_random, linewidths=0)
     for colour, (value, name) in zip(palette, names.items(), strict=True):
         axes.scatter(*points[groups == value].T, s=26, color=colour, label=name, edgecolors="white", linewidths=0.4)
+    for style, (name, path) in zip(("-", "--", ":", "-."), (paths or {}).items(), strict=False):
+        axes.plot(*path.T, style, color="black", lw=1, marker=".", ms=5, label=name)
+        for marker, end in (("o", path[0]), ("s", path[-1])):
+            axes.plot(*end, marker, ms=7, mfc="white", mec="black", mew=1.3)
     axes.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2", xticks=[], yticks=[])
+    axes.title.set_fontsize(10)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     return figure
 
@@ -106,29 +145,31 @@ def colours(count: int) -> np.ndarray:
     return colormaps["tab10"](np.arange(count)) if count <= 10 else colormaps["turbo"](np.linspace(0.03, 0.97, count))
 
 
+CURVES = {  # logged term: its name and unit
+    "elbo": "ELBO, nats per image",
+    "reconstruction": "log p(x | z, beta), nats per image",
+    "kl_z": "KL_z, nats per image",
+    "kl_d": "KL_d, nats per image",
+    "kl_w": "KL_w, nats per image",
+    "kl_beta": "KL_beta, nats per group",
+    "inner_reconstruction": "log p(z of the partner | c), nats per image",
+    "inner_kl": "KL of c, nats per image",
+}
+
+
 def curves_figure(metrics: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """Curves of the ELBO and its terms.
 
     Args:
         metrics: (steps, values) of each logged name, such as ``train/elbo``.
     """
-    panels = {
-        "elbo": "ELBO, nats per image",
-        "reconstruction": "log p(x | z, beta), nats per image",
-        "kl_z": "KL_z, nats per image",
-        "kl_d": "KL_d, nats per image",
-        "kl_w": "KL_w, nats per image",
-        "kl_beta": "KL_beta, nats per group",
-        "inner_reconstruction": "log p(z of the partner | c), nats per image",
-        "inner_kl": "KL of c, nats per image",
-    }
-    panels = {term: label for term, label in panels.items() if f"train/{term}" in metrics}
+    panels = {term: label for term, label in CURVES.items() if f"train/{term}" in metrics}
     figure = Figure(figsize=(3.1 * len(panels), 2.9), dpi=DPI, layout="constrained")
     for axes, (term, label) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True):
         for stage, style in {"train": {"color": "C0", "lw": 1}, "val": {"color": "C1", "marker": ".", "lw": 1}}.items():
             if f"{stage}/{term}" in metrics:
                 axes.plot(*metrics[f"{stage}/{term}"], label=stage, **style)
-        axes.set_ylim(*_limits([metrics[n][1] for n in (f"train/{term}", f"val/{term}") if n in metrics]))
+        axes.set_ylim(*curve_limits([metrics[n][1] for n in (f"train/{term}", f"val/{term}") if n in metrics]))
         axes.set_title(label, fontsize=9)
         axes.set_xlabel("optimiser step", fontsize=8)
         axes.tick_params(labelsize=7)
@@ -137,7 +178,7 @@ def curves_figure(metrics: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     return figure
 
 
-def _limits(series: list[np.ndarray]) -> tuple[float, float]:
+def curve_limits(series: list[np.ndarray]) -> tuple[float, float]:
     """Limits that show everything but the first fifth of each series, which is orders of magnitude away."""
     shown = np.concatenate([values[len(values) // 5 :] for values in series])
     margin = 0.08 * (shown.max() - shown.min()) + 1e-3

@@ -1,37 +1,39 @@
 """Whether beta controls the domain of an image (Fig. 5), and what content survives, judged by pixels.
 
-The judges never see the model: classifiers of pixels, trained on real images. What they say of plain reconstructions
-is the reference for what they say of translations.
+The judges never see the model: classifiers of pixels, trained on real images, and readings of pixels (``content``).
+What they say of plain reconstructions is the reference for what they say of translations.
 
 Axes: N groups, B images per group, M images, C channels, H and W pixels.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from einops import rearrange
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from datamodules.structured import groups_where
 from datamodules.table import ImageTable
+from ugvae.distributions import DiagonalGaussian, match_moments, moments
 from ugvae.errors import ConfigError
+from ugvae.evaluation.content import pooled, probe_survey, survey
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.models.base import GroupVAE
+from ugvae.models.terms import Posterior
 
-JUDGED_PIXELS = 16  # H = W that a judge sees, at most
-WAYS = {"fixed": False, "transported": True}
+CARRIED = {"fixed": False, "transported": True}  # by the model alone, the argument of ``translate``
+WAYS = (*CARRIED, "matched")
+Z_ALONE = "matched, own beta"  # the control: what moving z does without beta
+DIRECTIONS = ("A to B", "B to A")
 
 
 def pixels(images: Tensor) -> np.ndarray:
-    """What a judge sees of float images ``(M, C, H, W)`` in [0, 1]: flat, at most 16×16, by averages of areas."""
-    size = [min(side, JUDGED_PIXELS) for side in images.shape[-2:]]
-    return adaptive_avg_pool2d(images.float(), size).flatten(1).cpu().numpy()
+    """What a judge sees of float images ``(..., C, H, W)`` in [0, 1]: flat, at most 16×16, by averages of areas."""
+    return pooled(images.flatten(0, -4)).flatten(1).numpy()
 
 
 def fit_judge(images: Tensor, values: Tensor) -> Pipeline:
@@ -56,11 +58,14 @@ def translation_rates(
     group_size: int = 128,
     num_groups: int = 4,
     judge_images: int = 2000,
+    probes: Sequence[str] = (),
     seed: int = 0,
 ) -> dict[str, Any]:
-    """How often decode(z of A, beta of B) is an image of B, and keeps its content, with fixed and transported z.
+    """How often decode(z of A, beta of B) is an image of B, and keeps its content, by what is done to z.
 
     Both betas are posterior means, each of a group of its domain alone; group n of A gets the beta of group n of B.
+    Its z stay as they are (fixed, the paper's), are transported by the model's own mixture, or matched: moved and
+    scaled, each dimension by itself, to the mean and s.d. of z in the group of B.
 
     Args:
         model: with ``translate``, in eval mode.
@@ -72,13 +77,16 @@ def translation_rates(
             and said so, if the data do not have it.
         group_size: B; fewer if a domain has fewer test images.
         num_groups: N of each domain.
-        judge_images: real images of each domain that a judge learns from, at most.
+        judge_images: real images of each domain that a judge or probe learns from, at most.
+        probes: columns of numbers that one domain has at least, such as the azimuth; below 0 is unknown.
         seed: of the draws.
 
     Returns:
-        ready for JSON. By direction ``A to B``: ``domain``, the shares of ``reconstruction``, ``fixed`` and
-        ``transported`` images that are judged to be of B; ``content``, the shares of the same judged to show the
-        source's content. ``judges``: their accuracy on real test images, by domain.
+        ready for JSON. ``rates`` by direction ``A to B``: ``domain``, the shares of ``reconstruction``, ``fixed``,
+        ``transported`` and ``matched`` images that are judged to be of B, and of those with matched z under their own
+        beta, the control that says whether beta is needed; ``content``, the shares of the same judged to show the
+        source's content. ``judges``: their accuracy on real test images, by domain. ``survives`` by direction: what
+        ``content.survey`` says, without labels. ``probes`` by column: what ``content.probe_survey`` says.
 
     Raises:
         ConfigError: a model that cannot translate, or data without the two domains.
@@ -89,10 +97,8 @@ def translation_rates(
     if not min(counts):
         raise ConfigError(f"data: translation takes test images of {column} {domains[0]} and {domains[1]}")
     size = min(group_size, *counts)
-    drawn = groups_where(test, [{column: each} for each in domains], size, num_groups, seed=seed)
-    groups = [drawn.groups[drawn.labels == side] for side in (0, 1)]
-    betas = [encode_groups(model, test.images, each).beta.mean for each in groups]
-    shown = [_translations(model, test.images, groups[side], betas[side], betas[1 - side]) for side in (0, 1)]
+    groups = domain_groups(test, domains, column, size, num_groups, seed)
+    shown = translate_groups(model, test.images, groups)
     learned = _judge_rows(train, column, domains, judge_images, seed)
     judges = {"domain": (column, fit_judge(train.images[learned], train.columns[column][learned]))}
     reason = _no_content(train, test, learned, groups, content)
@@ -100,14 +106,15 @@ def translation_rates(
         known = learned[train.columns[content][learned] >= 0]
         judges["content"] = (content, fit_judge(train.images[known], train.columns[content][known]))
     rates: dict[str, Any] = {}
-    for side in (0, 1):
-        rates[f"{'AB'[side]} to {'BA'[side]}"] = {
+    for side, direction in enumerate(DIRECTIONS):
+        rates[direction] = {
             name: {
-                way: _share(judge, seen, test.columns[of][groups[side].flatten()], domains[1 - side], name)
+                way: _share(judge, pixels(seen), test.columns[of][groups[side].flatten()], domains[1 - side], name)
                 for way, seen in shown[side].items()
             }
             for name, (of, judge) in judges.items()
         }
+    sources = [_real(test, each) for each in groups]
     return {
         "model": type(model).__name__,
         "domains": {"column": column, "A": domains[0], "B": domains[1]},
@@ -117,20 +124,82 @@ def translation_rates(
         "seed": seed,
         "judges": {name: _check_judge(judge, test, of, groups) for name, (of, judge) in judges.items()},
         "rates": rates,
+        "survives": {direction: survey(sources[side], shown[side], seed) for side, direction in enumerate(DIRECTIONS)},
+        "probes": {
+            name: probe_survey(
+                (_real(train, learned), train.columns[name][learned]),
+                [(sources[side], test.columns[name][groups[side]]) for side in (0, 1)],
+                dict(zip(DIRECTIONS, shown, strict=True)),
+                seed,
+            )
+            for name in probes
+        },
     }
 
 
-def _translations(model: GroupVAE, images: Tensor, groups: Tensor, own: Tensor, other: Tensor) -> dict[str, np.ndarray]:
-    """What a judge sees of the groups ``(N, B)``, decoded with their own beta ``(N, beta_dim)`` and with the other."""
-    seen: dict[str, list[np.ndarray]] = {}
-    for number, group in enumerate(groups):
-        source = model.to_unit(images[group].to(model.device)).unsqueeze(0)
-        ours, theirs = (beta[number : number + 1].to(model.device) for beta in (own, other))
-        decoded = {"reconstruction": model.translate(source, ours, ours, transport=False)}
-        decoded |= {way: model.translate(source, ours, theirs, transport=value) for way, value in WAYS.items()}
-        for way, result in decoded.items():
-            seen.setdefault(way, []).append(pixels(rearrange(result, "g b c h w -> (g b) c h w")))
-    return {way: np.concatenate(parts) for way, parts in seen.items()}
+def domain_groups(
+    table: ImageTable, domains: Sequence[int], column: str, group_size: int, num_groups: int, seed: int = 0
+) -> list[Tensor]:
+    """Rows ``(N, B)`` of each of the domains alone."""
+    drawn = groups_where(table, [{column: each} for each in domains], group_size, num_groups, seed=seed)
+    return [drawn.groups[drawn.labels == side] for side in range(len(domains))]
+
+
+def translate_groups(model: GroupVAE, images: Tensor, groups: Sequence[Tensor]) -> list[dict[str, Tensor]]:
+    """Group n of each domain by its own beta, and by that of group n of the other, at posterior means.
+
+    Args:
+        model: in eval mode.
+        images: uint8 ``(M, C, H, W)``.
+        groups: rows ``(N, B)`` of either domain.
+
+    Returns:
+        for each domain what was decoded, pooled, ``(N, B, C, H, W)``: ``reconstruction``, ``WAYS``, ``Z_ALONE``.
+    """
+    posteriors = [encode_groups(model, images, each) for each in groups]
+    results: list[dict[str, Tensor]] = []
+    for side, own in enumerate(posteriors):
+        parts: dict[str, list[Tensor]] = {}
+        for number, group in enumerate(groups[side]):
+            ours, theirs = (global_side(each, number) for each in (own, posteriors[1 - side]))
+            for way, result in decode_ways(model, images[group].unsqueeze(0), ours, theirs).items():
+                parts.setdefault(way, []).append(pooled(result[0]))
+        results.append({way: torch.stack(each) for way, each in parts.items()})
+    return results
+
+
+class GlobalSide(NamedTuple):
+    """What a group gives to a translation.
+
+    Attributes:
+        beta: posterior mean, ``(1, beta_dim)``.
+        z: mean and variance of its posterior means of z, ``(1, z_dim)``.
+    """
+
+    beta: Tensor
+    z: DiagonalGaussian
+
+
+def global_side(posterior: Posterior, group: int) -> GlobalSide:
+    """That of one group of a posterior."""
+    part = slice(group, group + 1)
+    return GlobalSide(posterior.beta.mean[part], moments(posterior.z.mean[part]))
+
+
+@torch.no_grad()
+def decode_ways(model: GroupVAE, images: Tensor, own: GlobalSide, other: GlobalSide) -> dict[str, Tensor]:
+    """A uint8 group ``(1, B, C, H, W)``, or some of it, decoded with its own beta, and in all ways with another's."""
+    source = model.to_unit(images.to(model.device))
+    ours, theirs = (each.beta.to(model.device) for each in (own, other))
+    plain = {"reconstruction": model.translate(source, ours, ours, transport=False)}
+    carried = {way: model.translate(source, ours, theirs, transport=value) for way, value in CARRIED.items()}
+    z = match_moments(model.infer(source).z.mean.cpu(), own.z, other.z).to(model.device)
+    return plain | carried | {"matched": model.decode(z, theirs), Z_ALONE: model.decode(z, ours)}
+
+
+def _real(table: ImageTable, rows: Tensor) -> Tensor:
+    """Real images of rows ``(..., )``, pooled, ``(..., C, H, W)``."""
+    return pooled(table.images[rows.flatten()] / 255).unflatten(0, rows.shape)
 
 
 def _judge_rows(train: ImageTable, column: str, domains: Sequence[int], count: int, seed: int) -> Tensor:

@@ -51,7 +51,7 @@ def global_walk(
 
 
 @torch.no_grad()
-def latent_walks(model: GroupVAE, steps: int = 7, z_range: float = 1.0) -> tuple[Tensor, Tensor]:
+def latent_walks(model: GroupVAE, steps: int = 7, z_range: float = 3.0) -> tuple[Tensor, Tensor]:
     """The walk of Fig. 9 for a model without a global latent: each row moves one dimension of z, the others at 0.
 
     Returns:

@@ -1,0 +1,96 @@
+"""Translation against content over several runs: what one costs of the other.
+
+A point for each run and each way to carry z, the worse of both directions; beyond the dashed lines lies what the
+project aims at. Runs differ in one setting each, so that the figure shows what it buys.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from experiments.paper.reproduction.markdown import table
+from experiments.paper.run_folder import RunFolder, read_run
+from ugvae.errors import ConfigError
+from ugvae.evaluation.plots import DPI, colours
+from ugvae.evaluation.translation import WAYS
+from ugvae.evaluation.verdict import CONTENT, TRANSLATED
+from ugvae.evaluation.verdict_numbers import kept, ways, worst
+from ugvae.files import replace_section, save_figure
+
+SECTION = "frontier"
+FIGURE = "translation_frontier.png"
+MARKERS = dict(zip(("reconstruction", *WAYS), "+os^", strict=True))
+
+
+class Point(NamedTuple):
+    """What a run reaches in one way to carry z, the worse of both directions.
+
+    Attributes:
+        translated: share of images judged to be of the other domain.
+        content: share of images that keep the content; without labels of it, of what a reconstruction keeps.
+    """
+
+    translated: float
+    content: float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The runs and the page."""
+    parser.add_argument("--runs", nargs="+", type=Path, required=True, metavar="DIR", help="folders of runs")
+    parser.add_argument("--doc", type=Path, default=Path("docs/reproduction.md"), help="page with a section 'frontier'")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Fills the section, and draws ``figures/translation_frontier.png`` beside the page.
+
+    Raises:
+        ConfigError: a folder is no run's or has no result of ``translation``, or the page has no such section.
+    """
+    runs = [read_run(directory) for directory in options.runs]
+    points = {each.name: points_of(each) for each in runs}
+    if len(points) < len(runs):
+        raise ConfigError(f"runs: each run once, got {', '.join(each.name for each in runs)}")
+    rows = [
+        [name, *(f"{share:.2f}" for way in MARKERS if way in of for share in of[way])] for name, of in points.items()
+    ]
+    heads = ["run", *(f"{way}: {what}" for way in MARKERS for what in ("translated", "kept"))]
+    picture = f"![Translation against content](figures/{FIGURE})"
+    replace_section(options.doc, SECTION, f"{picture}\n\n{table(heads, rows)}")
+    save_figure(frontier_figure(points), options.doc.parent / "figures" / FIGURE)
+    print(f"Wrote {options.doc} and {options.doc.parent}/figures/{FIGURE}: {len(runs)} runs", flush=True)
+
+
+def points_of(run: RunFolder) -> dict[str, Point]:
+    """The points of one run by way; plain reconstruction is the reference."""
+    result = run.results.get("translation")
+    if result is None:
+        raise ConfigError(f"runs: {run.shown} has no result of translation; make evaluate RUN={run.shown}")
+    return {way: Point(worst(result, "domain", way), kept(result, way)) for way in ("reconstruction", *ways(result))}
+
+
+def frontier_figure(points: Mapping[str, Mapping[str, Point]]) -> Figure:
+    """A colour per run, a marker per way to carry z."""
+    figure = Figure(figsize=(8.4, 4.6), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    for (name, of), colour in zip(points.items(), colours(len(points)), strict=True):
+        line: Sequence[Point] = sorted(of.values())
+        axes.plot(*zip(*line, strict=True), color=colour, lw=0.5, alpha=0.5)
+        for way, point in of.items():
+            axes.plot(*point, MARKERS[way], color=colour, ms=7)
+        axes.plot([], [], color=colour, lw=3, label=name)
+    for way, marker in MARKERS.items():
+        axes.plot([], [], marker, color="0.3", label=way if way == "reconstruction" else f"{way} z")
+    axes.axvline(TRANSLATED, color="0.4", lw=0.8, ls="--")
+    axes.axhline(CONTENT, color="0.4", lw=0.8, ls="--")
+    axes.set(
+        xlim=(-0.03, 1.03),
+        ylim=(0, 1.03),
+        xlabel="judged to be of the other domain, worse direction",
+        ylabel="content kept, worse direction",
+    )
+    axes.grid(alpha=0.25)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
+    return figure

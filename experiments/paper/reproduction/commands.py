@@ -1,0 +1,64 @@
+"""The command that makes a run again, from its settings."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.paper.report.settings import changed, shown
+from experiments.paper.run_folder import RunFolder, class_name
+
+EXPERIMENTS = Path("experiments")
+ROOTS = ("root", "roots")  # where the data lie is everyone's own
+
+
+def train_command(run: RunFolder, experiments: Path = EXPERIMENTS) -> str:
+    """``make train`` with what differs from the experiment's YAML; without one ``fit`` on the run's own settings.
+
+    The YAML of an experiment is that of its name, or else the one whose name its name begins with.
+    """
+    experiment = str(run.config.get("experiment") or "")
+    begins = [path for path in experiments.glob("*.yaml") if f"{experiment}_".startswith(f"{path.stem}_")]
+    if not begins:
+        return f"python -m ugvae fit --config {run.shown}/config.yaml"
+    path = max(begins, key=lambda each: len(each.stem))
+    name = path.stem
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    command = [f"make train DATA={name}"]
+    if class_name(settings.get("model")) != run.model:
+        command.append(f"MODEL={run.model}")
+    flags = [("experiment", experiment)] if experiment != name else []
+    flags += [(key, value) for key, value in _flags(run.config, settings) if not key.endswith(ROOTS)]
+    arguments = " ".join(f"--{key} {shlex.quote(value)}" for key, value in flags)
+    return " ".join([*command, *([f'ARGS="{arguments}"'] if arguments else [])])
+
+
+def _flags(config: Mapping[str, Any], settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Settings of a run that are neither defaults nor the YAML's, and those of the YAML that the run has otherwise."""
+    stated = {key: shown(value) for part, values in settings.items() for key, value in _stated(part, values)}
+    ours = {key: value for key, value, _ in changed(config) if key not in ("model", "data")}
+    flags = {key: value for key, value in ours.items() if stated.get(key) != value and not key.endswith("domains")}
+    for key in stated:
+        if key not in ours and (value := _value(config, key)) is not None and value != stated[key]:
+            flags[key] = value  # back at the default
+    return sorted(flags.items())
+
+
+def _stated(part: str, values: Any) -> list[tuple[str, Any]]:
+    """Settings below a top-level key of a YAML, named as on the command line; ``data`` may be a class alone."""
+    if not isinstance(values, Mapping):
+        return [(part, values)] if part not in ("model", "data") else []
+    inner = values.get("init_args", {}) if "class_path" in values else values
+    return [(f"{part}.{key}", value) for key, value in (inner or {}).items()]
+
+
+def _value(config: Mapping[str, Any], key: str) -> str | None:
+    """A setting of a run by its name on the command line, as text; None if it has none."""
+    part, _, name = key.partition(".")
+    values = config.get(part)
+    if not name or not isinstance(values, Mapping) or name == "domains":
+        return None
+    inner = values.get("init_args", {}) if "class_path" in values else values
+    return shown(inner[name]) if name in (inner or {}) else None

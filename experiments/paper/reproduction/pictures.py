@@ -1,0 +1,56 @@
+"""Pictures for the page, small; only such as show what a model decodes, never an image of a data set."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from experiments.paper.reproduction.markdown import cell
+from experiments.paper.run_folder import RunFolder
+from ugvae.files import atomic_path
+
+DECODED = ("fig3", "fig4", "fig5", "fig6", "fig10", "fig11", "fig12", "fig13", "latent_use", "prior", "translation")
+LARGEST = 300 * 1024  # bytes of a picture
+SHRINK = 0.85  # of the width, until it fits
+
+
+def pictures(runs: Sequence[RunFolder], files: Sequence[str], doc: Path) -> str | None:
+    """Copies the files that the runs have beside the page; Markdown that shows them with their captions.
+
+    Args:
+        runs: that may have them.
+        files: names in ``<run>/paper``, such as ``fig3.png``; the command must be one of ``DECODED``.
+        doc: the page; the pictures go into ``figures/`` beside it.
+    """
+    parts = []
+    for run in runs:
+        for name in DECODED:
+            for figure in run.commands.get(name, {}).get("figures", []):
+                source = run.directory / "paper" / figure["file"]
+                if figure["file"] in files and source.is_file():
+                    target = doc.parent / "figures" / f"{run.name.replace('/', '_')}_{figure['file']}"
+                    with atomic_path(target) as temporary:
+                        temporary.write_bytes(shrunk(source))
+                    alt = cell(figure["caption"].split(". ")[0]).replace("[", "(").replace("]", ")")
+                    parts.append(
+                        f"![{alt}](figures/{target.name})\n\n*{run.name}, {run.model}. {cell(figure['caption'])}*"
+                    )
+    return "\n\n".join(parts) or None
+
+
+def shrunk(path: Path) -> bytes:
+    """A PNG of at most 300 KiB: grey where it shows no colour, and smaller in width and height until it fits."""
+    data = path.read_bytes()
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    red, green, blue = image.split()
+    if red.tobytes() == green.tobytes() == blue.tobytes():
+        image = red
+    size = image.size
+    while len(data) > LARGEST:
+        buffer = io.BytesIO()
+        image.resize(size, Image.Resampling.LANCZOS).save(buffer, "PNG", optimize=True)
+        data = buffer.getvalue()
+        size = (int(size[0] * SHRINK), int(size[1] * SHRINK))
+    return data

@@ -1,0 +1,69 @@
+"""The machine in one line, and the time of training that a run leaves, resumed or not."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from ugvae import cli, hardware
+from ugvae.callbacks import reports
+
+QUICK = ["--data", "DigitsDataModule", "--data.image_size", "8", "--data.groups_per_batch", "40", "--model", "VAE"]
+QUICK += ["--experiment", "tiny", "--figures.groups_per_label", "0", "--trainer.accelerator", "cpu"]
+
+
+def test_line_counts_cores_and_gpus() -> None:
+    machine = {"cpu": "Some CPU", "cores": 1, "memory_gib": 7.8, "gpus": []}
+    assert hardware.line(machine) == "1 core of Some CPU, 8 GiB, no GPU"
+    machine |= {"cores": 16, "memory_gib": None, "gpus": ["A", "B", "A"]}
+    assert hardware.line(machine) == "16 cores of Some CPU, 2 × A, B"
+
+
+def test_processor_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor\t: 0\nmodel name\t:  Some   CPU @ 2 GHz\nprocessor\t: 1\nmodel name\t: Other\n")
+    monkeypatch.setattr(hardware, "CPU_INFO", info)
+    assert hardware.cpu_model() == "Some CPU @ 2 GHz"
+    info.write_text("processor\t: 0\n")
+    assert hardware.cpu_model()
+    assert "Some" not in hardware.cpu_model()
+
+
+def test_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(hardware, "MEMORY_LIMITS", (limit, tmp_path / "missing"))
+    whole = hardware.memory_gib()
+    limit.write_text("max\n")
+    assert hardware.memory_gib() == whole
+    limit.write_text(f"{2**28}\n")
+    assert hardware.memory_gib() == 0.25
+
+
+def test_description_is_json_without_the_machines_name() -> None:
+    described = hardware.describe()
+    assert json.loads(json.dumps(described)) == described
+    assert described["cores"] >= 1
+    assert described["line"] == hardware.line(described)
+    assert hardware.platform.node() not in json.dumps(described)
+
+
+def test_sessions_of_a_resumed_run_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.setattr(reports, "describe", lambda: {"line": "one machine"})
+    started = time.monotonic()
+    cli.main(["fit", *QUICK, "--trainer.max_epochs", "1"])
+    file = Path("lightning_logs/tiny/version_0/trained.json")
+    first = json.loads(file.read_text())
+    assert (first["epochs"], len(first["sessions"])) == (1, 1)
+    assert 0 < first["seconds"] == first["sessions"][0]["seconds"] < time.monotonic() - started
+    monkeypatch.setattr(reports, "describe", lambda: {"line": "another"})
+    cli.main(["fit", *QUICK, "--trainer.max_epochs", "2", "--ckpt_path", "last"])
+    both = json.loads(file.read_text())
+    assert (both["epochs"], both["steps"]) == (2, 2 * first["steps"])
+    assert [session["hardware"] for session in both["sessions"]] == ["one machine", "another"]
+    assert [session["last_step"] for session in both["sessions"]] == [first["steps"], both["steps"]]
+    assert both["seconds"] == pytest.approx(sum(session["seconds"] for session in both["sessions"]))
+    assert both["sessions"][0]["seconds"] <= first["seconds"]  # what came after the checkpoint is no part of it
+    assert {"torch", "scikit_learn"} <= set(both["versions"])
