@@ -52,7 +52,9 @@ def grid_figure(
 ) -> Figure:
     """One mosaic ``(R, S, C, H, W)`` with a title; ``inch`` per image."""
     rows, columns = images.shape[:2]
-    figure = Figure(figsize=(columns * inch + 1.1, rows * inch + 0.7), dpi=DPI, layout="constrained")
+    labels = 0.065 * max(map(len, row_labels), default=0)  # inches, so that little but the mosaic is left
+    size = (columns * inch + labels + 0.2, rows * inch + (0.7 if len(column_labels) else 0.45))
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     draw_grid(figure.subplots(), images, title, row_labels, column_labels)
     return figure
 
