@@ -1,11 +1,17 @@
 """HTML as nested calls: ``tag("p", "a < b", class_="note")``. What is not made here is escaped."""
 
 import base64
+import io
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+LARGE = 150 * 1024  # bytes of a PNG
+WIDEST = 2400  # pixels, two to one on a wide page
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 VOID = {"meta", "img", "br", "hr", "path", "line", "circle", "rect"}
 
 
@@ -52,15 +58,27 @@ def _attribute(key: str, value: Any) -> str:
 
 
 def image(path: Path, alt: str) -> Html:
-    """A PNG as part of the page."""
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return tag("img", src=f"data:image/png;base64,{data}", alt=alt, **_size(path))
+    """A PNG as part of the page; a large one as WebP, which keeps a page of many grids of faces light."""
+    data, kind = path.read_bytes(), "png"
+    if len(data) > LARGE and data.startswith(SIGNATURE):
+        data, kind = _webp(path), "webp"
+    encoded = base64.b64encode(data).decode("ascii")
+    return tag("img", src=f"data:image/{kind};base64,{encoded}", alt=alt, **_size(path))
+
+
+def _webp(path: Path) -> bytes:
+    buffer = io.BytesIO()
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+        picture.thumbnail((WIDEST, picture.height))
+        picture.save(buffer, "WEBP", quality=88)
+    return buffer.getvalue()
 
 
 def _size(path: Path) -> dict[str, int]:
     """Width and height in pixels, so that the page does not jump; nothing if the file is no PNG."""
     head = path.read_bytes()[:24]
-    if not head.startswith(b"\x89PNG\r\n\x1a\n") or len(head) < 24:
+    if not head.startswith(SIGNATURE) or len(head) < 24:
         return {}
     return {"width": int.from_bytes(head[16:20], "big"), "height": int.from_bytes(head[20:24], "big")}
 
