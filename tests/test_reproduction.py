@@ -124,6 +124,10 @@ def test_command_states_what_differs_from_the_experiment(tmp_path: Path) -> None
     run = read_run(write_run(tmp_path / "lightning_logs" / "mnist" / "version_0", model="MLVAE"))
     expected = "--data.grouping pure --model.z_dim 11 --seed_everything 3 --trainer.max_epochs 12"
     assert train_command(run, EXPERIMENTS) == f'make train DATA=mnist MODEL=MLVAE ARGS="{expected}"'
+    named = {**run.config, "experiment": "mnist_digits_of_mine"}
+    (run.directory / "config.yaml").write_text(yaml.safe_dump(named))
+    command = train_command(read_run(run.directory), EXPERIMENTS)
+    assert command.startswith('make train DATA=mnist_digits MODEL=MLVAE ARGS="--experiment mnist_digits_of_mine --')
     config = {**run.config, "experiment": "mine"}
     (run.directory / "config.yaml").write_text(yaml.safe_dump(config))
     assert train_command(read_run(run.directory), EXPERIMENTS).startswith(
@@ -143,6 +147,12 @@ def test_changed_settings_leave_out_defaults_of_classes_and_bases() -> None:
     ]
     unknown = {"model": {"class_path": "nowhere.Model", "init_args": {"size": 3}}}
     assert ("model.size", "3", "no such setting in this version") in changed(unknown)
+
+
+def test_pictures_of_one_experiment_alone(tmp_path: Path, doc: Path) -> None:
+    runs = [write_run(tmp_path / "lightning_logs" / name / "version_0") for name in ("a", "b")]
+    main(["reproduction", "--runs", *map(str, runs), "--doc", str(doc), "--pictures", "b/fig3.png"])
+    assert [path.name for path in (doc.parent / "figures").iterdir()] == ["b_version_0_fig3.png"]
 
 
 def test_pictures_are_small(tmp_path: Path) -> None:

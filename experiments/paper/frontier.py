@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
         ConfigError: a folder is no run's or has no result of ``translation``, or the page has no such section.
     """
     runs = [read_run(directory) for directory in options.runs]
-    points = {each.name: points_of(each) for each in runs}
+    points = {each.name.removesuffix("/version_0"): points_of(each) for each in runs}
     if len(points) < len(runs):
         raise ConfigError(f"runs: each run once, got {', '.join(each.name for each in runs)}")
     rows = [

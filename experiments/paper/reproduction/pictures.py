@@ -20,7 +20,8 @@ def pictures(runs: Sequence[RunFolder], files: Sequence[str], doc: Path) -> str 
 
     Args:
         runs: that may have them.
-        files: names in ``<run>/paper``, such as ``fig3.png``; the command must be one of ``DECODED``.
+        files: names in ``<run>/paper``, such as ``fig3.png``, or of one experiment's runs, ``celeba/fig3.png``; the
+            command must be one of ``DECODED``.
         doc: the page; the pictures go into ``figures/`` beside it.
     """
     parts = []
@@ -28,7 +29,8 @@ def pictures(runs: Sequence[RunFolder], files: Sequence[str], doc: Path) -> str 
         for name in DECODED:
             for figure in run.commands.get(name, {}).get("figures", []):
                 source = run.directory / "paper" / figure["file"]
-                if figure["file"] in files and source.is_file():
+                asked = {figure["file"], f"{run.directory.parent.name}/{figure['file']}"} & set(files)
+                if asked and source.is_file():
                     target = doc.parent / "figures" / f"{run.name.replace('/', '_')}_{figure['file']}"
                     with atomic_path(target) as temporary:
                         temporary.write_bytes(shrunk(source))
