@@ -131,6 +131,10 @@ def test_matching_z_is_no_proof_of_control_by_beta() -> None:
     said = one(matched, 1)
     assert "z of matched moments translates 0.99, without a change of beta 0.35" in said["control"]
     assert "matched" not in said["because"], "what z does by itself is not beta's doing"
+    assert "matched z" in one(matched, 2)["because"]
+    for direction in matched["translation"]["rates"].values():
+        direction["domain"]["matched, own beta"] = 0.9
+    assert "matched" not in one(matched, 2)["because"]
 
 
 @pytest.mark.parametrize(
