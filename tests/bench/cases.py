@@ -36,7 +36,7 @@ class Effort(NamedTuple):
     quick: bool = False
 
 
-FULL, QUICK = Effort(7, 0.35, 2048), Effort(2, 0.02, 256, quick=True)
+FULL, QUICK = Effort(5, 0.35, 2048), Effort(2, 0.02, 256, quick=True)
 
 
 def name_of(way: str, precision: str, threads: int | None = None) -> str:
@@ -92,7 +92,9 @@ def step_ways(backbone: str, batch: int, data: RandomImages, gflop: float, compi
     for precision in PRECISIONS:
         run = steps.bare(data, sizes, precision)
         add("bare loop", run, precision)
-        if small and torch.get_num_threads() > 1:
+        if not small:
+            continue
+        if torch.get_num_threads() > 1:
             add("bare loop", run, precision, 1)
         if compiled:
             add("bare loop, compiled", steps.bare(data, {**sizes, "compile": True}, precision), precision)

@@ -1,7 +1,7 @@
 """Two runs of the bench side by side: what changed, and what may be noise.
 
 If a way has become neither faster nor slower, then of n and m rounds all of one run lie above all of the other with a
-probability of 2 / C(n + m, n): below 0.1 % for 7 and 7. That is what is called a change here. The machine itself may
+probability of 2 / C(n + m, n): below 1 % for 5 and 5. That is what is called a change here. The machine itself may
 have changed between the runs, which the rounds of one run cannot show: so its matrix products come first.
 """
 

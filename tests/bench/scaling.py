@@ -75,7 +75,7 @@ def bench_steps(effort: Effort) -> dict[str, Measurement]:
     for name, curve in STEP_CURVES.items():
         points = (curve.points[0], curve.points[-1]) if effort.quick else curve.points
         ways = [step_way(name, x) for x in points]
-        found |= measure("scaling", ways, min(effort.rounds, 5), min(effort.seconds, 0.2))
+        found |= measure("scaling", ways, min(effort.rounds, 3), min(effort.seconds, 0.2))
     return found
 
 
@@ -91,7 +91,7 @@ def bench_table_size(effort: Effort) -> dict[str, Measurement]:
             more = {"file": str(file), "num_images": count, "loader_batches": batches}
             rounds = [
                 memory_of_training(steps.SIZES["mlp"], SHAPE, 128, "float32", **more)
-                for _ in range(1 if effort.quick else 3)
+                for _ in range(1 if effort.quick else 2)
             ]
             units = {"images_per_second": "images/s", "own_mib": "MiB", "peak_mib": "MiB"}
             for key, unit in units.items():
