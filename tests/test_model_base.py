@@ -208,3 +208,14 @@ def test_gradients_are_clipped_with_a_fused_optimizer(precision: str) -> None:
     before, after = norms[::2], norms[1::2]
     assert min(before) > 1
     assert after == pytest.approx([0.5, 0.5], rel=1e-4)
+
+
+def test_batch_norm_of_one_image_per_step_is_refused() -> None:
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = Trainer(accelerator="cpu", max_steps=1, limit_val_batches=0, use_distributed_sampler=False, **quiet)
+    settings = {"z_dim": 2, "beta_dim": 2, "num_components": 2, "backbone": "conv"}
+    alone = DigitsDataModule(image_size=8, group_size=1, groups_per_batch=1)
+    with pytest.raises(ConfigError, match=r"^model.norm: batch needs two images per step"):
+        trainer.fit(UGVAE((1, 8, 8), **settings), alone)
+    trainer.fit(UGVAE((1, 8, 8), norm="none", **settings), alone)
+    assert trainer.global_step == 1

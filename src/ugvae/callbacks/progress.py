@@ -1,5 +1,6 @@
 """The progress bar: the ELBO, and the time left of the whole run."""
 
+import math
 import os
 import sys
 import time
@@ -45,7 +46,7 @@ class ElboProgressBar(TQDMProgressBar):
     def time_left(self, trainer: Trainer) -> str:
         """Time to the last step at this session's mean speed, validation and figures included."""
         done = trainer.global_step - self._first_step
-        if not done:
+        if not done or self._last_step == math.inf:  # a run that only a time limit ends
             return "?"
         return clock((time.monotonic() - self._started) / done * (self._last_step - trainer.global_step))
 

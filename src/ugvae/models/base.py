@@ -14,7 +14,13 @@ from datamodules.base import GroupDataModule
 from datamodules.samplers import distributed_rank
 from ugvae.errors import ConfigError
 from ugvae.meter import NonFiniteStep, TermMeter
-from ugvae.models.checks import check_counts, check_finite_weights, check_grouping, check_positive
+from ugvae.models.checks import (
+    check_batch_norm,
+    check_counts,
+    check_finite_weights,
+    check_grouping,
+    check_positive,
+)
 from ugvae.models.latent import LatentModel
 from ugvae.models.scheduled import ScheduledModule
 from ugvae.models.terms import ELBO, Posterior
@@ -132,8 +138,10 @@ class GroupVAE(LatentModel, ScheduledModule):
         return -self.objective(elbo).mean() / elbo.reconstruction.shape[1]
 
     def setup(self, stage: str) -> None:
-        if stage == "fit" and self.data_grouping:
-            check_grouping(type(self).__name__, self.data_grouping, self.trainer.datamodule)
+        if stage == "fit":
+            check_batch_norm(self, self.trainer.datamodule)
+            if self.data_grouping:
+                check_grouping(type(self).__name__, self.data_grouping, self.trainer.datamodule)
         if isinstance(data := self.trainer.datamodule, GroupDataModule):
             data.span_devices = self.span_devices
 

@@ -62,6 +62,16 @@ def check_finite_weights(model: torch.nn.Module, step: int) -> None:
         )
 
 
+def check_batch_norm(model: torch.nn.Module, data: LightningDataModule | None) -> None:
+    """Raises a ConfigError if BatchNorm would be trained on one image per step, which has no variance."""
+    images = getattr(data, "group_size", 2) * getattr(data, "groups_per_batch", 1)
+    if images < 2 and any(isinstance(layer, torch.nn.BatchNorm2d) for layer in model.modules()):
+        raise ConfigError(
+            "model.norm: batch needs two images per step, data.group_size × data.groups_per_batch is 1; "
+            "set model.norm to group or none"
+        )
+
+
 def check_grouping(model: str, needed: str, data: LightningDataModule | None) -> None:
     """Raises a ConfigError if the training groups are not made as a model needs them.
 
