@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from tests.bench.scaling import STEP_CURVES, points_of
 from tests.bench.timing import Measurement
@@ -16,9 +17,17 @@ TABLES = "images of the table"
 GROUPS = "groups of 128 images"
 
 
+def short(number: int) -> str:
+    """10k, 1M; others as they are."""
+    for unit, letter in ((1_000_000, "M"), (1000, "k")):
+        if number >= unit and number % unit == 0:
+            return f"{number // unit}{letter}"
+    return str(number)
+
+
 def draw_curve(axes: Axes, measurements: dict[str, Measurement], curves: dict[str, str], **labels: str) -> None:
     """Curves by name, each with its label in the legend; both axes logarithmic, y from 0 where it hardly changes."""
-    everything = []
+    middle_values, highest, ticks = [], 0.0, set()
     for name, label in curves.items():
         points = points_of(measurements, name)
         middles = np.array([np.median(values) for values in points.values()])
@@ -26,12 +35,20 @@ def draw_curve(axes: Axes, measurements: dict[str, Measurement], curves: dict[st
             [(np.median(values) - min(values), max(values) - np.median(values)) for values in points.values()]
         )
         axes.errorbar(list(points), middles, spread.T, marker="o", ms=3.5, lw=1.2, capsize=2, label=label or None)
-        everything += middles.tolist()
+        middle_values += middles.tolist()
+        highest = max(highest, *(max(values) for values in points.values()))
+        ticks |= points.keys()
     axes.set_xscale("log")
-    if max(everything) > 4 * min(everything):
+    axes.set_xticks(sorted(ticks), labels=map(short, sorted(ticks)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    if max(middle_values) > 4 * min(middle_values):
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
     else:
-        axes.set_ylim(0, 1.3 * max(everything))
+        axes.set_ylim(0, (1.45 if any(curves.values()) else 1.15) * highest)  # room for the legend
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.set(**labels)
     axes.title.set_fontsize(9)
     axes.grid(alpha=0.25)
@@ -64,7 +81,7 @@ def tables_figure(measurements: dict[str, Measurement]) -> Figure:
 
 def evaluation_figure(measurements: dict[str, Measurement]) -> Figure:
     """Seconds of evaluation by the number of groups."""
-    figure = Figure(figsize=(3.6, 2.7), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(4.2, 2.9), dpi=DPI, layout="constrained")
     curves = {"encode_beta of groups": "encode_beta", "classify_groups of groups": "classify_groups, one seed"}
     draw_curve(figure.subplots(), measurements, curves, xlabel=GROUPS, ylabel="seconds", title="evaluation")
     return figure

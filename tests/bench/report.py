@@ -141,8 +141,12 @@ def fill(result: dict[str, Any], doc: Path) -> None:
 
     The targets are replaced by a run of everything alone.
     """
-    for name, content in sections(result).items():
-        if name != "targets" or set(result["parts"]) == set(PARTS):
-            replace_section(doc, SECTION.format(name), content)
-    if "scaling" in result["parts"]:
-        save_figures(result["measurements"], doc.parent / "figures")
+    contents = sections(result)
+    if set(result["parts"]) != set(PARTS):
+        del contents["targets"]
+    if "scaling" in contents:
+        paths = save_figures(result["measurements"], doc.parent / "figures")
+        pictures = [f"![{path.stem.replace('_', ' of ')}](figures/{path.name})" for path in paths]
+        contents["scaling"] = "\n\n".join([*pictures, contents["scaling"]])
+    for name, content in contents.items():
+        replace_section(doc, SECTION.format(name), content)

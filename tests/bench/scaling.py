@@ -43,9 +43,9 @@ class Curve(NamedTuple):
 
 STEP_CURVES = {  # of the mlp step; other sizes as in Table 2, 8 groups of 16
     "K": Curve("components K", (1, 10, 20, 50, 100, 200)),
-    "B": Curve("images per group B, one group", (8, 32, 128, 512, 2048, 4096)),
+    "B": Curve("images per group B, one group", (8, 32, 128, 1024, 4096)),
     "G": Curve(f"groups G, of {GROUP_SIZE} images", (1, 4, 8, 16, 32, 64)),
-    "B of 4096": Curve(f"images per group B, {IMAGES_HELD_FIXED} in all", (8, 32, 128, 512, 2048, 4096)),
+    "B of 4096": Curve(f"images per group B, {IMAGES_HELD_FIXED} in all", (8, 32, 128, 1024, 4096)),
     "beta_dim": Curve("dimensions of beta", (5, 20, 50, 100, 200)),
     "z_dim": Curve("dimensions of z", (5, 10, 20, 50, 100, 200)),
 }

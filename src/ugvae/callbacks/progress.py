@@ -62,7 +62,8 @@ class ElboProgressBar(TQDMProgressBar):
         super().on_train_epoch_end(trainer, pl_module)
         if not self._interactive and trainer.is_global_zero:
             train, val = pl_module.latest_terms, trainer.callback_metrics.get("val/elbo")
-            shown = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"]
+            of = f"/{trainer.max_epochs}" if trainer.max_epochs > 0 else ""
+            shown = [f"epoch {trainer.current_epoch + 1}{of}"]
             if train:
                 shown += [f"elbo {train['elbo']:.1f}"]
             if val is not None:
