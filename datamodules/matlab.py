@@ -10,6 +10,7 @@ from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
 from datamodules.decoding import CorruptFileError
+from datamodules.matlab_structure import check_structure
 
 MAX_VALUES = 2**27  # of a variable, as its header states them: a bomb is refused before it is unpacked
 BROKEN = (  # what scipy raises on damaged files
@@ -39,6 +40,7 @@ def matlab_variable(data: bytes, key: str, squeeze: bool = False) -> np.ndarray:
         shapes = {name: shape for name, shape, _ in whosmat(BytesIO(data))}
         if math.prod(shapes.get(key, ())) > MAX_VALUES:
             raise CorruptFileError(f"{key!r} has shape {shapes[key]}, more than {MAX_VALUES:,} values")
+        check_structure(data)
         content = loadmat(BytesIO(data), variable_names=[key], squeeze_me=squeeze)
     except NotImplementedError as error:
         raise CorruptFileError("a MATLAB 7.3 file; save it with -v7") from error

