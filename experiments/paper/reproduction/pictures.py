@@ -42,7 +42,7 @@ def pictures(runs: Sequence[RunFolder], files: Sequence[str], doc: Path) -> str 
 
 
 def shrunk(path: Path) -> bytes:
-    """A PNG of at most 300 KiB: grey where it shows no colour, and smaller in width and height until it fits."""
+    """A PNG of at most 300 KiB: grey or of 256 colours, and smaller in width and height until it fits."""
     data = path.read_bytes()
     with Image.open(path) as opened:
         image = opened.convert("RGB")
@@ -52,7 +52,10 @@ def shrunk(path: Path) -> bytes:
     size = image.size
     while len(data) > LARGEST:
         buffer = io.BytesIO()
-        image.resize(size, Image.Resampling.LANCZOS).save(buffer, "PNG", optimize=True)
+        resized = image.resize(size, Image.Resampling.LANCZOS)
+        if resized.mode == "RGB":
+            resized = resized.quantize(256, dither=Image.Dither.NONE)
+        resized.save(buffer, "PNG", optimize=True)
         data = buffer.getvalue()
         size = (int(size[0] * SHRINK), int(size[1] * SHRINK))
     return data

@@ -52,10 +52,13 @@ def grid_figure(
 ) -> Figure:
     """One mosaic ``(R, S, C, H, W)`` with a title; ``inch`` per image."""
     rows, columns = images.shape[:2]
-    labels = 0.065 * max(map(len, row_labels), default=0)  # inches, so that little but the mosaic is left
+    labels = 0.072 * max(map(len, row_labels), default=0)  # inches, so that little but the mosaic is left
     size = (columns * inch + labels + 0.2, rows * inch + (0.7 if len(column_labels) else 0.45))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    draw_grid(figure.subplots(), images, title, row_labels, column_labels)
+    axes = figure.subplots()
+    draw_grid(axes, images, "", row_labels, column_labels)
+    figure.suptitle(title, fontsize=9)
+    axes.set_anchor("E")  # what room is left belongs to the labels
     return figure
 
 
