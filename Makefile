@@ -52,7 +52,7 @@ test-slow: $(READY)  ## Run the slow tests and those that need the network
 	$(BIN)/python -m pytest -m "slow or network" $(ARGS)
 
 lint: $(READY)  ## Check style, and the dependencies for known vulnerabilities where pip-audit and a network are
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m tests.audit
 

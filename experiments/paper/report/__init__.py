@@ -8,13 +8,12 @@ import argparse
 import time
 from pathlib import Path
 
-from ugvae.evaluation.verdict import verdict
-
 from experiments.paper.report import sections as make
 from experiments.paper.report.page import page
 from experiments.paper.report.tables import is_table
 from experiments.paper.run_folder import RunFolder, read_run
 from ugvae.callbacks.progress import clock
+from ugvae.evaluation.verdict import verdict
 from ugvae.files import atomic_path
 
 
