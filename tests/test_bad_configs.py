@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pytorch_lightning import Trainer
 
@@ -121,6 +121,8 @@ FOUND = {  # once a traceback, a silent acceptance, or a message without the nam
     "trainer.reload_dataloaders_every_n_epochs": ["-1"],
     "model.z_dim": ["9" * 21, "100000", "null"],
     "model.x_std": ["null", "nan", "inf"],
+    "figures.every_n_epochs": ["null"],
+    "checkpoint.every_n_minutes": ["null"],
     "model.learning_rate": ["null", "0"],
     "data.seed": ["-1", "9" * 21],
     "data.image_size": ["9" * 21, "null"],
@@ -162,6 +164,7 @@ def mistyped(draw: st.DrawFn) -> tuple[dict, str]:
     part = functools.reduce(dict.__getitem__, place, config)
     old = draw(st.sampled_from(sorted(part)))
     new = other_word(draw, old)
+    assume(new != old)
     part[new] = part.pop(old)
     return config, new
 

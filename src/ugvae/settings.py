@@ -41,6 +41,7 @@ RANGES = {  # of the trainer's numbers: what Lightning accepts, and then divides
     "trainer.gradient_clip_val": (0, float("inf")),
     "trainer.reload_dataloaders_every_n_epochs": (0, MAX_COUNT),
 }
+CALLBACKS = {"figures": "ugvae.callbacks.TrainingFigures", "checkpoint": "ugvae.callbacks.RunCheckpoint"}
 LINKED = ("image_shape",)  # taken from the data, after the settings are checked
 DURATIONS = ("trainer.max_time", "trainer.val_check_interval")
 UNITS = {"weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds"}
@@ -69,7 +70,11 @@ def check_settings(config: Mapping[str, Any]) -> None:
     if experiment is not None:
         _check_experiment(experiment)
     for section in ("model", "data"):
-        _check_given(section, config.get(section))
+        value = config.get(section)
+        if hasattr(value, "get"):
+            _check_given(section, value.get("class_path"), value.get("init_args"))
+    for section, owner in CALLBACKS.items():
+        _check_given(section, owner, config.get(section))
 
 
 def check_yaml(path: str) -> None:
@@ -143,11 +148,10 @@ def _check_experiment(name: str) -> None:
         raise ConfigError(f"experiment: expected the name of a folder in lightning_logs, got {name!r}")
 
 
-def _check_given(section: str, value: Any) -> None:
+def _check_given(section: str, class_path: str, settings: Any) -> None:
     """Raises a ConfigError that names the first setting of a class that is null and must not be."""
-    settings = value.get("init_args") if hasattr(value, "get") else None
     for name, given in settings.items() if hasattr(settings, "items") else ():
-        if given is None and name not in LINKED and not _optional(value.get("class_path"), name):
+        if given is None and name not in LINKED and not _optional(class_path, name):
             raise ConfigError(f"{section}.{name}: expected a value, got null")
 
 

@@ -8,7 +8,7 @@ import time
 import types
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -127,12 +127,28 @@ class StepClock(Callback):
             self.seconds = time.perf_counter() - self.start
 
 
+@contextmanager
+def silent_lightning() -> Iterator[None]:
+    """Without Lightning's greeting of every trainer."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def lightning(data: RandomImages, sizes: dict[str, Any], precision: str, steps: int) -> float:
     """A run as the command line sets it up: logging, bar, schedule, warm-up, clipping, checkpoints, signals."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # it greets every trainer
     clock, bar = StepClock(steps), ElboProgressBar()
     bar.show()
-    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as sink, redirect_stdout(sink):
+    with (
+        silent_lightning(),
+        tempfile.TemporaryDirectory() as folder,
+        Path(os.devnull).open("w") as sink,
+        redirect_stdout(sink),
+    ):
         callbacks = [clock, bar, RankWatch(), GracefulStop(), ExactResume(), RunSummary(), RunCheckpoint()]
         with warnings.catch_warnings():
             for harmless in HARMLESS_WARNINGS:
