@@ -1,33 +1,18 @@
 """MATLAB files up to version 7, in which some owners keep images and labels."""
 
 import math
-import struct
-import zlib
 from io import BytesIO
 
 import numpy as np
 from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
+from datamodules import decoding
 from datamodules.decoding import CorruptFileError
 from datamodules.matlab_structure import check_structure
 
 MAX_VALUES = 2**27  # of a variable, as its header states them: a bomb is refused before it is unpacked
-BROKEN = (  # what scipy raises on damaged files
-    OSError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    EOFError,
-    MemoryError,
-    RuntimeError,
-    AssertionError,
-    struct.error,
-    zlib.error,
-    MatReadError,
-)
+BROKEN = (*decoding.BROKEN, AssertionError, MatReadError)  # what scipy raises on damaged files
 
 
 def matlab_variable(data: bytes, key: str, squeeze: bool = False) -> np.ndarray:

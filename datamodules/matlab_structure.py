@@ -74,6 +74,8 @@ def _check_matrix(data: memoryview, order: str, depth: int) -> None:
     if (flags.type, dimensions.type, name.type) != (FLAGS, DIMENSIONS, NAME) or len(flags.data) != 8:
         raise ValueError("a matrix without flags, dimensions and name")
     word = struct.unpack_from(f"{order}I", flags.data)[0]
+    if len(dimensions.data) % 4:
+        raise ValueError("dimensions that are no whole numbers")
     shape = struct.unpack(f"{order}{len(dimensions.data) // 4}i", dimensions.data)
     if len(shape) < 2 or min(shape) < 0:
         raise ValueError(f"a matrix of shape {shape}")

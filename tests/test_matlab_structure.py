@@ -44,6 +44,7 @@ def changed(data: bytes, offset: int, value: int) -> bytes:
         (128, 9, "an element of type 9 in the place of a matrix"),
         (132, 10**6, "longer than the file"),
         (144, 5, "a matrix of class 5"),  # sparse
+        (156, 7, "dimensions that are no whole numbers"),
         (160, 100, "bytes of type"),  # the first dimension
         (160, 2**31 + 5, "a matrix of shape"),
         (152, 1, "without flags, dimensions and name"),

@@ -5,6 +5,7 @@ from typing import Any
 
 from experiments.paper.report import measures
 from experiments.paper.report.html import Html, table, tag
+from ugvae.evaluation.plots import CURVES
 
 Result = Mapping[str, Any]
 
@@ -124,14 +125,6 @@ def shown(value: Any) -> str:
     return f"{value:,.4g}".replace("-", "−") if isinstance(value, float) else str(value)
 
 
-TEST_NAMES = {
-    "elbo": "ELBO, nats per image",
-    "reconstruction": "log p(x | z, beta), nats per image",
-    "kl_z": "KL_z, nats per image",
-    "kl_d": "KL_d, nats per image",
-    "kl_w": "KL_w, nats per image",
-    "kl_beta": "KL_beta, nats per group",
-}
 CLUSTER_NAMES = {
     "nmi": "NMI of components and labels",
     "ari": "ARI of components and labels",
@@ -143,7 +136,7 @@ CLUSTER_NAMES = {
 def test_table(test: Result) -> Html:
     """``test.json``: the terms of the ELBO and the clusters."""
     rows = [
-        [TEST_NAMES.get(name.split("/")[-1], name), f"{value:,.2f}".replace("-", "−")]
+        [CURVES.get(name.split("/")[-1], name), f"{value:,.2f}".replace("-", "−")]
         for name, value in test.get("metrics", {}).items()
     ]
     rows += [[CLUSTER_NAMES.get(name, name), f"{value:.3f}"] for name, value in (test.get("clusters") or {}).items()]
