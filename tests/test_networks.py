@@ -19,7 +19,8 @@ def layers(module: nn.Module) -> list[Layer]:
     found = []
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            found.append((type(layer), (*layer.weight.shape, layer.stride[0], layer.padding[0])))
+            kind = nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.ConvTranspose2d
+            found.append((kind, (*layer.weight.shape, layer.stride[0], layer.padding[0])))
         elif isinstance(layer, nn.Linear | nn.BatchNorm2d | nn.GroupNorm):
             found.append((type(layer), tuple(layer.weight.shape)))
     return found

@@ -31,6 +31,7 @@ from ugvae.callbacks.ranks import ADVICE, explain_launcher, is_lost_rank, reason
 from ugvae.checkpoints import AtomicCheckpointIO, read_checkpoint
 from ugvae.errors import ConfigError, DataError, LostRankError, NonFiniteLossError, OutputError
 from ugvae.files import output_error
+from ugvae.memory import keep_freed_memory
 from ugvae.models import GroupVAE
 from ugvae.parser import ConciseParser, config_error
 from ugvae.runs import ROOT, newest_checkpoint, run_directory, run_loggers
@@ -134,6 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.filterwarnings("ignore", f".*{harmless}")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
     explain_launcher()
+    keep_freed_memory()
     try:
         UGVAECommand(
             GroupVAE,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import hardtanh
 
+from ugvae.convolutions import SubPixelUpConv2d, UpConv2d, WholeConv2d, WholeConvTranspose2d
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
 
@@ -63,8 +64,8 @@ class ConvEncoder(nn.Sequential):
         widths = [image_shape[0], *_conv_widths(image_shape)]
         layers: list[nn.Module] = []
         for inputs, outputs in itertools.pairwise(widths):
-            layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), *_norm(norm, outputs), nn.ReLU()]
-        layers += [nn.Conv2d(widths[-1], HIDDEN, 4), *_norm(norm, HIDDEN), nn.ReLU(), nn.Flatten()]
+            layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), *_norm(norm, outputs), nn.ReLU(inplace=True)]
+        layers += [WholeConv2d(widths[-1], HIDDEN, 4), *_norm(norm, HIDDEN), nn.ReLU(), nn.Flatten()]
         super().__init__(*layers)
         self.to(memory_format=torch.channels_last)
 
@@ -78,9 +79,10 @@ class ConvDecoder(nn.Sequential):
     def __init__(self, image_shape: tuple[int, int, int], latent_dim: int) -> None:
         widths = [*reversed(_conv_widths(image_shape)), image_shape[0]]
         layers: list[nn.Module] = [nn.Linear(latent_dim, HIDDEN), nn.ReLU(), nn.Unflatten(-1, (HIDDEN, 1, 1))]
-        layers += [nn.ConvTranspose2d(HIDDEN, widths[0], 4)]
-        for inputs, outputs in itertools.pairwise(widths):
-            layers += [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
+        layers += [WholeConvTranspose2d(HIDDEN, widths[0], 4)]
+        for inputs, outputs in itertools.pairwise(widths[:-1]):
+            layers += [nn.ReLU(inplace=True), UpConv2d(inputs, outputs)]
+        layers += [nn.ReLU(inplace=True), SubPixelUpConv2d(widths[-2], widths[-1])]
         super().__init__(*layers)
         self.to(memory_format=torch.channels_last)
 
