@@ -33,8 +33,8 @@ compare: $(READY)  ## Train all models under one budget, one table: DATA=mnist M
 
 evaluate: $(READY)  ## Test a run, write its posteriors, every figure and table: RUN=lightning_logs/mnist/version_0
 	@$(NEEDS_RUN)
-	$(BIN)/python -m ugvae test --config $(RUN)/config.yaml --ckpt_path $(RUN)/checkpoints/best.ckpt $(ARGS)
-	$(BIN)/python -m ugvae predict --config $(RUN)/config.yaml --ckpt_path $(RUN)/checkpoints/best.ckpt $(ARGS)
+	$(BIN)/python -m ugvae test --config $(RUN)/config.yaml --ckpt_path $(RUN)/checkpoints/best.ckpt --trainer.precision 32-true $(ARGS)
+	$(BIN)/python -m ugvae predict --config $(RUN)/config.yaml --ckpt_path $(RUN)/checkpoints/best.ckpt --trainer.precision 32-true $(ARGS)
 	$(BIN)/python -m experiments.paper all --run $(RUN)
 
 figures: $(READY)  ## Every figure of the paper that applies to a run: RUN=lightning_logs/mnist/version_0

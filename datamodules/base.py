@@ -11,6 +11,7 @@ from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_info
 
 from datamodules.groupings import GROUPINGS, Grouping
+from datamodules.placement import placed
 from datamodules.samplers import GroupLoader
 from datamodules.table import GroupDataset, ImageTable
 from ugvae.errors import ConfigError
@@ -81,12 +82,13 @@ class GroupDataModule(LightningDataModule):
             raise ConfigError(f"proportions: without effect on {grouping} groups")
         self.image_shape = (self.channels, image_size, image_size)
         self._tables: dict[str, ImageTable] = {}
+        self._on_device: dict[str, ImageTable] = {}
 
     def relocate(self, root: str, image_size: int) -> None:
         """Another folder and image size than those of the constructor, before anything is read."""
         self.root, self.image_size = root, image_size
         self.image_shape = (self.image_shape[0], image_size, image_size)
-        self._tables = {}
+        self._tables, self._on_device = {}, {}
 
     @abstractmethod
     def read_split(self, split: str) -> ImageTable:
@@ -128,13 +130,22 @@ class GroupDataModule(LightningDataModule):
             shuffle=shuffle,
             span=self.span_devices,
         )
+        rows = self._placed(split)
         return GroupLoader(
-            GroupDataset(table),
+            GroupDataset(rows),
             sampler=sampler,  # by keyword: Lightning rebuilds the loader for `predict` and passes it once more
             num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=torch.cuda.is_available() and rows is table,
             persistent_workers=self.num_workers > 0,
         )
+
+    def _placed(self, split: str) -> ImageTable:
+        """The table of a split, on the GPU if it fits there; worker processes need it in memory."""
+        if self.trainer is None or self.num_workers:
+            return self.table(split)
+        if split not in self._on_device:
+            self._on_device[split] = placed(self.table(split), self.trainer.strategy.root_device)
+        return self._on_device[split]
 
     def train_dataloader(self) -> GroupLoader:
         loader = self.loader("train", shuffle=True)

@@ -29,7 +29,7 @@ class ConcatImages:
         if len({shape[1:] for shape in shapes}) > 1 or {shape[0] for shape in shapes} - {1, channels}:
             raise DataError(f"images of the shapes {', '.join(map(str, shapes))} cannot be mixed")
         self.sources = list(sources)
-        self.dtype = torch.uint8
+        self.dtype, self.device = torch.uint8, sources[0].device
         self.shape = torch.Size([sum(map(len, sources)), channels, *shapes[0][1:]])
         self.ndim = len(self.shape)
         self._ends = torch.tensor([len(source) for source in sources]).cumsum(0)

@@ -37,11 +37,16 @@ class ImageTable:
         """The rows in the order given; copies the images."""
         return ImageTable(self.images[rows], {name: column[rows] for name, column in self.columns.items()})
 
+    def to(self, device: torch.device | str) -> "ImageTable":
+        """A copy on another device."""
+        return ImageTable(self.images.to(device), {name: column.to(device) for name, column in self.columns.items()})
+
 
 class GroupDataset(Dataset):
     """Answers ``(G, B)`` indices with a whole batch of groups, in one indexing operation per array.
 
-    A batch is a dict: ``image`` uint8 ``(G, B, C, H, W)``, ``index`` ``(G, B)``, and every column ``(G, B)``.
+    A batch is a dict: ``image`` uint8 ``(G, B, C, H, W)``, ``index`` ``(G, B)``, and every column ``(G, B)``, all on
+    the device of the table.
     """
 
     def __init__(self, table: ImageTable) -> None:
@@ -51,6 +56,7 @@ class GroupDataset(Dataset):
         return len(self.table)
 
     def __getitem__(self, indices: Tensor) -> dict[str, Tensor]:
+        indices = indices.to(self.table.images.device, non_blocking=True)
         flat = indices.flatten()
         batch = {name: column[flat].view(indices.shape) for name, column in self.table.columns.items()}
         # for rows of bytes several times as fast as images[flat]

@@ -15,7 +15,7 @@ from tests.ranks import join
 from tests.reference import fixed_noise
 from tests.small_models import make
 from ugvae import models
-from ugvae.meter import TermMeter
+from ugvae.meter import TermMeter, mean_terms
 from ugvae.models import ELBO, GroupVAE
 
 G, B, R = 2, 3, 2
@@ -39,9 +39,10 @@ class Loss(torch.nn.Module):
     def __init__(self, model: GroupVAE) -> None:
         super().__init__()
         self.model = model
+        self.bound = torch.compile(model._bound) if model.hparams.compile else model._bound
 
     def forward(self, images: Tensor) -> tuple[Tensor, ELBO]:
-        elbo = self.model._training_bound(images)
+        elbo = self.bound(images)
         return self.model.loss(elbo), elbo
 
 
@@ -65,12 +66,12 @@ def as_elbo(terms: Tensor) -> ELBO:
 
 def metered(rank: int, spoil: int | None) -> tuple[dict[str, float], tuple | None]:
     """What the meter says after this rank's groups came one by one; ``spoil`` makes the last of a rank infinite."""
-    meter = TermMeter()
+    meter = TermMeter(ELBO._fields)
     for group in range(*SHARES[rank].indices(len(TERMS))):
         terms = TERMS[group : group + 1].clone()
         if rank == spoil and group == SHARES[rank].stop - 1:
             terms[:, 5] = torch.inf
-        meter.push(as_elbo(terms), torch.full((1, 2), group))
+        meter.push(mean_terms(as_elbo(terms), ELBO._fields), torch.full((1, 2), group))
     means, bad = meter.flush()
     return {name: value for name, value in means.items() if name != "images_per_second"}, bad and tuple(bad)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ugvae.meter import TermMeter
+from ugvae.meter import TermMeter, mean_terms
 from ugvae.models import ELBO
 
 
@@ -24,9 +24,9 @@ def indices(step: int = 0) -> Tensor:
 
 
 def test_means_over_steps_groups_and_images() -> None:
-    meter, steps = TermMeter(), [make_elbo() for _ in range(5)]
+    meter, steps = TermMeter(ELBO._fields), [make_elbo() for _ in range(5)]
     for elbo in steps:
-        meter.push(elbo, indices())
+        meter.push(mean_terms(elbo, ELBO._fields), indices())
     means, bad = meter.flush()
     assert bad is None
     for name in ELBO._fields:
@@ -38,10 +38,10 @@ def test_means_over_steps_groups_and_images() -> None:
 
 
 def test_steps_count_by_their_groups() -> None:
-    meter, sizes = TermMeter(), (4, 4, 1)  # a short last batch
+    meter, sizes = TermMeter(ELBO._fields), (4, 4, 1)  # a short last batch
     steps = [make_elbo(groups) for groups in sizes]
     for elbo, groups in zip(steps, sizes, strict=True):
-        meter.push(elbo, torch.zeros(groups, 3, dtype=torch.int64))
+        meter.push(mean_terms(elbo, ELBO._fields), torch.zeros(groups, 3, dtype=torch.int64))
     means, _ = meter.flush()
     whole = ELBO(*(torch.cat(terms) for terms in zip(*steps, strict=True)))
     for name, term in whole._asdict().items():
@@ -50,13 +50,13 @@ def test_steps_count_by_their_groups() -> None:
 
 
 def test_flush_empties() -> None:
-    meter = TermMeter()
+    meter = TermMeter(ELBO._fields)
     assert meter.flush() == ({}, None)
-    meter.push(make_elbo(reconstruction=math.nan), indices())
+    meter.push(mean_terms(make_elbo(reconstruction=math.nan), ELBO._fields), indices())
     assert meter.flush()[1] is not None
     assert meter.flush() == ({}, None)
     second = make_elbo(1)  # of another size than before
-    meter.push(second, indices()[:1])
+    meter.push(mean_terms(second, ELBO._fields), indices()[:1])
     means, bad = meter.flush()
     assert bad is None
     assert means["kl_z"] == pytest.approx(second.kl_z.mean().item())
@@ -65,10 +65,10 @@ def test_flush_empties() -> None:
 @pytest.mark.parametrize("name", ELBO._fields)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_one_bad_entry_is_found_and_named(name: str, value: float) -> None:
-    meter = TermMeter()
+    meter = TermMeter(ELBO._fields)
     for step in range(5):
         bad_here = {name: value} if step == 1 else {}
-        meter.push(make_elbo(**bad_here), indices(step))
+        meter.push(mean_terms(make_elbo(**bad_here), ELBO._fields), indices(step))
     _, bad = meter.flush()
     assert bad.steps_ago == 3
     assert bad.names == ["elbo", name]
@@ -76,42 +76,43 @@ def test_one_bad_entry_is_found_and_named(name: str, value: float) -> None:
 
 
 def test_first_of_several_bad_steps() -> None:
-    meter = TermMeter()
+    meter = TermMeter(ELBO._fields)
     for step, replaced in enumerate([{}, {"kl_beta": math.inf}, {}, {"kl_z": math.nan, "kl_d": math.nan}]):
-        meter.push(make_elbo(**replaced), indices(step))
+        meter.push(mean_terms(make_elbo(**replaced), ELBO._fields), indices(step))
     _, bad = meter.flush()
     assert (bad.steps_ago, bad.names) == (2, ["elbo", "kl_beta"])
     assert bad.indices == indices(1).flatten().tolist()
 
 
 def test_several_bad_terms_and_the_last_step() -> None:
-    meter = TermMeter()
-    meter.push(make_elbo(), indices(0))
-    meter.push(make_elbo(kl_z=math.nan, kl_d=math.nan), indices(1))
+    meter = TermMeter(ELBO._fields)
+    meter.push(mean_terms(make_elbo(), ELBO._fields), indices(0))
+    meter.push(mean_terms(make_elbo(kl_z=math.nan, kl_d=math.nan), ELBO._fields), indices(1))
     _, bad = meter.flush()
     assert (bad.steps_ago, bad.names) == (0, ["elbo", "kl_z", "kl_d"])
 
 
 def test_push_never_waits_for_the_device_nor_keeps_the_graph() -> None:
-    meter = TermMeter()
+    meter = TermMeter(ELBO._fields)
     on_meta = ELBO(*(term.to("meta") for term in make_elbo()))  # reading a value of a meta tensor raises
-    meter.push(on_meta, indices().to("meta"))
+    meter.push(mean_terms(on_meta, ELBO._fields), indices().to("meta"))
 
-    meter = TermMeter()
-    meter.push(ELBO(*(term.requires_grad_() for term in make_elbo())), indices())
+    meter = TermMeter(ELBO._fields)
+    with_graph = ELBO(*(term.requires_grad_() for term in make_elbo()))
+    meter.push(mean_terms(with_graph, ELBO._fields), indices())
     assert not any(row.requires_grad for row in meter._rows)
 
 
 def test_images_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("time.perf_counter", lambda: now[0])
-    meter = TermMeter()
+    meter = TermMeter(ELBO._fields)
     now[0] += 50
     meter.start_clock()
     for _ in range(4):
-        meter.push(make_elbo(), indices())
+        meter.push(mean_terms(make_elbo(), ELBO._fields), indices())
     now[0] += 2
     assert meter.flush()[0]["images_per_second"] == pytest.approx(12)
-    meter.push(make_elbo(), indices())
+    meter.push(mean_terms(make_elbo(), ELBO._fields), indices())
     now[0] += 3
     assert meter.flush()[0]["images_per_second"] == pytest.approx(2)

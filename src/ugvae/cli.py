@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 from pytorch_lightning import Trainer
@@ -16,6 +16,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from datamodules import GroupDataModule
 from datamodules.samplers import distributed_rank
 from ugvae import models  # noqa: F401  so that short class names resolve
+from ugvae.arithmetic import default_precision, skip_gpu_queries
 from ugvae.callbacks import (
     ElboProgressBar,
     ExactResume,
@@ -34,6 +35,7 @@ from ugvae.files import output_error
 from ugvae.memory import keep_freed_memory
 from ugvae.models import GroupVAE
 from ugvae.parser import ConciseParser, config_error
+from ugvae.profiling import NoProfiler
 from ugvae.runs import ROOT, newest_checkpoint, run_directory, run_loggers
 
 TRAINER_DEFAULTS = {
@@ -63,6 +65,12 @@ class UGVAECommand(LightningCLI):
         parser.add_argument(
             "--experiment", type=str | None, default=None, help="Folder under lightning_logs; default: the YAML's name."
         )
+        parser.add_argument(
+            "--matmul_precision",
+            type=Literal["highest", "high", "medium"],
+            default="high",
+            help="Of float32 matrix products: high is TF32 on a GPU; medium is bfloat16, on a CPU that has it too.",
+        )
         parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
         parser.add_lightning_class_args(TrainingFigures, "figures")
         parser.link_arguments("data.image_shape", "model.init_args.image_shape", apply_on="instantiate")
@@ -75,6 +83,8 @@ class UGVAECommand(LightningCLI):
         if config.experiment is None:
             files = config.get("config") or []
             config.experiment = Path(str(files[0])).stem if files else config.data.class_path.split(".")[-1]
+        if self.subcommand == "fit" and config.trainer.precision is None and not config.trainer.plugins:
+            config.trainer.precision = default_precision(config.model.init_args.backbone, config.trainer.accelerator)
         self.checkpoint = self._resolve_checkpoint(config)
         config.ckpt_path = str(self.checkpoint) if self.checkpoint else None
 
@@ -107,6 +117,7 @@ class UGVAECommand(LightningCLI):
             callbacks += self._reports(config)
         # jsonargparse hands out the same list at every call
         kwargs["callbacks"] = [*(config.trainer.callbacks or []), *callbacks]
+        kwargs["profiler"] = config.trainer.profiler or NoProfiler()
         given = config.trainer.plugins or []
         kwargs["plugins"] = [*(given if isinstance(given, list) else [given]), AtomicCheckpointIO()]
         return super().instantiate_trainer(**kwargs)
@@ -119,7 +130,7 @@ class UGVAECommand(LightningCLI):
         return [PosteriorWriter(directory)] if self.subcommand == "predict" else []
 
     def after_instantiate_classes(self) -> None:
-        torch.set_float32_matmul_precision("high")
+        torch.set_float32_matmul_precision(self.config[self.subcommand].matmul_precision)
 
 
 def one_process(devices: Any) -> dict[str, Any]:
@@ -136,6 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
     explain_launcher()
     keep_freed_memory()
+    skip_gpu_queries()
     try:
         UGVAECommand(
             GroupVAE,

@@ -44,6 +44,16 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine() or "an unknown processor"
 
 
+def cpu_flags() -> set[str]:
+    """What an x86 processor says it can do, in the kernel's words; empty where it is not told."""
+    if CPU_INFO.is_file():
+        for row in CPU_INFO.read_text(errors="replace").splitlines():
+            name, _, value = row.partition(":")
+            if name.strip() == "flags":
+                return set(value.split())
+    return set()
+
+
 def cores() -> int:
     """Cores that this process may run on: fewer than the machine has in a container or under a scheduler."""
     if hasattr(os, "sched_getaffinity"):

@@ -23,35 +23,36 @@ class NonFiniteStep(NamedTuple):
     rank: int = 0
 
 
+@torch.no_grad()
+def mean_terms(elbo: "ELBO", terms: Sequence[str]) -> Tensor:
+    """The ELBO in nats per image, then the terms named, each averaged over the groups and images of a step."""
+    elbo_per_image = elbo.total / elbo.reconstruction.shape[1]
+    return torch.stack([term.mean() for term in (elbo_per_image, *(getattr(elbo, name) for name in terms))])
+
+
 class TermMeter:
     """Collects the terms of each step; one device synchronisation per ``flush``, none per step.
 
     With several processes ``flush`` is a collective call, and all of them get the means over the groups of all.
 
     Args:
-        terms: the fields of the bound to record; None records all.
+        terms: the fields of the bound to record.
     """
 
-    def __init__(self, terms: Sequence[str] | None = None) -> None:
-        self._terms = terms
+    def __init__(self, terms: Sequence[str]) -> None:
+        self._names = ["elbo", *terms]
         self._rows: list[Tensor] = []
         self._indices: list[Tensor] = []
         self._groups: list[int] = []
-        self._names: list[str] = []
         self.start_clock()
 
     def start_clock(self) -> None:
         """Forgets the time so far, so that validation does not count as training."""
         self._clock, self._timed_images = time.perf_counter(), 0
 
-    @torch.no_grad()
-    def push(self, elbo: "ELBO", indices: Tensor) -> None:
-        """Adds one step: ``elbo`` of (G, B) images and the rows ``indices (G, B)`` they came from."""
-        elbo_per_image = elbo.total / indices.shape[1]
-        recorded = elbo._fields if self._terms is None else self._terms
-        terms = {"elbo": elbo_per_image, **{name: getattr(elbo, name) for name in recorded}}
-        self._names = list(terms)
-        self._rows.append(torch.stack([term.mean() for term in terms.values()]))
+    def push(self, means: Tensor, indices: Tensor) -> None:
+        """Adds one step: its ``mean_terms``, and the rows ``indices (G, B)`` that its images came from."""
+        self._rows.append(means)
         self._indices.append(indices)
         self._groups.append(len(indices))
         self._timed_images += indices.numel()
@@ -59,7 +60,6 @@ class TermMeter:
     def state_dict(self) -> dict[str, Any]:
         """All that was recorded since the last flush, as plain values, and the time it took in seconds."""
         return {
-            "names": list(self._names),
             "rows": [row.cpu() for row in self._rows],
             "indices": [indices.cpu() for indices in self._indices],
             "groups": list(self._groups),
@@ -69,7 +69,7 @@ class TermMeter:
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
         """Goes on from ``state``, on the device that the next steps are on; its clock runs from now."""
-        self._names, self._groups = list(state["names"]), list(state["groups"])
+        self._groups = list(state["groups"])
         self._rows = [row.to(device) for row in state["rows"]]
         self._indices = [indices.to(device) for indices in state["indices"]]
         self._clock, self._timed_images = time.perf_counter() - state["seconds"], state["images"]

@@ -2,20 +2,22 @@
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch.utils.data import DataLoader
 
-from tests.bench import steps
-from tests.bench.images import DecodedInTheLoop, MappedImages, RandomImages, endless, write_jpegs, write_noise
+from tests.bench import plain_process, steps
+from tests.bench.images import MappedImages, RandomImages, endless, write_jpegs, write_noise
 from tests.bench.memory import memory_of_training
 from tests.bench.timing import Measurement, Way, measure, timed
 from ugvae.models import UGVAE
 
 PRECISIONS = ("float32", "bfloat16")
-PLAIN, PLAIN_FED, PLAIN_JPEG = "plain, no feeding", "plain, one image at a time", "plain, decoding JPEGs in the loop"
+FEEDINGS = (plain_process.SAME, plain_process.ONE_AT_A_TIME, plain_process.JPEGS)
+PLAIN, PLAIN_FED, PLAIN_JPEG = (f"plain, {feeding}" for feeding in FEEDINGS)
+MEDIUM = "matmul_precision medium"
 BATCHES = {"mlp": (128, 1024), "conv": (128, 512)}
 CONV_STEPS = 12  # most of one timing of conv: bounds the made-up table
 
@@ -80,15 +82,13 @@ def capped(run: Callable[[int], float], data: RandomImages) -> Callable[[int], f
 def step_ways(backbone: str, batch: int, data: RandomImages, gflop: float, compiled: bool) -> list[Way]:
     """All ways of a step at the smaller batch; at the larger, those that say how it scales."""
     sizes, small = steps.SIZES[backbone], batch == BATCHES[backbone][0]
+    with_compile = {**sizes, "compile": True}
     ways = []
 
     def add(name: str, run: Callable[[int], float], precision: str, threads: int | None = None) -> None:
         full = name_of(name, precision, threads)
         ways.append(Way(full, run, images=batch, gflop=gflop, precision=precision, threads=threads))
 
-    add(PLAIN, steps.plain(steps.same_batch(data), data.image_shape, sizes), "float32")
-    if small and backbone == "mlp":
-        add(PLAIN_FED, steps.plain(steps.one_at_a_time(data), data.image_shape, sizes), "float32")
     for precision in PRECISIONS:
         run = steps.bare(data, sizes, precision)
         add("bare loop", run, precision)
@@ -97,13 +97,24 @@ def step_ways(backbone: str, batch: int, data: RandomImages, gflop: float, compi
         if torch.get_num_threads() > 1:
             add("bare loop", run, precision, 1)
         if compiled:
-            add("bare loop, compiled", steps.bare(data, {**sizes, "compile": True}, precision), precision)
+            add("bare loop, compiled", steps.bare(data, with_compile, precision), precision)
         if backbone == "conv":
             add("bare loop, contiguous", steps.bare(data, sizes, precision, contiguous=True), precision)
         add("Lightning", capped(steps.lightning_way(data, sizes, precision), data), precision)
-    if small:
-        add("bare loop, gradients clipped", steps.bare(data, sizes, clip=True), "float32")
+    if backbone == "mlp":  # products in bfloat16, all else in float32
+        add(f"bare loop, {MEDIUM}", steps.medium(steps.bare(data, sizes)), "bfloat16")
+    if backbone == "mlp" and small and compiled:
+        run = capped(steps.lightning_way(data, with_compile, "float32"), data)
+        add("Lightning, compiled", run, "float32")
+        add(f"Lightning, compiled, {MEDIUM}", steps.medium(run), "bfloat16")
     return ways
+
+
+def plain_ways(backbone: str, batch: int, run: Callable[[str, int], float], gflop: float) -> list[Way]:
+    """The plain restatement, at the smaller batch also as a script feeds it."""
+    fed = {"mlp": plain_process.ONE_AT_A_TIME, "conv": plain_process.JPEGS}[backbone]
+    feedings = [plain_process.SAME, *([fed] if batch == BATCHES[backbone][0] else [])]
+    return [Way(f"plain, {each}, float32", partial(run, each), images=batch, gflop=gflop) for each in feedings]
 
 
 def bench_backbone(backbone: str, effort: Effort) -> dict[str, Measurement]:
@@ -116,13 +127,12 @@ def bench_backbone(backbone: str, effort: Effort) -> dict[str, Measurement]:
             folder = Path(name)
             data = make_data(backbone, batch, effort, folder)
             gflop = steps.gflop_per_step(UGVAE(data.image_shape, **sizes), next(iter(data.loader("train"))))
-            ways = [*rate_ways(effort), *step_ways(backbone, batch, data, gflop, compiled)]
-            if backbone == "conv" and batch == BATCHES[backbone][0]:
-                decoded = DecodedInTheLoop(write_jpegs(folder, 2 * batch), data.image_size)
-                batches = endless(DataLoader(decoded, batch, shuffle=True, drop_last=True))
-                run = steps.plain(batches, data.image_shape, sizes)
-                ways.append(Way(f"{PLAIN_JPEG}, float32", run, images=batch, gflop=gflop))
-            found |= measure(f"{backbone} {batch}", ways, effort.rounds, effort.seconds)
+            files = write_jpegs(folder, 2 * batch) if backbone == "conv" and batch == BATCHES[backbone][0] else []
+            shape = {"channels": data.channels, "image_size": data.image_size}
+            with plain_process.plain_process(sizes, shape, batch, files) as run:
+                ways = [*rate_ways(effort), *plain_ways(backbone, batch, run, gflop)]
+                ways += step_ways(backbone, batch, data, gflop, compiled)
+                found |= measure(f"{backbone} {batch}", ways, effort.rounds, effort.seconds)
         for precision in PRECISIONS[: 1 if effort.quick else 2]:
             peak = memory_of_training(sizes, data.image_shape, batch, precision)
             for name, key in (("training", "training_mib"), ("the whole process", "peak_mib")):

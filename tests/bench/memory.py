@@ -18,6 +18,7 @@ from typing import Any
 from tests.bench import steps
 from tests.bench.images import MappedImages, RandomImages, endless
 from tests.bench.timing import timed
+from ugvae.memory import keep_freed_memory
 from ugvae.models import UGVAE
 
 STEPS = 8
@@ -112,4 +113,5 @@ def train(
 
 
 if __name__ == "__main__":
+    keep_freed_memory()  # as training does
     print(json.dumps(train(**json.loads(sys.argv[1]))))

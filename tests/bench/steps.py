@@ -26,6 +26,8 @@ from ugvae.callbacks import ElboProgressBar, ExactResume, GracefulStop, RankWatc
 from ugvae.cli import HARMLESS_WARNINGS, TRAINER_DEFAULTS
 from ugvae.metrics_log import MetricsLogger
 from ugvae.models import UGVAE
+from ugvae.models.scheduled import clip_by_norm
+from ugvae.profiling import NoProfiler
 
 SIZES: dict[str, dict[str, Any]] = {  # Table 2: MNIST and CelebA
     "mlp": {"backbone": "mlp", "z_dim": 10, "beta_dim": 20, "num_components": 10},
@@ -33,12 +35,13 @@ SIZES: dict[str, dict[str, Any]] = {  # Table 2: MNIST and CelebA
 }
 WARM_STEPS = 3  # of every Lightning run, before its clock starts
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
 def gflop_per_step(model: UGVAE, batch: dict[str, Tensor]) -> float:
     """1e9 floating-point operations of the matrix products and convolutions of a step, forward and backward."""
     with FlopCounterMode(display=False) as counter:
-        model.loss(model.elbo_of_batch(batch)).backward()
+        model.training_outputs(batch["image"])[0].backward()
     model.zero_grad()
     return counter.get_total_flops() / 1e9
 
@@ -56,32 +59,43 @@ def can_compile() -> bool:
 
 
 def bare(
-    data: RandomImages, sizes: dict[str, Any], precision: str = "float32", contiguous: bool = False, clip: bool = False
+    data: RandomImages, sizes: dict[str, Any], precision: str = "float32", contiguous: bool = False
 ) -> Callable[[int], float]:
-    """The project's bound and batches, backward and fused Adam, and nothing else."""
+    """All that training computes, and nothing else: the project's batches, bound, clipping and fused Adam."""
     model = UGVAE(data.image_shape, **sizes)
     if contiguous:  # instead of channels last
         model.to(memory_format=torch.contiguous_format)
         model.encoder.forward = types.MethodType(nn.Sequential.forward, model.encoder)
-    return bare_step(model, endless(data.loader("train", shuffle=True)), precision, clip)
+    return bare_step(model, endless(data.loader("train", shuffle=True)), precision)
 
 
-def bare_step(
-    model: UGVAE, batches: Iterator[dict[str, Tensor]], precision: str, clip: bool = False
-) -> Callable[[int], float]:
+def bare_step(model: UGVAE, batches: Iterator[dict[str, Tensor]], precision: str) -> Callable[[int], float]:
     """``run`` of the bare loop with a model and batches."""
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3, fused=True)
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            loss = model.loss(model.elbo_of_batch(next(batches)))
+            loss, _ = model.training_outputs(next(batches)["image"])
         optimizer.zero_grad()
         loss.backward()
-        if clip:
-            nn.utils.clip_grad_norm_(model.parameters(), TRAINER_DEFAULTS["gradient_clip_val"])
+        clip_by_norm(optimizer, TRAINER_DEFAULTS["gradient_clip_val"])
         optimizer.step()
 
     return timed(step)
+
+
+def medium(run: Callable[[int], float]) -> Callable[[int], float]:
+    """The same with float32 matrix products computed in bfloat16: ``--matmul_precision medium``."""
+
+    def with_medium(count: int) -> float:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("medium")
+        try:
+            return run(count)
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+    return with_medium
 
 
 def plain(
@@ -139,7 +153,7 @@ def silent_lightning() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def lightning(data: RandomImages, sizes: dict[str, Any], precision: str, steps: int) -> float:
+def lightning(data: RandomImages, model: UGVAE, precision: str, steps: int) -> float:
     """A run as the command line sets it up: logging, bar, schedule, warm-up, clipping, checkpoints, signals."""
     clock, bar = StepClock(steps), ElboProgressBar()
     bar.show()
@@ -157,19 +171,20 @@ def lightning(data: RandomImages, sizes: dict[str, Any], precision: str, steps: 
             trainer = Trainer(
                 **TRAINER_DEFAULTS,
                 accelerator="cpu",
-                precision={"float32": "32-true", "bfloat16": "bf16-mixed"}[precision],
+                precision=LIGHTNING_PRECISION[precision],
+                profiler=NoProfiler(),
                 max_steps=WARM_STEPS + steps + 1,
                 logger=MetricsLogger(folder, "bench"),
                 callbacks=callbacks,
                 limit_val_batches=0,
             )
-            trainer.fit(UGVAE(data.image_shape, **sizes), data)
+            trainer.fit(model, data)
     return clock.seconds
 
 
 def lightning_way(data: RandomImages, sizes: dict[str, Any], precision: str) -> Callable[[int], float]:
-    """``run`` of a way."""
-    return partial(lightning, data, sizes, precision)
+    """``run`` of a way; one model, which is compiled once."""
+    return partial(lightning, data, UGVAE(data.image_shape, **sizes), precision)
 
 
 def images_needed(batch: int, most_steps: int = MOST_STEPS) -> int:

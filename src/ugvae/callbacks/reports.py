@@ -26,14 +26,38 @@ class RunSummary(Callback):
     """Says at the end of training where everything is and what to run next, and writes ``trained.json``.
 
     That file holds the seconds of training, with validation and figures, and the machine. Checkpoints carry the time
-    behind them, so that the sessions of a resumed run add up; work that a killed session lost does not count.
+    behind them, so that the sessions of a resumed run add up; work that a killed session lost does not count. It says
+    too what the last session's time went into: steps, validation, and all that comes after an epoch or the run, as
+    figures and checkpoints.
     """
 
     def __init__(self) -> None:
         self._earlier: list[dict[str, Any]] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._started = time.monotonic()
+        self._started = self._last = time.monotonic()
+        self._spent = dict.fromkeys(("start", "steps", "validation", "figures_and_checkpoints"), 0.0)
+
+    def _spend(self, on: str) -> None:
+        """Books the time since the last call."""
+        now = time.monotonic()
+        self._spent[on] += now - self._last
+        self._last = now
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._spend("start")
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._spend("figures_and_checkpoints")  # of the epoch before
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._spend("steps")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._spend("validation")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._spend("steps")
 
     def _sessions(self, trainer: Trainer) -> list[dict[str, Any]]:
         this = {"seconds": time.monotonic() - self._started, "last_step": trainer.global_step}
@@ -45,7 +69,9 @@ class RunSummary(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._earlier = checkpoint.get(TIMES, [])
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """After the last figures."""
+        self._spend("figures_and_checkpoints")
         directory = trainer.log_dir
         if not trainer.is_global_zero or directory is None or trainer.fast_dev_run:
             return
@@ -54,6 +80,7 @@ class RunSummary(Callback):
         report = {
             "seconds": sum(session["seconds"] for session in sessions),
             "sessions": sessions,
+            "seconds_of": self._spent,
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
             "devices": trainer.num_devices * trainer.num_nodes,

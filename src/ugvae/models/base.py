@@ -13,7 +13,7 @@ from torch import Tensor
 from datamodules.base import GroupDataModule
 from datamodules.samplers import distributed_rank
 from ugvae.errors import ConfigError
-from ugvae.meter import NonFiniteStep, TermMeter
+from ugvae.meter import NonFiniteStep, TermMeter, mean_terms
 from ugvae.models.checks import (
     check_batch_norm,
     check_counts,
@@ -47,7 +47,7 @@ class GroupVAE(LatentModel, ScheduledModule):
         learning_rate: of Adam, at the start.
         schedule: of the learning rate: ``cosine`` falls to 0 at the last step, ``constant`` is the paper's.
         warmup_steps: steps in which the learning rate rises from 0; the first gradients are the largest by far.
-        compile: compile the bound with ``torch.compile``.
+        compile: compile a step's bound and loss with ``torch.compile``.
         span_devices: each group spans all processes, with B images on each of them (docs/distributed.md); needs a
             global latent. ``elbo`` is a collective call then, and gives this process's share of the bound.
 
@@ -107,7 +107,7 @@ class GroupVAE(LatentModel, ScheduledModule):
         self._resumed: dict[str, Any] | None = None  # this rank's part of a checkpoint, until training goes on from it
         self._run_directory: Path | None = None  # with a logger
         self.latest_terms: dict[str, float] = {}  # means of the last flush, for the progress bar
-        self._training_bound = torch.compile(self._bound) if compile else self._bound
+        self.training_outputs = torch.compile(self._training_outputs) if compile else self._training_outputs
 
     @abstractmethod
     def _bound(self, images: Tensor) -> ELBO:
@@ -145,14 +145,15 @@ class GroupVAE(LatentModel, ScheduledModule):
         if isinstance(data := self.trainer.datamodule, GroupDataModule):
             data.span_devices = self.span_devices
 
-    def elbo_of_batch(self, batch: dict[str, Tensor]) -> ELBO:
-        """The training bound of a loader's batch, whose uint8 images need no check."""
-        return self._training_bound(self.to_unit(batch["image"]))
+    def _training_outputs(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """All that a step computes of a loader's uint8 images ``(G, B, C, H, W)``: the loss, and the meter's terms."""
+        elbo = self._bound(self.to_unit(images))
+        return self.loss(elbo), mean_terms(elbo, self.terms)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        elbo = self.elbo_of_batch(batch)
-        self.training_terms.push(elbo, batch["index"])
-        return self.loss(elbo)
+        loss, means = self.training_outputs(batch["image"])
+        self.training_terms.push(means, batch["index"])
+        return loss
 
     def on_train_start(self) -> None:
         if self._resumed is not None:  # the last moment before noise is drawn
@@ -196,7 +197,8 @@ class GroupVAE(LatentModel, ScheduledModule):
         return means, bad
 
     def _evaluation_step(self, batch: dict[str, Tensor]) -> None:
-        self.evaluation_terms.push(self._bound(self.to_unit(batch["image"])), batch["index"])
+        elbo = self._bound(self.to_unit(batch["image"]))
+        self.evaluation_terms.push(mean_terms(elbo, self.terms), batch["index"])
 
     def _log_evaluation(self, stage: str) -> None:
         means, _ = self._flush(self.evaluation_terms)

@@ -4,6 +4,7 @@ import math
 
 import torch
 from pytorch_lightning import LightningModule
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 
@@ -38,7 +39,7 @@ class ScheduledModule(LightningModule):
         """By norm without Lightning, which refuses fused optimisers under autocast: only float16 scales gradients."""
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         if gradient_clip_val and gradient_clip_algorithm in (None, "norm") and not scaled:
-            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+            clip_by_norm(optimizer, gradient_clip_val)
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
@@ -51,6 +52,14 @@ class ScheduledModule(LightningModule):
         if self._total_steps is None:
             self._total_steps = self.trainer.estimated_stepping_batches
         return warmup * cosine_factor(step, self._total_steps)
+
+
+def clip_by_norm(optimizer: Optimizer, limit: float) -> None:
+    """Scales the gradients so that their norm, over all parameters together, is at most ``limit``."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    norm = get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+    if norm.device.type != "cpu" or norm > limit:  # on a GPU, to look would be to wait: it multiplies by 1 instead
+        clip_grads_with_norm_(parameters, limit, norm)
 
 
 def cosine_factor(step: int, steps: int) -> float:
