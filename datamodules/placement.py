@@ -5,7 +5,7 @@ from torch import Tensor
 
 from datamodules.table import ImageTable
 
-SHARE = 0.5  # of the GPU's free memory that a table may take
+SHARE = 0.25  # of the GPU's free memory that a table may take
 
 
 def fits(images: Tensor, device: torch.device) -> bool:

@@ -106,9 +106,9 @@ def table(count: int = 6) -> ImageTable:
 
 def test_tables_go_to_a_gpu_with_room(monkeypatch: pytest.MonkeyPatch) -> None:
     images = table(6).images  # 24 bytes
-    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (48, 1000))
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (96, 1000))
     assert fits(images, GPU)
-    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (47, 1000))
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (95, 1000))
     assert not fits(images, GPU)
     assert not fits(images, torch.device("cpu"))
     assert not fits(ConcatImages([images, images]), GPU)

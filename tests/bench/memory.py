@@ -1,6 +1,6 @@
 """Memory of training, each time in a process of its own, since the peak of a process never falls.
 
-The peak of the whole process is that of its resident memory (``getrusage``), libraries included. Pages of a mapped file
+The peak of the whole process is that of its resident memory (``VmHWM``), libraries included. Pages of a mapped file
 count in it as long as the system leaves them there, though it may take them away at any time; so what the process has
 of its own (``RssAnon``, Linux) is told apart, sampled every few milliseconds.
 """
@@ -27,19 +27,24 @@ STATUS = Path("/proc/self/status")
 MIB = 2**20
 
 
+def status_mib(name: str) -> float | None:
+    """An entry of the process's status in MiB, where the system tells."""
+    if STATUS.is_file():
+        for line in STATUS.read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) / 1024
+    return None
+
+
 def peak_mib() -> float:
-    """Most resident memory so far, in MiB."""
+    """Most resident memory so far, in MiB; ``getrusage`` alone would count what a process inherits from its parent."""
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB
+    return status_mib("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB
 
 
 def own_mib() -> float:
     """Resident memory that is not of files, in MiB; the peak of all where the system does not tell."""
-    if STATUS.is_file():
-        for line in STATUS.read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) / 1024
-    return peak_mib()
+    return status_mib("RssAnon") or peak_mib()
 
 
 @contextmanager
