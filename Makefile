@@ -56,7 +56,7 @@ lint: $(READY)  ## Check style, and the dependencies for known vulnerabilities w
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m tests.audit
 
-bench: $(READY)  ## Time everything, about 8 minutes: ARGS="--json FILE --doc docs/performance.md"
+bench: $(READY)  ## Time everything, about 5 minutes: ARGS="--json FILE --doc docs/performance.md"
 	$(BIN)/python -m tests.bench $(ARGS)
 
 sample-data: $(READY)  ## Write tiny data sets in the real formats into data/sample, to try commands on

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ugvae.errors import ConfigError, OutputError
 
@@ -74,9 +76,11 @@ def remove_strays(folder: str | Path) -> list[Path]:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Writes a PNG."""
+    """Writes a PNG; drawn once, where ``savefig`` draws twice."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+        Image.fromarray(np.asarray(canvas.buffer_rgba())).save(temporary, format="png", dpi=(figure.dpi, figure.dpi))
 
 
 def replace_section(path: str | Path, name: str, content: str) -> None:

@@ -44,11 +44,11 @@ def draw_curve(axes: Axes, measurements: dict[str, Measurement], curves: dict[st
     if max(middle_values) > 4 * min(middle_values):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
         axes.yaxis.set_minor_locator(NullLocator())
     else:
         axes.set_ylim(0, (1.45 if any(curves.values()) else 1.15) * highest)  # room for the legend
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.set(**labels)
     axes.title.set_fontsize(9)
     axes.grid(alpha=0.25)

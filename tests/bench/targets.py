@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from tests.bench.cases import BATCHES, PLAIN, PLAIN_FED, PLAIN_JPEG
+from tests.bench.cases import BATCHES, PLAIN, PLAIN_FED, PLAIN_JPEG, PRECISIONS
 from tests.bench.scaling import TABLE_SIZES
 from tests.bench.timing import Measurement, median
 
@@ -73,9 +73,9 @@ def _against_fastest(case: str, plain: str, way: str) -> Callable[[Measurements]
     return value
 
 
-def _best_share(case: str) -> Callable[[Measurements], tuple[float, str]]:
+def _best_share(case: str, precision: str) -> Callable[[Measurements], tuple[float, str]]:
     def value(found: Measurements) -> tuple[float, str]:
-        name = fastest(found, case, BARE)
+        name = fastest({name: each for name, each in found.items() if each.get("precision") == precision}, case, BARE)
         return share_of_rate(found, name), name.split(": ")[1]
 
     return value
@@ -112,7 +112,15 @@ TARGETS: Sequence[Target] = (
         True,
         _against_fastest(CONV, PLAIN_JPEG, "Lightning"),
     ),
-    Target("conv, batch 128: share of the matrix-product rate, fastest bare loop", 0.45, True, _best_share(CONV)),
+    *(
+        Target(
+            f"conv, batch 128: share of the matrix-product rate, fastest bare loop in {precision}",
+            0.45,
+            True,
+            _best_share(CONV, precision),
+        )
+        for precision in PRECISIONS
+    ),
     Target("mlp: a step with K = 100 / with K = 10", 1.3, False, _ratio("scaling: K = 100", "scaling: K = 10")),
     Target(
         "memory of training's own, table of 1,000,000 images / of 10,000",

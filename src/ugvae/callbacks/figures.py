@@ -37,7 +37,7 @@ class TrainingFigures(Callback):
             out. By default label and domain.
     """
 
-    def __init__(self, every_n_epochs: int = 8, groups_per_label: int = 20, columns: list[str] | None = None) -> None:
+    def __init__(self, every_n_epochs: int = 10, groups_per_label: int = 20, columns: list[str] | None = None) -> None:
         if every_n_epochs < 0 or groups_per_label < 0:
             raise ConfigError("figures: every_n_epochs and groups_per_label are 0 or more")
         self.every_n_epochs, self.groups_per_label = every_n_epochs, groups_per_label

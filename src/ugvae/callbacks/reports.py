@@ -27,8 +27,8 @@ class RunSummary(Callback):
 
     That file holds the seconds of training, with validation and figures, and the machine. Checkpoints carry the time
     behind them, so that the sessions of a resumed run add up; work that a killed session lost does not count. It says
-    too what the last session's time went into: steps, validation, and all that comes after an epoch or the run, as
-    figures and checkpoints.
+    too what the last session's time went into: steps, validation, the ends of epochs and that of the run, where figures
+    are drawn and checkpoints written.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class RunSummary(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._started = self._last = time.monotonic()
-        self._spent = dict.fromkeys(("start", "steps", "validation", "figures_and_checkpoints"), 0.0)
+        self._spent = dict.fromkeys(("start", "steps", "validation", "epoch_ends", "run_end"), 0.0)
 
     def _spend(self, on: str) -> None:
         """Books the time since the last call."""
@@ -48,7 +48,7 @@ class RunSummary(Callback):
         self._spend("start")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._spend("figures_and_checkpoints")  # of the epoch before
+        self._spend("epoch_ends")  # that of the epoch before
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._spend("steps")
@@ -69,9 +69,12 @@ class RunSummary(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._earlier = checkpoint.get(TIMES, [])
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._spend("epoch_ends")
+
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """After the last figures."""
-        self._spend("figures_and_checkpoints")
+        self._spend("run_end")
         directory = trainer.log_dir
         if not trainer.is_global_zero or directory is None or trainer.fast_dev_run:
             return
