@@ -11,12 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ugvae.distributions import DiagonalGaussian
+from ugvae.evaluation.encoding import IMAGES_AT_ONCE
 from ugvae.models.base import GroupVAE
+from ugvae.models.terms import GlobalDraw
 
 
 @torch.no_grad()
 def importance_weighted_bound(
-    model: GroupVAE, images: Tensor, group_samples: int = 10, image_samples: int = 50, images_per_chunk: int = 8192
+    model: GroupVAE,
+    images: Tensor,
+    group_samples: int = 10,
+    image_samples: int = 50,
+    images_per_chunk: int = IMAGES_AT_ONCE,
 ) -> Tensor:
     """A lower bound on log p(X) of each group, d summed out, tighter with more draws.
 
@@ -46,13 +53,9 @@ def importance_weighted_bound(
     if not model.beta_dim:
         group_samples, image_samples = 1, group_samples * image_samples
     total = images.new_full(images.shape[:1], -math.inf)
-    chunk = max(1, images_per_chunk // (images.shape[0] * images.shape[1]))
     for _ in range(group_samples):
         draw = model.draw_global(images)
-        per_image = images.new_full(images.shape[:2], -math.inf)
-        for start in range(0, image_samples, chunk):
-            weights = model.local_log_weights(images, draw, min(chunk, image_samples - start))
-            per_image = torch.logaddexp(per_image, weights.logsumexp(1))
+        per_image = local_log_weights(model, images, draw, image_samples, images_per_chunk).logsumexp(1)
         per_group = draw.log_weight + (per_image - math.log(image_samples)).sum(-1)
         total = torch.logaddexp(total, per_group)
     return total - math.log(group_samples)
@@ -65,7 +68,7 @@ def bound_ladder(
     group_samples: Sequence[int] = (1, 5),
     image_samples: Sequence[int] = (1, 5, 20, 50),
     elbo_samples: int = 10,
-    images_per_chunk: int = 4096,
+    images_per_chunk: int = IMAGES_AT_ONCE,
 ) -> dict[str, Any]:
     """The bound for growing S and T beside the ELBO of the same groups, all from one set of draws.
 
@@ -89,19 +92,17 @@ def bound_ladder(
     """
     if not group_samples or not image_samples or min(*group_samples, *image_samples) < 1:
         raise ValueError(f"samples: expected S, T ≥ 1, got {list(group_samples)}, {list(image_samples)}")
-    groups, size = images.shape[:2]
+    size = images.shape[1]
     group_samples = sorted(set(group_samples)) if model.beta_dim else [1]
     image_samples = sorted(set(image_samples))
-    elbo = torch.stack([model.elbo(images).total for _ in range(elbo_samples)]).double().mean(0)
-    chunk = max(1, images_per_chunk // (groups * size))
+    parts = images.split(max(1, IMAGES_AT_ONCE // size))
+    elbo = torch.stack([torch.cat([model.elbo(part).total for part in parts]) for _ in range(elbo_samples)])
+    elbo = elbo.double().mean(0)
     local, outer = [], []  # log weights of the images (T, G, B), and of the groups (G,), for each s
     for _ in range(group_samples[-1]):
         draw = model.draw_global(images)
-        parts = [
-            model.local_log_weights(images, draw, min(chunk, image_samples[-1] - start)).double()
-            for start in range(0, image_samples[-1], chunk)
-        ]
-        local.append(torch.cat(parts, 1).transpose(0, 1))
+        log_weights = local_log_weights(model, images, draw, image_samples[-1], images_per_chunk)
+        local.append(log_weights.double().transpose(0, 1))
         outer.append(draw.log_weight.double())
     weights, log_ratio = torch.stack(local), torch.stack(outer)
     bounds = []
@@ -112,6 +113,25 @@ def bound_ladder(
             {"S": s, "T": t, **_over_groups(per_group / size), "gain": _over_groups((per_group - elbo) / size)}
         )
     return {"elbo": {"draws": elbo_samples, **_over_groups(elbo / size)}, "bounds": bounds}
+
+
+def local_log_weights(model: GroupVAE, images: Tensor, draw: GlobalDraw, samples: int, images_per_chunk: int) -> Tensor:
+    """``model.local_log_weights`` a few groups and draws at a time, nats ``(G, T, B)``."""
+    groups, size = images.shape[:2]
+    at_once = min(groups, max(1, images_per_chunk // size))
+    draws = max(1, images_per_chunk // (at_once * size))
+    found = []
+    for start in range(0, groups, at_once):
+        rows = slice(start, start + at_once)
+        part = GlobalDraw(
+            h=draw.h[rows],
+            z=DiagonalGaussian(draw.z.mean[rows], draw.z.log_var[rows]),
+            beta=None if draw.beta is None else draw.beta[rows],
+            log_weight=draw.log_weight[rows],
+        )
+        counts = [min(draws, samples - done) for done in range(0, samples, draws)]
+        found.append(torch.cat([model.local_log_weights(images[rows], part, count) for count in counts], 1))
+    return torch.cat(found)
 
 
 def log_mean_exp_of_blocks(values: Tensor, size: int, axis: int) -> Tensor:

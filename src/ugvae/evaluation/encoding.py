@@ -13,9 +13,11 @@ from ugvae.distributions import DiagonalGaussian
 from ugvae.models.base import GroupVAE
 from ugvae.models.terms import Posterior
 
+IMAGES_AT_ONCE = 256  # larger batches leave the caches of a CPU, and convolutions become several times as slow
+
 
 @torch.no_grad()
-def encode_groups(model: GroupVAE, images: Tensor, groups: Tensor, images_per_batch: int = 4096) -> Posterior:
+def encode_groups(model: GroupVAE, images: Tensor, groups: Tensor, images_per_batch: int = IMAGES_AT_ONCE) -> Posterior:
     """Posteriors of groups of a table, in batches of about ``images_per_batch`` images.
 
     The model should be in eval mode: BatchNorm would otherwise couple the groups.
@@ -65,7 +67,7 @@ class EncodedImages(NamedTuple):
 
 @torch.no_grad()
 def encode_images(
-    model: GroupVAE, images: Tensor, images_per_batch: int = 512, rows: Tensor | None = None
+    model: GroupVAE, images: Tensor, images_per_batch: int = IMAGES_AT_ONCE, rows: Tensor | None = None
 ) -> EncodedImages:
     """Encodes every image of a table once.
 

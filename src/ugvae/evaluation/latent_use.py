@@ -11,14 +11,16 @@ from torch import Tensor
 from datamodules.table import ImageTable
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
 from ugvae.errors import ConfigError
-from ugvae.evaluation.encoding import encode_groups
+from ugvae.evaluation.encoding import IMAGES_AT_ONCE, encode_groups
 from ugvae.models.base import GroupVAE
 
 ACTIVE_VARIANCE = 0.01  # of the posterior mean (Burda, Grosse, Salakhutdinov 2016)
 
 
 @torch.no_grad()
-def latent_use(model: GroupVAE, table: ImageTable, groups: Tensor, images_per_batch: int = 1024) -> dict[str, Any]:
+def latent_use(
+    model: GroupVAE, table: ImageTable, groups: Tensor, images_per_batch: int = IMAGES_AT_ONCE
+) -> dict[str, Any]:
     """What q(beta | X, Z) says of the groups, and what decoding with another group's beta or another image's z does.
 
     All at posterior means. The effects of a swap are differences from decoding with the own latents: in pixels, the
