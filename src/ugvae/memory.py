@@ -14,7 +14,7 @@ SET_BY_USER = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESH
 
 
 def keep_freed_memory() -> bool:
-    """Makes this process keep the blocks that it frees; its peak is hardly affected (docs/performance.md).
+    """Makes this process keep the blocks that it frees: what it holds stays near its peak.
 
     Returns:
         whether that was done: only with glibc, and not if the environment says something about the allocator.
