@@ -108,7 +108,7 @@ def write_run(
         "trainer": {"max_epochs": 12, "gradient_clip_val": 100.0},
         "model": {"class_path": f"ugvae.models.{model}", "init_args": {"z_dim": 11}},
         "data": {"class_path": "datamodules.MNISTDataModule", "init_args": arguments},
-        "figures": {"every_n_epochs": 8},
+        "figures": {"every_n_epochs": 10},
     }
     directory.mkdir(parents=True)
     (directory / "config.yaml").write_text(yaml.safe_dump(config))
