@@ -13,8 +13,8 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 def default_precision(backbone: str, accelerator: str) -> str:
     """Lightning's ``precision`` for a backbone: mixed where the device multiplies bfloat16 faster and that tells.
 
-    Convolutions gain by it; the matrix products of ``mlp`` are too small, and the casts cost as much. Densities are
-    computed in float32 whatever the precision is.
+    Convolutions gain by it; of the small matrix products of ``mlp`` the casts take back most. Densities are computed in
+    float32 whatever the precision is.
 
     Args:
         backbone: ``mlp`` or ``conv``.

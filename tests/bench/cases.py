@@ -104,9 +104,8 @@ def step_ways(backbone: str, batch: int, data: RandomImages, gflop: float, compi
     if backbone == "mlp":  # products in bfloat16, all else in float32
         add(f"bare loop, {MEDIUM}", steps.medium(steps.bare(data, sizes)), "bfloat16")
     if backbone == "mlp" and small and compiled:
-        run = capped(steps.lightning_way(data, with_compile, "float32"), data)
-        add("Lightning, compiled", run, "float32")
-        add(f"Lightning, compiled, {MEDIUM}", steps.medium(run), "bfloat16")
+        for precision in PRECISIONS:
+            add("Lightning, compiled", capped(steps.lightning_way(data, with_compile, precision), data), precision)
     return ways
 
 
