@@ -136,14 +136,11 @@ def test_the_loader_uses_the_gpu_where_the_table_fits(
     room: int, workers: int, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (room, room))
-    monkeypatch.setattr(ImageTable, "to", lambda self, device: moved.append(self) or TO(self, "meta"))
-    moved: list[ImageTable] = []
+    moved, to = [], ImageTable.to
+    monkeypatch.setattr(ImageTable, "to", lambda self, device: moved.append(self) or to(self, "meta"))
     data = Six("unused", image_size=2, group_size=2, groups_per_batch=1, num_workers=workers)
     data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=GPU))
     for _ in range(2):
         assert data.loader("train").dataset.table.images.device.type == device
     assert len(moved) == (device == "meta")  # once, not for every loader
     assert data.table("train").images.device.type == "cpu"  # figures and reports read it there
-
-
-TO = ImageTable.to

@@ -1,4 +1,4 @@
-"""A profiler that does nothing, and does it fast: Lightning asks one some sixty times in every step."""
+"""A profiler that does nothing, and does it fast: Lightning asks one dozens of times in every step."""
 
 from contextlib import AbstractContextManager, nullcontext
 
