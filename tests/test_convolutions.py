@@ -8,7 +8,14 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from ugvae.convolutions import SubPixelUpConv2d, UpConv2d, WholeConv2d, WholeConvTranspose2d
+from ugvae.convolutions import (
+    SubPixelUpConv2d,
+    UpConv2d,
+    WholeConv2d,
+    WholeConvTranspose2d,
+    deinterleave,
+    interleave,
+)
 
 CASES = [
     (WholeConv2d(6, 5, 4), nn.Conv2d(6, 5, 4), (3, 6, 4, 4)),
@@ -39,6 +46,13 @@ def test_values_and_gradients_are_those_of_torch(
         assert_close(ours_parameter.grad, their_parameter.grad)
     ours.zero_grad()
     theirs.zero_grad()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_interleave_is_an_operator_that_torch_can_trace(layout: torch.memory_format) -> None:
+    for operator, shape in ((interleave, (2, 12, 3, 4)), (deinterleave, (2, 3, 4, 6))):
+        argument = torch.randn(shape).contiguous(memory_format=layout).requires_grad_()
+        torch.library.opcheck(operator, (argument,))
 
 
 @pytest.mark.parametrize(("ours", "theirs", "shape"), CASES)
