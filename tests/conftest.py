@@ -15,6 +15,7 @@ from torchvision.datasets import MNIST
 from datamodules import MNISTDataModule, mnist
 from tests.bad_input import counts
 from tests.data.mnist import NO_MIRROR, fake_hashes, serve, write_mnist, write_wheel
+from ugvae import process
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of subprocesses; the arrays are tiny
 torch.set_num_threads(1)
@@ -31,6 +32,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def seed() -> None:
     """Every test starts from the same random state, whatever ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def keep_denormals() -> Iterator[None]:
+    """Commands run in the process of the tests, where Hypothesis makes denormal numbers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "flush_denormals", lambda: None)
+        yield
 
 
 @pytest.fixture

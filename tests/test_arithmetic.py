@@ -141,3 +141,30 @@ print(len(asked))
 def test_no_step_looks_for_a_gpu() -> None:
     done = subprocess.run([sys.executable, "-c", QUERIES], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0"
+
+
+DENORMALS = """
+import torch
+from ugvae.process import prepare_process
+prepare_process()
+torch.set_num_threads(2)
+parameter = torch.ones(200_000, requires_grad=True)
+optimizer = torch.optim.Adam([parameter], fused=True)
+parameter.grad = torch.full_like(parameter, 1e-37)
+for _ in range(200):
+    optimizer.step()
+    parameter.grad.zero_()
+moments = optimizer.state[parameter]["exp_avg"].abs()
+torch.set_flush_denormal(False)
+print(((moments > 0) & (moments < torch.finfo(torch.float32).tiny)).sum().item())
+"""
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="the processor cannot flush denormal numbers")
+def test_moments_without_gradient_fall_to_zero() -> None:
+    def denormals(script: str) -> int:
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert denormals(DENORMALS) == 0
+    assert denormals(DENORMALS.replace("prepare_process()\ntorch", "torch")) == 200_000

@@ -33,7 +33,7 @@ from experiments.paper import (
     translation,
 )
 from ugvae.errors import ConfigError, DataError, OutputError
-from ugvae.memory import keep_freed_memory
+from ugvae.process import prepare_process
 
 # A command is a module with add_arguments(parser), run(options) and reason_not(run): why it does not apply to a
 # TrainedRun with its default options, or None. The first line of its docstring is its title.
@@ -92,7 +92,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; an error that the user can mend is one message and exit status 2, a failure in a suite status 1."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    keep_freed_memory()
+    prepare_process()
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:

@@ -1,8 +1,10 @@
 """The arithmetic of a run where its settings say nothing: what was measured to be fastest (docs/performance.md)."""
 
 import os
+from collections.abc import Callable
 
 import torch
+import torch._functorch.config
 
 from ugvae.hardware import cpu_flags
 
@@ -38,3 +40,21 @@ def skip_gpu_queries() -> None:
     """Without a GPU, says so to torch, whose optimisers open the driver's library at every step to look for one."""
     if not torch.cuda.is_available():
         os.environ.setdefault(VISIBLE, "")
+
+
+def compiled(function: Callable) -> Callable:
+    """``function`` as ``torch.compile`` makes it, without keeping ReLU's signs as booleans, which are slow to write."""
+    torch._functorch.config.recompute_views = True
+    return torch.compile(function)
+
+
+def flush_denormals() -> bool:
+    """Makes this process take numbers below 1.2e-38 as zero, where the processor can; threads made later do too.
+
+    Adam's moments of a weight without gradient fall to such numbers and stay there, since the smallest times 0.9 rounds
+    to itself. Some processors need a hundred times longer for them.
+
+    Returns:
+        whether that was done.
+    """
+    return torch.set_flush_denormal(True)

@@ -16,7 +16,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from datamodules import GroupDataModule
 from datamodules.samplers import distributed_rank
 from ugvae import models  # noqa: F401  so that short class names resolve
-from ugvae.arithmetic import default_precision, skip_gpu_queries
+from ugvae.arithmetic import default_precision
 from ugvae.callbacks import (
     ElboProgressBar,
     ExactResume,
@@ -32,9 +32,9 @@ from ugvae.callbacks.ranks import ADVICE, explain_launcher, is_lost_rank, reason
 from ugvae.checkpoints import AtomicCheckpointIO, read_checkpoint
 from ugvae.errors import ConfigError, DataError, LostRankError, NonFiniteLossError, OutputError
 from ugvae.files import output_error
-from ugvae.memory import keep_freed_memory
 from ugvae.models import GroupVAE
 from ugvae.parser import ConciseParser, config_error
+from ugvae.process import prepare_process
 from ugvae.profiling import NoProfiler
 from ugvae.runs import ROOT, newest_checkpoint, run_directory, run_loggers
 
@@ -146,8 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.filterwarnings("ignore", f".*{harmless}")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
     explain_launcher()
-    keep_freed_memory()
-    skip_gpu_queries()
+    prepare_process()
     try:
         UGVAECommand(
             GroupVAE,

@@ -147,8 +147,8 @@ class MixturePrior(nn.Module):
 
     def forward(self, condition: Tensor) -> DiagonalGaussian:
         """(N, condition_dim) to a Gaussian of shape (N, K, z_dim)."""
-        hidden = self.hidden(condition).relu().unflatten(-1, (self.num_components, HIDDEN))
-        output = full_precision(torch.baddbmm(self.bias, hidden.transpose(0, 1), self.weight)).transpose(0, 1)
+        hidden = self.hidden(condition).unflatten(-1, (self.num_components, HIDDEN)).transpose(0, 1).relu()
+        output = full_precision(torch.baddbmm(self.bias, hidden, self.weight)).transpose(0, 1)
         mean, log_var = output.chunk(2, -1)
         return DiagonalGaussian(mean, log_var.tanh())
 

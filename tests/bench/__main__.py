@@ -11,12 +11,11 @@ import torch
 from tests.bench import comparing, report
 from tests.bench.cases import FULL, QUICK, bench_backbone, bench_loader
 from tests.bench.scaling import bench_scaling
-from ugvae.arithmetic import skip_gpu_queries
 from ugvae.callbacks.reports import versions
 from ugvae.errors import ConfigError
 from ugvae.files import save_json
 from ugvae.hardware import describe
-from ugvae.memory import keep_freed_memory
+from ugvae.process import prepare_process
 
 BENCHES = {
     "mlp": lambda effort: bench_backbone("mlp", effort),
@@ -60,8 +59,7 @@ def run(parts: list[str], quick: bool) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; an error that the user can mend is one message and exit status 2."""
     options = parse(arguments)
-    keep_freed_memory()  # as every command of the library does
-    skip_gpu_queries()
+    prepare_process()  # as every command of the library does
     try:
         if options.command == "compare":
             print(comparing.compare(comparing.read(options.first), comparing.read(options.second)))

@@ -18,8 +18,8 @@ from typing import Any
 from tests.bench import steps
 from tests.bench.images import MappedImages, RandomImages, endless
 from tests.bench.timing import timed
-from ugvae.memory import keep_freed_memory
 from ugvae.models import UGVAE
+from ugvae.process import prepare_process
 
 STEPS = 8
 INTERVAL = 0.002  # seconds between two samples
@@ -118,5 +118,5 @@ def train(
 
 
 if __name__ == "__main__":
-    keep_freed_memory()  # as training does
+    prepare_process()  # as training does
     print(json.dumps(train(**json.loads(sys.argv[1]))))

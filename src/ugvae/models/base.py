@@ -12,6 +12,7 @@ from torch import Tensor
 
 from datamodules.base import GroupDataModule
 from datamodules.samplers import distributed_rank
+from ugvae.arithmetic import compiled
 from ugvae.errors import ConfigError
 from ugvae.meter import NonFiniteStep, TermMeter, mean_terms
 from ugvae.models.checks import (
@@ -107,7 +108,7 @@ class GroupVAE(LatentModel, ScheduledModule):
         self._resumed: dict[str, Any] | None = None  # this rank's part of a checkpoint, until training goes on from it
         self._run_directory: Path | None = None  # with a logger
         self.latest_terms: dict[str, float] = {}  # means of the last flush, for the progress bar
-        self.training_outputs = torch.compile(self._training_outputs) if compile else self._training_outputs
+        self.training_outputs = compiled(self._training_outputs) if compile else self._training_outputs
 
     @abstractmethod
     def _bound(self, images: Tensor) -> ELBO:

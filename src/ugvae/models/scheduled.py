@@ -4,7 +4,7 @@ import math
 
 import torch
 from pytorch_lightning import LightningModule
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import clip_grads_with_norm_
 from torch.optim import Optimizer
 
 
@@ -57,7 +57,8 @@ class ScheduledModule(LightningModule):
 def clip_by_norm(optimizer: Optimizer, limit: float) -> None:
     """Scales the gradients so that their norm, over all parameters together, is at most ``limit``."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    norm = get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
     if norm.device.type != "cpu" or norm > limit:  # on a GPU, to look would be to wait: it multiplies by 1 instead
         clip_grads_with_norm_(parameters, limit, norm)
 
