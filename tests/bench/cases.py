@@ -103,7 +103,7 @@ def step_ways(backbone: str, batch: int, data: RandomImages, gflop: float, compi
         add("Lightning", capped(steps.lightning_way(data, sizes, precision), data), precision)
     if backbone == "mlp":  # products in bfloat16, all else in float32
         add(f"bare loop, {MEDIUM}", steps.medium(steps.bare(data, sizes)), "bfloat16")
-    if backbone == "mlp" and small and compiled:
+    if small and compiled:
         for precision in PRECISIONS:
             add("Lightning, compiled", capped(steps.lightning_way(data, with_compile, precision), data), precision)
     return ways
