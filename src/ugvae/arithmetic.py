@@ -52,7 +52,7 @@ def flush_denormals() -> bool:
     """Makes this process take numbers below 1.2e-38 as zero, where the processor can; threads made later do too.
 
     Adam's moments of a weight without gradient fall to such numbers and stay there, since the smallest times 0.9 rounds
-    to itself. Some processors need a hundred times longer for them.
+    to itself. Some processors need many times longer for them.
 
     Returns:
         whether that was done.
