@@ -17,6 +17,7 @@ from datamodules.concat import ConcatImages
 from datamodules.placement import fits
 from datamodules.table import GroupDataset, ImageTable
 from tests.small_models import every_model, make
+from ugvae.adam import FusedAdam
 from ugvae.meter import TermMeter
 from ugvae.models import ELBO, UGVAE, GroupVAE
 from ugvae.models.scheduled import clip_by_norm
@@ -42,7 +43,7 @@ def train_on_fake_gpu(make_model: Callable[[], GroupVAE], precision: torch.dtype
     model = make_model()
     with FakeTensorMode():
         move_to_fake_gpu(model)
-        optimizer = torch.optim.Adam(model.parameters(), fused=True)
+        optimizer = FusedAdam(model.parameters(), lr=1e-3)
         images = torch.empty(3, 4, *model.image_shape, dtype=torch.uint8, device=GPU)
         meter = TermMeter(model.terms)
         with torch.autocast("cuda", precision or torch.bfloat16, enabled=precision is not None):
@@ -52,6 +53,7 @@ def train_on_fake_gpu(make_model: Callable[[], GroupVAE], precision: torch.dtype
             parameter.grad = torch.empty_like(parameter)
         clip_by_norm(optimizer, 1.0)
         optimizer.step()
+        optimizer.step()  # the first is torch's own
         assert means.device == GPU
         assert means.dtype == loss.dtype == torch.float32  # densities, also under autocast
 

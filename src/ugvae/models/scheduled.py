@@ -1,11 +1,14 @@
 """The optimiser, its learning rate over the run, and the clipping of gradients."""
 
 import math
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from torch.nn.utils import clip_grads_with_norm_
 from torch.optim import Optimizer
+
+from ugvae.adam import FusedAdam
 
 
 class ScheduledModule(LightningModule):
@@ -22,12 +25,18 @@ class ScheduledModule(LightningModule):
     warmup_steps: int
     _total_steps: int | None = None  # of the run
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":  # Lightning's note of the running hook: set dozens of times in every step, and
+            self.__dict__[name] = value  # slowly, since torch looks first whether it is a parameter or a module
+        else:
+            super().__setattr__(name, value)
+
     def on_fit_start(self) -> None:
         self._total_steps = None
 
     def configure_optimizers(self) -> dict:
         """Adam, and the schedule; without a Trainer the length of the run is unknown and the rate stays constant."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
+        optimizer = FusedAdam(self.parameters(), lr=self.learning_rate)
         if self._trainer is None or (self.schedule == "constant" and not self.warmup_steps):
             return {"optimizer": optimizer}
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._schedule_factor)
