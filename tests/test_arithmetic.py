@@ -103,9 +103,13 @@ def test_reduced_precision_is_near_float32(way: str, backbone: str, shape: tuple
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_compile(), reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("onednn", [False, True])
 @pytest.mark.parametrize(("backbone", "shape"), [("mlp", (1, 28, 28)), ("conv", (3, 16, 16))])
-def test_compiled_step_is_that_of_eager(backbone: str, shape: tuple[int, int, int]) -> None:
+def test_compiled_step_is_that_of_eager(
+    backbone: str, shape: tuple[int, int, int], onednn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Loss, terms and gradients to float32 rounding, with the same noise."""
+    monkeypatch.setattr("ugvae.products.onednn_is_faster", lambda: onednn)
     sizes = {"z_dim": 5, "beta_dim": 6, "num_components": 4, "backbone": backbone}
     eager, compiled = (UGVAE(shape, **sizes, compile=each) for each in (False, True))
     compiled.load_state_dict(eager.state_dict())

@@ -36,22 +36,27 @@ def line(machine: dict[str, Any]) -> str:
 
 def cpu_model() -> str:
     """The processor's own name for itself; its architecture where it tells none."""
-    if CPU_INFO.is_file():
-        for row in CPU_INFO.read_text(errors="replace").splitlines():
-            name, _, value = row.partition(":")
-            if name.strip().lower() == "model name" and value.strip():
-                return " ".join(value.split())
-    return platform.processor() or platform.machine() or "an unknown processor"
+    return " ".join(_told("model name").split()) or platform.processor() or platform.machine() or "an unknown processor"
+
+
+def cpu_vendor() -> str:
+    """Who made an x86 processor, in its own words: ``GenuineIntel``, ``AuthenticAMD``; empty where it is not told."""
+    return _told("vendor_id")
 
 
 def cpu_flags() -> set[str]:
     """What an x86 processor says it can do, in the kernel's words; empty where it is not told."""
+    return set(_told("flags").split())
+
+
+def _told(name: str) -> str:
+    """What the kernel says of the first processor that it says this of; empty where it does not."""
     if CPU_INFO.is_file():
         for row in CPU_INFO.read_text(errors="replace").splitlines():
-            name, _, value = row.partition(":")
-            if name.strip() == "flags":
-                return set(value.split())
-    return set()
+            key, _, value = row.partition(":")
+            if key.strip().lower() == name and value.strip():
+                return value.strip()
+    return ""
 
 
 def cores() -> int:

@@ -13,6 +13,7 @@ from torch.nn.functional import hardtanh
 from ugvae.convolutions import SubPixelUpConv2d, UpConv2d, WholeConv2d, WholeConvTranspose2d
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
+from ugvae.products import WideLinear
 
 HIDDEN = 256  # width of h and of every hidden layer in Table 2
 MAX_LOG_VAR = 15.0  # guards exp() in both directions; never reached by a healthy model
@@ -42,7 +43,7 @@ class MLPEncoder(nn.Sequential):
     """(N, C, H, W) to h (N, 256): Linear, ReLU."""
 
     def __init__(self, image_shape: tuple[int, int, int]) -> None:
-        super().__init__(nn.Flatten(), nn.Linear(math.prod(image_shape), HIDDEN), nn.ReLU())
+        super().__init__(nn.Flatten(), WideLinear(math.prod(image_shape), HIDDEN), nn.ReLU())
 
 
 class MLPDecoder(nn.Sequential):
@@ -52,7 +53,7 @@ class MLPDecoder(nn.Sequential):
         super().__init__(
             nn.Linear(latent_dim, HIDDEN),
             nn.ReLU(),
-            nn.Linear(HIDDEN, math.prod(image_shape)),
+            WideLinear(HIDDEN, math.prod(image_shape)),
             nn.Unflatten(-1, image_shape),
         )
 
