@@ -22,7 +22,8 @@ def layers(module: nn.Module) -> list[Layer]:
             kind = nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.ConvTranspose2d
             found.append((kind, (*layer.weight.shape, layer.stride[0], layer.padding[0])))
         elif isinstance(layer, nn.Linear | nn.BatchNorm2d | nn.GroupNorm):
-            found.append((type(layer), tuple(layer.weight.shape)))
+            kind = nn.Linear if isinstance(layer, nn.Linear) else type(layer)
+            found.append((kind, tuple(layer.weight.shape)))
     return found
 
 
