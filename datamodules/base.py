@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_info
+from torch import Tensor
 
 from datamodules.groupings import GROUPINGS, Grouping
 from datamodules.placement import placed
@@ -147,6 +148,12 @@ class GroupDataModule(LightningDataModule):
             self._on_device[split] = placed(self.table(split), self.trainer.strategy.root_device)
         return self._on_device[split]
 
+    def transfer_batch_to_device(
+        self, batch: dict[str, Tensor], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Tensor]:
+        """A batch on a device; Lightning's own first finds out what a batch is made of."""
+        return {name: values.to(device, non_blocking=True) for name, values in batch.items()}
+
     def train_dataloader(self) -> GroupLoader:
         loader = self.loader("train", shuffle=True)
         if announcement := loader.sampler.announcement():
@@ -163,7 +170,7 @@ class GroupDataModule(LightningDataModule):
         return self.loader(self.predict_split)
 
 
-def split_rows(num_images: int, held_out: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def split_rows(num_images: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
     """A seeded cut of ``num_images`` rows into (kept, held out), each in ascending order."""
     order = torch.randperm(num_images, generator=torch.Generator().manual_seed(seed))
     return order[held_out:].sort().values, order[:held_out].sort().values

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
@@ -24,6 +24,7 @@ from tests.bench.timing import MOST_STEPS, timed
 from tests.reference import PlainUGVAE
 from ugvae.adam import FusedAdam
 from ugvae.callbacks import ElboProgressBar, ExactResume, GracefulStop, RankWatch, RunCheckpoint, RunSummary
+from ugvae.callbacks.base import RunCallback
 from ugvae.cli import HARMLESS_WARNINGS, TRAINER_DEFAULTS
 from ugvae.metrics_log import MetricsLogger
 from ugvae.models import UGVAE
@@ -131,7 +132,7 @@ def one_at_a_time(data: RandomImages) -> Iterator[Tensor]:
     return endless(DataLoader(OneImageAtATime(data.table("train").images), batch, shuffle=True, drop_last=True))
 
 
-class StepClock(Callback):
+class StepClock(RunCallback):
     """Seconds of so many whole steps, after the warm ones."""
 
     def __init__(self, steps: int) -> None:

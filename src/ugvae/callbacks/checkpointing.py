@@ -8,13 +8,14 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from ugvae.callbacks.base import RunCallback
 from ugvae.checkpoints import LAST
 from ugvae.errors import ConfigError
 
 AGREE_EVERY = 10  # steps between the questions of several processes to one another
 
 
-class RunCheckpoint(ModelCheckpoint):
+class RunCheckpoint(RunCallback, ModelCheckpoint):
     """``best.ckpt`` at the end of an epoch, ``last.ckpt`` also in its midst, the one before it as ``previous.ckpt``.
 
     Args:

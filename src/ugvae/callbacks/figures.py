@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from einops import rearrange
 from matplotlib.figure import Figure
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from datamodules.structured import groups_by_value
+from ugvae.callbacks.base import RunCallback
 from ugvae.errors import ConfigError, OutputError
 from ugvae.evaluation import plots, walk_plots
 from ugvae.evaluation.encoding import encode_beta, encode_groups
@@ -25,7 +26,7 @@ from ugvae.files import save_figure
 MAPPED_IMAGES = 1000  # of the t-SNE map of z
 
 
-class TrainingFigures(Callback):
+class TrainingFigures(RunCallback):
     """Draws ``figures/*.png`` in the run's folder, always from held-out images.
 
     The random state is put back after drawing, so that a run with figures ends in the same weights as one without.

@@ -8,6 +8,8 @@ import time
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 
+from ugvae.callbacks.base import RunCallback
+
 
 def clock(seconds: float) -> str:
     """Seconds as ``h:mm:ss`` or ``m:ss``."""
@@ -24,7 +26,7 @@ def say(line: str) -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for the rest of the run
 
 
-class ElboProgressBar(TQDMProgressBar):
+class ElboProgressBar(RunCallback, TQDMProgressBar):
     """A bar per epoch with the ELBO (nats per image) and the time left of the run; a line per epoch in a log file."""
 
     def __init__(self, refresh_rate: int = 20) -> None:

@@ -8,8 +8,9 @@ import threading
 import time
 
 import torch.distributed
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 
+from ugvae.callbacks.base import RunCallback
 from ugvae.errors import ConfigError
 
 ADVICE = "all processes of the run stop; go on from the last checkpoint with --ckpt_path last"
@@ -18,7 +19,7 @@ EXIT_STATUS = 3
 LAUNCHER = "lightning_fabric.strategies.launchers.subprocess_script"
 
 
-class RankWatch(Callback):
+class RankWatch(RunCallback):
     """Ends this process when another one of its run no longer shows a sign of life.
 
     Over gloo a dead process closes its connections, and the others get an error at once. A GPU that waits for a dead

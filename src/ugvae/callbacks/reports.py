@@ -9,10 +9,11 @@ import numpy as np
 import pytorch_lightning
 import sklearn
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import BasePredictionWriter
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
+from ugvae.callbacks.base import RunCallback
 from ugvae.callbacks.progress import say
 from ugvae.errors import OutputError
 from ugvae.evaluation.clusters import cluster_scores
@@ -22,7 +23,7 @@ from ugvae.hardware import describe
 TIMES = "sessions"  # of a checkpoint: what trained it so far
 
 
-class RunSummary(Callback):
+class RunSummary(RunCallback):
     """Says at the end of training where everything is and what to run next, and writes ``trained.json``.
 
     That file holds the seconds of training, with validation and figures, and the machine. Checkpoints carry the time
@@ -108,7 +109,7 @@ class RunSummary(Callback):
         )
 
 
-class TestReport(Callback):
+class TestReport(RunCallback):
     """Writes ``test.json``: the ELBO terms of the test split, cluster scores, and what is needed to run it again.
 
     Args:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 
 from datamodules.mapped import check_mapped
+from ugvae.callbacks.base import RunCallback
 from ugvae.checkpoints import read_checkpoint
 from ugvae.files import remove_strays
 from ugvae.identity import describe_run, refuse_differences
@@ -14,7 +15,7 @@ from ugvae.metrics_log import MetricsLogger
 SETTINGS, ROWS = "run_settings", "metrics_rows"
 
 
-class ExactResume(Callback):
+class ExactResume(RunCallback):
     """Notes in every checkpoint what the run is of, and refuses to go on with anything else.
 
     Args:

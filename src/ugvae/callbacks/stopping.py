@@ -3,13 +3,14 @@
 import signal
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
+from ugvae.callbacks.base import RunCallback
 from ugvae.callbacks.checkpointing import RunCheckpoint, agreed, resumable_after
 
 
-class GracefulStop(Callback):
+class GracefulStop(RunCallback):
     """Turns SIGINT and SIGTERM into a checkpoint at the end of the step. A second Ctrl-C stops at once.
 
     At the last step of an epoch the stop waits for the validation, and for the checkpoint that ends the epoch.

@@ -3,6 +3,7 @@
 Axes: G groups, B images per group, C channels, H and W pixels.
 """
 
+import inspect
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -243,3 +244,7 @@ class GroupVAE(LatentModel, ScheduledModule):
         states = checkpoint.get("rank_states", ())
         # with another number of processes there is none to go on from: noise is drawn anew
         self._resumed = states[rank] if len(states) == num_ranks else None
+
+
+# Lightning asks what arguments it takes at every step; said once, that is not worked out anew
+GroupVAE.training_step.__signature__ = inspect.signature(GroupVAE.training_step)
