@@ -85,6 +85,19 @@ def test_a_copy_goes_its_own_way() -> None:
     assert_same(other, theirs)
 
 
+def test_a_state_that_was_replaced_is_seen() -> None:
+    """As Lightning does when it moves an optimiser to another device."""
+    ours, theirs = pair()
+    for optimizer in (ours, theirs):
+        step(optimizer, 0)
+        step(optimizer, 1)
+        for parameter, state in optimizer.state.items():
+            optimizer.state[parameter] = {name: value.clone() for name, value in state.items()}
+        step(optimizer, 2)
+        step(optimizer, 3)
+    assert_same(ours, theirs)
+
+
 def test_closure_is_called_with_gradients_and_its_loss_given_back() -> None:
     (parameter,) = found = [Parameter(torch.ones(2))]
     optimizer = FusedAdam(found, lr=0.1)

@@ -32,7 +32,7 @@ class FusedAdam(Adam):
                 loss = closure()
         (group,) = self.param_groups
         gradients = [parameter.grad for parameter in group["params"]]
-        if self._kept is None or hasattr(self, "grad_scale") or any(gradient is None for gradient in gradients):
+        if not self._may_shorten(gradients):
             super().step()
             self._keep()
             return loss
@@ -56,6 +56,13 @@ class FusedAdam(Adam):
         )
         return loss
 
+    def _may_shorten(self, gradients: list[Tensor | None]) -> bool:
+        """Whether all parameters have gradients, which nothing has scaled, and the state is still what was kept."""
+        if self._kept is None or hasattr(self, "grad_scale") or any(gradient is None for gradient in gradients):
+            return False
+        parameters, averages, *_ = self._kept[1]
+        return self.state[parameters[0]].get("exp_avg") is averages[0]
+
     def _keep(self) -> None:
         """Once all parameters have a state, lays their counts side by side and remembers where everything is."""
         parameters = self.param_groups[0]["params"]
@@ -67,7 +74,3 @@ class FusedAdam(Adam):
             state["step"] = count
         of_state = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
         self._kept = counts, [parameters, *of_state]
-
-    def load_state_dict(self, state_dict: dict) -> None:
-        super().load_state_dict(state_dict)
-        self._kept = None
