@@ -1,6 +1,6 @@
 """Matrix products in float32 on processors that torch's usual library does not make full use of.
 
-MKL has no AVX-512 kernels for AMD's processors; oneDNN, which torch uses for convolutions and bfloat16, has.
+On AMD's processors MKL makes no use of AVX-512; oneDNN, which torch has for convolutions and bfloat16, does.
 
 Axes: N rows, I features in, O features out.
 """
