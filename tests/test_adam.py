@@ -53,6 +53,19 @@ def test_steps_are_those_of_torch(missing: dict[int, int]) -> None:
         assert_same(ours, theirs)
 
 
+def test_torch_is_asked_only_where_the_state_is_new_or_a_gradient_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, _ = pair()
+    asked, torchs = [], Adam.step
+    monkeypatch.setattr(Adam, "step", lambda self, closure=None: asked.append(1) or torchs(self, closure))
+    for number, without in enumerate((None, None, 1, None, None)):
+        step(ours, number, without)
+    assert len(asked) == 2
+    ours.load_state_dict(copy.deepcopy(ours.state_dict()))
+    step(ours, 5)
+    step(ours, 6)
+    assert len(asked) == 3
+
+
 def test_either_goes_on_from_the_state_of_the_other() -> None:
     ours, theirs = pair()
     for optimizer in (ours, theirs):

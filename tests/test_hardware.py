@@ -30,6 +30,15 @@ def test_processor_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "Some" not in hardware.cpu_model()
 
 
+def test_maker_of_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: Some CPU\n")
+    monkeypatch.setattr(hardware, "CPU_INFO", info)
+    assert hardware.cpu_vendor() == "AuthenticAMD"
+    monkeypatch.setattr(hardware, "CPU_INFO", tmp_path / "none")
+    assert hardware.cpu_vendor() == ""
+
+
 def test_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(hardware, "MEMORY_LIMITS", (limit, tmp_path / "missing"))

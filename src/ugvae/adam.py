@@ -1,4 +1,4 @@
-"""Adam as torch computes it, with less around it: in a step of 2 ms, what the optimiser asks and counts is felt."""
+"""Adam as torch computes it, with less around it: in a small step, what the optimiser asks and counts is felt."""
 
 from collections.abc import Callable, Iterable
 
@@ -32,9 +32,11 @@ class FusedAdam(Adam):
                 loss = closure()
         (group,) = self.param_groups
         gradients = [parameter.grad for parameter in group["params"]]
-        if not self._may_shorten(gradients):
+        unusual = hasattr(self, "grad_scale") or any(gradient is None for gradient in gradients)  # float16's scaler
+        if unusual or not self._is_kept():
             super().step()
-            self._keep()
+            if not unusual:
+                self._keep()
             return loss
         counts, (parameters, averages, squares, steps) = self._kept
         counts.add_(1)
@@ -56,19 +58,17 @@ class FusedAdam(Adam):
         )
         return loss
 
-    def _may_shorten(self, gradients: list[Tensor | None]) -> bool:
-        """Whether all parameters have gradients, which nothing has scaled, and the state is still what was kept."""
-        if self._kept is None or hasattr(self, "grad_scale") or any(gradient is None for gradient in gradients):
+    def _is_kept(self) -> bool:
+        """Whether what was kept is still the state: loading one, or moving it to another device, replaces it."""
+        if self._kept is None:
             return False
         parameters, averages, *_ = self._kept[1]
         return self.state[parameters[0]].get("exp_avg") is averages[0]
 
     def _keep(self) -> None:
-        """Once all parameters have a state, lays their counts side by side and remembers where everything is."""
+        """Lays the counts of all parameters side by side and remembers where everything is; all have a state."""
         parameters = self.param_groups[0]["params"]
-        states = [self.state[parameter] for parameter in parameters if parameter in self.state]
-        if len(states) < len(parameters):
-            return
+        states = [self.state[parameter] for parameter in parameters]
         counts = torch.stack([state["step"] for state in states])
         for state, count in zip(states, counts.unbind(), strict=True):
             state["step"] = count

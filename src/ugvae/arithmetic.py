@@ -1,6 +1,5 @@
 """The arithmetic of a run where its settings say nothing: what was measured to be fastest (docs/performance.md)."""
 
-import os
 from collections.abc import Callable
 
 import torch
@@ -9,7 +8,6 @@ import torch._functorch.config
 from ugvae.hardware import cpu_flags
 
 BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16"}
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def default_precision(backbone: str, accelerator: str) -> str:
@@ -34,12 +32,6 @@ def default_precision(backbone: str, accelerator: str) -> str:
     else:
         fast = False
     return "bf16-mixed" if fast else "32-true"
-
-
-def skip_gpu_queries() -> None:
-    """Without a GPU, says so to torch, whose optimisers open the driver's library at every step to look for one."""
-    if not torch.cuda.is_available():
-        os.environ.setdefault(VISIBLE, "")
 
 
 def compiled(function: Callable) -> Callable:

@@ -52,10 +52,11 @@ def cpu_flags() -> set[str]:
 def _told(name: str) -> str:
     """What the kernel says of the first processor that it says this of; empty where it does not."""
     if CPU_INFO.is_file():
-        for row in CPU_INFO.read_text(errors="replace").splitlines():
-            key, _, value = row.partition(":")
-            if key.strip().lower() == name and value.strip():
-                return value.strip()
+        with CPU_INFO.open(errors="replace") as rows:  # as far as needed: many cores tell the same
+            for row in rows:
+                key, _, value = row.partition(":")
+                if key.strip().lower() == name and value.strip():
+                    return value.strip()
     return ""
 
 

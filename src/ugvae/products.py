@@ -48,15 +48,17 @@ class OneDNNLinear(torch.autograd.Function):
 
 def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     """Left (N, I) by right (O, I), transposed, plus bias (O,): ``(N, O)``."""
-    if torch.compiler.is_compiling():  # the compiler looks into torch's operator, and refuses weights that change
-        return opaque_product(left, right, bias)
+    # a compiler that looks into torch's operator refuses weights that change
+    multiply = opaque_product if torch.compiler.is_compiling() else direct_product
+    return multiply(left, right, bias)
+
+
+def direct_product(left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
+    """``product`` by torch's operator."""
     return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
 
 
-@torch.library.custom_op("ugvae::product", mutates_args=())
-def opaque_product(left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
-    """``product`` as an operator of its own."""
-    return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
+opaque_product = torch.library.custom_op("ugvae::product", direct_product, mutates_args=())
 
 
 @opaque_product.register_fake

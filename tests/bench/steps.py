@@ -43,7 +43,7 @@ LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 def gflop_per_step(model: UGVAE, batch: dict[str, Tensor]) -> float:
     """1e9 floating-point operations of the matrix products and convolutions of a step, forward and backward.
 
-    Counted in float64, whose products are all operators that torch counts.
+    Counted in float64, whose products are all operators that torch counts; the model is left so, with gradients.
     """
     with FlopCounterMode(display=False) as counter:
         model.double().training_outputs(batch["image"])[0].backward()

@@ -26,8 +26,10 @@ class ScheduledModule(LightningModule):
     _total_steps: int | None = None  # of the run
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "_current_fx_name":  # Lightning's note of the running hook: set dozens of times in every step, and
-            self.__dict__[name] = value  # slowly, since torch looks first whether it is a parameter or a module
+        # Lightning notes the running hook here, dozens of times in every step; torch would first look whether the note
+        # is a parameter or a module
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
 
