@@ -1,0 +1,112 @@
+"""What a seeded run of the digits gives, and every evaluation of it: ``python -m tests.goldens FOLDER`` writes it.
+
+Moves of code change none of it, to the last bit. On another processor or with other libraries the last bits differ, so
+digests are compared only where the machine is the one they were frozen on; the curve of training is compared anywhere.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from experiments.paper import __main__ as paper
+from tests.small_models import MODELS
+from tests.tiny_runs import run_of
+from tests.yaml_sweep import EXPERIMENTS
+from ugvae import cli
+from ugvae.callbacks.reports import versions
+from ugvae.hardware import cpu_model
+
+FROZEN = Path(__file__).with_name("goldens.json")
+RUN = Path("lightning_logs/digits/version_0")
+SETTINGS = [f"--config={EXPERIMENTS / 'digits.yaml'}", "--data.image_size=8", "--trainer.accelerator=cpu"]
+CHECKPOINT = f"--ckpt_path={RUN}/checkpoints/best.ckpt"
+FIT = ["--trainer.max_epochs=3", "--trainer.log_every_n_steps=4", "--figures.every_n_epochs=0"]
+CLASSIFIED = ["--group_size", "8", "--groups", "20", "--seeds", "2"]
+EVALUATIONS = [
+    ["table1", "--column", "label", "--values", "0", "1", *CLASSIFIED],
+    ["series", *CLASSIFIED],
+    ["translation", "--column", "label", "--values", "0", "1", "--group_size", "8", "--groups", "2"],
+    ["fig5", "--column", "label", "--values", "0", "1", "--group_size", "8", "--mapped", "4"],
+    ["fig7", "--group_size", "8", "--mapped", "4"],
+    ["latent_use", "--groups", "8"],
+    ["factors", "--betas", "6", "--draws", "6"],
+    ["bound", "--groups", "4"],
+    ["fig3"],
+    ["fig6", "--mapped", "4"],
+    ["fig10"],
+    ["prior"],
+]
+NOT_NUMBERS = {"config", "versions", "options", "seconds", "encoding_seconds", "images_per_second", "checkpoint"}
+
+
+def write(folder: Path) -> None:
+    """Trains, tests and evaluates in ``folder``; and draws the figures of untrained models over two domains."""
+    os.environ["WANDB_MODE"] = "disabled"
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        cli.main(["fit", *SETTINGS, *FIT])
+        cli.main(["test", *SETTINGS, CHECKPOINT])
+        for name, *options in EVALUATIONS:
+            paper.main([name, "--run", str(RUN), *options])
+        for model in MODELS:
+            torch.manual_seed(0)
+            run = run_of(Path("untrained"), model)
+            with suppress(SystemExit):
+                paper.main(["figures", "--run", str(run)])
+    finally:
+        os.chdir(before)
+
+
+def collect(folder: Path) -> dict[str, Any]:
+    """The machine, the curve of training, and digests of weights and results.
+
+    Returns:
+        ready for JSON.
+    """
+    run = folder / RUN
+    weights = hashlib.sha256()
+    state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    for name in sorted(state):
+        weights.update(name.encode() + state[name].numpy().tobytes())
+    with (run / "metrics.csv").open(newline="") as file:
+        curve = [{k: float(v) for k, v in row.items() if v and "per_second" not in k} for row in csv.DictReader(file)]
+    results = {"test": run / "test.json", **dict(_results(folder))}
+    return {
+        "machine": {"cpu": cpu_model(), **versions()},
+        "curve": curve,
+        "weights": weights.hexdigest(),
+        "results": {name: _digest(json.loads(path.read_text())) for name, path in sorted(results.items())},
+    }
+
+
+def _results(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in folder.rglob("paper/*.json"):
+        if path.stem != "index":
+            yield f"{path.parts[-3]}/{path.stem}", path
+
+
+def _digest(result: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(_numbers(result), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _numbers(item) for name, item in value.items() if name not in NOT_NUMBERS}
+    return [_numbers(item) for item in value] if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    target = Path(sys.argv[1])
+    target.mkdir(parents=True)
+    write(target)
+    FROZEN.write_text(json.dumps(collect(target), indent=1) + "\n")
