@@ -29,7 +29,7 @@ train: $(READY)  ## Train: DATA=mnist MODEL=UGVAE ARGS="--trainer.max_epochs 20"
 	$(BIN)/python -m ugvae fit --config experiments/$(DATA).yaml $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 compare: $(READY)  ## Train all models under one budget, one table: DATA=mnist MODELS="VAE UGVAE" ARGS="--epochs 10"
-	$(BIN)/python -m ugvae.compare --data $(DATA) $(if $(MODELS),--models $(MODELS)) $(ARGS)
+	$(BIN)/python -m experiments.compare --data $(DATA) $(if $(MODELS),--models $(MODELS)) $(ARGS)
 
 evaluate: $(READY)  ## Test a run, write its posteriors, every figure and table: RUN=lightning_logs/mnist/version_0
 	@$(NEEDS_RUN)
@@ -54,10 +54,10 @@ test-slow: $(READY)  ## Run the slow tests and those that need the network
 lint: $(READY)  ## Check style, and the dependencies for known vulnerabilities where pip-audit and a network are
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m tests.audit
+	$(BIN)/python -m tests.helpers.audit
 
 bench: $(READY)  ## Time everything, about 5 minutes: ARGS="--json FILE --doc docs/performance.md"
-	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m experiments.bench $(ARGS)
 
 sample-data: $(READY)  ## Write tiny data sets in the real formats into data/sample, to try commands on
 	$(BIN)/python -m tests.data data/sample

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datamodules.decoding import CorruptFileError, Transform, fit
-from datamodules.listing import Listing, Sources, numbered, scan, split_by_object
-from datamodules.matlab import matlab_variable
-from datamodules.named_objects import NamedObjectsDataModule
+from ugvae.data.decoding import CorruptFileError, Transform, fit, matlab_variable
+from ugvae.data.image_files import NamedObjectsDataModule
+from ugvae.data.listing import Listing, Sources, numbered, scan, split_by_object
 
 AZIMUTHS, ELEVATIONS = 24, 4
 SHAPE = (128, 128, 3, AZIMUTHS, ELEVATIONS)

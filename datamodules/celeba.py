@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.decode_pool import read
-from datamodules.decoding import Transform
-from datamodules.image_files import ImageFilesDataModule, summary
-from datamodules.listing import Listing, Sources, existing, scan
+from ugvae.data.cache import read
+from ugvae.data.decoding import Transform
+from ugvae.data.image_files import ImageFilesDataModule, summary
+from ugvae.data.listing import Listing, Sources, existing, scan
 from ugvae.errors import DataError
 
 IMAGES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"

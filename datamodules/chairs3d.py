@@ -4,17 +4,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from datamodules.decoding import Transform
-from datamodules.image_files import ImageFilesDataModule, inner
-from datamodules.listing import (
-    Listing,
-    Sources,
-    columns_of_names,
-    numbered,
-    position_within,
-    scan,
-    split_by_object,
-)
+from ugvae.data.decoding import Transform
+from ugvae.data.image_files import ImageFilesDataModule, inner
+from ugvae.data.listing import Listing, Sources, columns_of_names, numbered, position_within, scan, split_by_object
 
 VIEWS = (
     r"image_\d+_p(?P<elevation>\d+)_t(?P<azimuth>\d+)_r\d+\.\w+$",  # the owners': degrees

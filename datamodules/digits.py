@@ -4,8 +4,8 @@ import torch
 from sklearn.datasets import load_digits
 from torchvision.transforms.v2 import functional as transforms
 
-from datamodules.base import GroupDataModule, split_rows
-from datamodules.table import ImageTable
+from ugvae.data.module import GroupDataModule, split_rows
+from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
 
 

@@ -1,6 +1,6 @@
 """3D FACES: renderings of 3D scans, such as the 270 that ship with the Basel Face Model of 2009."""
 
-from datamodules.named_objects import NamedObjectsDataModule
+from ugvae.data.image_files import NamedObjectsDataModule
 
 
 class Faces3DDataModule(NamedObjectsDataModule):

@@ -5,10 +5,9 @@ from pathlib import Path
 import torch
 from pytorch_lightning.utilities import rank_zero_info
 
-from datamodules.base import GroupDataModule
-from datamodules.concat import ConcatImages
-from datamodules.groupings import DOMAIN
-from datamodules.table import ImageTable
+from ugvae.data.groupings import DOMAIN
+from ugvae.data.module import GroupDataModule
+from ugvae.data.table import ConcatImages, ImageTable
 from ugvae.errors import ConfigError
 
 NOTED = 5  # names of columns that the note shows

@@ -4,12 +4,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from datamodules.base import split_rows
-from datamodules.decode_pool import read
-from datamodules.decoding import CorruptFileError
-from datamodules.image_files import ImageFilesDataModule, inner, summary
-from datamodules.listing import HELD_OUT, Listing, Sources, existing, scan, split_by_object
-from datamodules.matlab import matlab_variable
+from ugvae.data.cache import read
+from ugvae.data.decoding import CorruptFileError, matlab_variable
+from ugvae.data.image_files import ImageFilesDataModule, inner, summary
+from ugvae.data.listing import HELD_OUT, Listing, Sources, existing, scan, split_by_object
+from ugvae.data.module import split_rows
 from ugvae.errors import DataError
 
 TRAIN, TEST = "cars_train", "cars_test"

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torchvision.datasets import MNIST
 
-from datamodules import MNISTDataModule, mnist
-from tests.bad_input import counts
 from tests.data.mnist import NO_MIRROR, fake_hashes, serve, write_mnist, write_wheel
-from ugvae import process
+from tests.helpers.bad_input import counts
+from ugvae import machine
+from ugvae.datamodules import MNISTDataModule, mnist
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of subprocesses; the arrays are tiny
 torch.set_num_threads(1)
@@ -38,7 +38,7 @@ def seed() -> None:
 def keep_denormals() -> Iterator[None]:
     """Commands run in the process of the tests, where Hypothesis makes denormal numbers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(process, "flush_denormals", lambda: None)
+        patch.setattr(machine, "flush_denormals", lambda: None)
         yield
 
 

@@ -17,12 +17,11 @@ from typing import Any
 import torch
 
 from experiments.paper import __main__ as paper
-from tests.small_models import MODELS
-from tests.tiny_runs import run_of
-from tests.yaml_sweep import EXPERIMENTS
+from tests.helpers.small_models import MODELS
+from tests.helpers.tiny_runs import run_of
+from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
-from ugvae.callbacks.reports import versions
-from ugvae.hardware import cpu_model
+from ugvae.machine import cpu_model, versions
 
 FROZEN = Path(__file__).with_name("goldens.json")
 RUN = Path("lightning_logs/digits/version_0")

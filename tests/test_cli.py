@@ -17,10 +17,10 @@ import torch
 import yaml
 from PIL import Image
 
-from datamodules import mnist
 from tests.data.mnist import fake_hashes
-from tests.yaml_sweep import EXPERIMENTS, SHORT, SMALL, YAMLS, tiny_config
+from tests.helpers.yaml_sweep import EXPERIMENTS, SHORT, SMALL, YAMLS, tiny_config
 from ugvae import cli, models
+from ugvae.datamodules import mnist
 
 DIGITS = ["--config", str(EXPERIMENTS / "digits.yaml")]
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 from torch.testing import assert_close
 
-from tests.gaussians import B, D, G, K, each, gaussian
-from tests.reference import fixed_noise
+from tests.helpers.gaussians import B, D, G, K, each, gaussian
+from tests.helpers.reference import fixed_noise
 from ugvae.distributions import (
     DiagonalGaussian,
     image_log_likelihood,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from tests.gaussians import B, D, G, each, gaussian
+from tests.helpers.gaussians import B, D, G, each, gaussian
 from ugvae.distributions import DiagonalGaussian, product_of_gaussians
 
 

@@ -3,8 +3,7 @@
 import argparse
 from typing import Any
 
-from datamodules.structured import groups_where, mixed_groups
-from experiments.paper.common import Captioned, TrainedRun, save_results
+from experiments.paper.common import Captioned, add_pair, pair, save_results
 from experiments.paper.crossing import (
     CHANGE_UNITS,
     add_crossing,
@@ -19,7 +18,9 @@ from experiments.paper.crossing import (
     size_of_groups,
     with_random,
 )
-from experiments.paper.kinds import add_pair, count, pair
+from ugvae.data.known_groups import groups_where, mixed_groups
+from ugvae.evaluation.kinds import count
+from ugvae.evaluation.trained_run import TrainedRun
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

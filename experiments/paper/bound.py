@@ -8,10 +8,11 @@ import time
 
 import torch
 
-from experiments.paper.common import Captioned, TrainedRun, load_run, save_results
-from experiments.paper.measured_groups import trained_groups
-from experiments.paper.use_charts import bound_figure
+from experiments.paper.common import Captioned, save_results
 from ugvae.evaluation.bounds import bound_ladder
+from ugvae.evaluation.kinds import trained_groups
+from ugvae.evaluation.trained_run import TrainedRun, load_run
+from ugvae.plots.charts import bound_figure
 
 GROUP_SAMPLES, IMAGE_SAMPLES = (1, 5), (1, 5, 20, 50)
 IMAGES = 512  # held-out images that the bound is computed of, unless told otherwise

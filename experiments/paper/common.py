@@ -3,38 +3,27 @@
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from matplotlib.figure import Figure
 
-from datamodules import GroupDataModule
-from datamodules.table import ImageTable
-from ugvae.callbacks.reports import versions
 from ugvae.errors import ConfigError
-from ugvae.evaluation.controls import Controls, encode_controls
-from ugvae.evaluation.encoding import EncodedImages, encode_images
-from ugvae.files import save_figure, save_json
-from ugvae.loading import load_data, load_model
-from ugvae.models import GroupVAE
-
-
-class TrainedRun(NamedTuple):
-    """A run and its test split.
-
-    Attributes:
-        directory: of the run.
-        model: of its best checkpoint, in eval mode.
-        data: its datamodule.
-        table: its test split.
-    """
-
-    directory: Path
-    model: GroupVAE
-    data: GroupDataModule
-    table: ImageTable
+from ugvae.evaluation.classification import KERNELS
+from ugvae.evaluation.kinds import (
+    DOMAIN,
+    Condition,
+    check_columns,
+    count,
+    known_values,
+    no_domains,
+    of_values,
+    with_and_without,
+)
+from ugvae.evaluation.trained_run import TrainedRun, load_run
+from ugvae.machine import versions
+from ugvae.plots.figure import save_figure
+from ugvae.runs.files import save_json
 
 
 class Captioned(NamedTuple):
@@ -42,31 +31,6 @@ class Captioned(NamedTuple):
 
     figure: Figure
     caption: str
-
-
-def load_run(directory: Path, needs_beta: bool = True) -> TrainedRun:
-    """The model of a run's best checkpoint, and its test split; loaded once, however many commands ask for it.
-
-    Raises:
-        ConfigError: not the folder of a run, or a model without beta where one is needed.
-        DataError: the data are missing or damaged.
-    """
-    config, checkpoint = directory / "config.yaml", directory / "checkpoints" / "best.ckpt"
-    if not config.is_file():
-        raise ConfigError(f"run: {directory} is not the folder of a run, it has no config.yaml")
-    written = tuple(file.stat().st_mtime_ns for file in (config, checkpoint) if file.is_file())
-    run = _load_run(directory, written)
-    if needs_beta and not run.model.beta_dim:
-        raise ConfigError(f"run: {directory} holds a {type(run.model).__name__}, which has no beta")
-    return run
-
-
-@lru_cache(maxsize=1)
-def _load_run(directory: Path, written: tuple[int, ...]) -> TrainedRun:
-    """A run whose files were ``written`` at these times: when they change it is another."""
-    model = load_model(directory / "checkpoints" / "best.ckpt")
-    data = load_data(directory / "config.yaml")
-    return TrainedRun(directory, model, data, data.table("test"))
 
 
 def suited_run(options: argparse.Namespace, reason_not: Callable[[TrainedRun], str | None]) -> TrainedRun:
@@ -79,17 +43,6 @@ def suited_run(options: argparse.Namespace, reason_not: Callable[[TrainedRun], s
     if reason := reason_not(run):
         raise ConfigError(f"{options.name}: {reason}")
     return run
-
-
-def lacks_beta(run: TrainedRun) -> str | None:
-    """Why a command about beta does not apply to a run; None if the model has one."""
-    return None if run.model.beta_dim else f"the model is {type(run.model).__name__}, which has no beta"
-
-
-def encode_run(run: TrainedRun, seeds: Sequence[int]) -> tuple[EncodedImages, Controls]:
-    """The test images by the trained network, and by the same network untrained, with new weights for each seed."""
-    controls = encode_controls(run.model, run.table.images, run.data.table("train").images, seeds)
-    return encode_images(run.model, run.table.images), controls
 
 
 def add_protocol(parser: argparse.ArgumentParser) -> None:
@@ -137,3 +90,50 @@ def save_results(
     for file in set(earlier) - set(drawn):
         (directory / file).unlink(missing_ok=True)
     print(f"Wrote {path}{' and ' if drawn else ''}{', '.join(drawn)}", flush=True)
+
+
+def add_pair(parser: argparse.ArgumentParser) -> None:
+    """The options for two kinds of group in place of two domains."""
+    parser.add_argument("--attribute", metavar="NAME", help="images with it and without, in place of two domains")
+    parser.add_argument("--column", default=DOMAIN, help="column of --values")
+    parser.add_argument("--values", nargs=2, type=int, metavar="N", help="of --column, in place of the first two")
+
+
+def pair(run: TrainedRun, options: argparse.Namespace) -> dict[str, Condition]:
+    """The two kinds of group that ``add_pair`` asks for, by their names; by default the first two domains.
+
+    Raises:
+        ConfigError: the data lack the column, or two values of it.
+    """
+    kinds = _asked(run, options)
+    for name, condition in kinds.items():
+        if not count(run, condition):
+            raise ConfigError(f"{options.name}: no test image is {name} {condition}")
+    return kinds
+
+
+def _asked(run: TrainedRun, options: argparse.Namespace) -> dict[str, Condition]:
+    if options.attribute:
+        kinds = with_and_without(options.attribute)
+        check_columns(options.name, run, kinds.values(), "--attribute")
+        return kinds
+    if options.column not in run.table.columns and options.column == DOMAIN and options.values is None:
+        raise ConfigError(f"{options.name}: {no_domains(run)}")
+    check_columns(options.name, run, [{options.column: 0}], "--column")
+    values: Sequence[int] = options.values or known_values(run, options.column)[:2]
+    kinds = of_values(run, options.column, values)
+    if len(kinds) < 2:
+        raise ConfigError(f"{options.name}: two different values of {options.column!r} are needed, got {list(values)}")
+    return kinds
+
+
+def accuracy_table(result: Mapping[str, Any]) -> str:
+    """A result as Markdown: a row per feature, mean ± s.d. by task and kernel."""
+    columns = [(task, kernel) for task in result["accuracy"] for kernel in KERNELS]
+    names = list(next(iter(result["accuracy"].values())))
+    heads = [f"{task}, {kernel} (chance {result['chance'][task]:.2f})" for task, kernel in columns]
+    lines = ["| feature | " + " | ".join(heads) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name in names:
+        cells = [result["accuracy"][task][name][kernel] for task, kernel in columns]
+        lines.append(f"| {name} | " + " | ".join(f"{each['mean']:.2f} ± {each['sd']:.2f}" for each in cells) + " |")
+    return "\n".join(lines)

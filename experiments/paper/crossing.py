@@ -11,16 +11,16 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from datamodules.structured import RANDOM, StructuredGroups
-from experiments.paper.common import TrainedRun
-from experiments.paper.walk_options import changes
+from experiments.paper.walks import changes
+from ugvae.data.known_groups import RANDOM, StructuredGroups
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_beta
 from ugvae.evaluation.interpolation import Grid, posterior_grid
-from ugvae.evaluation.plots import map_figure, panels_figure
-from ugvae.evaluation.projection import tsne
+from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.evaluation.translation import CARRIED
 from ugvae.models import GroupVAE
+from ugvae.plots.grids import panels_figure
+from ugvae.plots.maps import map_figure, tsne
 
 TITLES = {"fixed": "z fixed (the paper's)", "transported": "z transported by the model's mixture"}
 CHANGE_UNITS = "change: mean absolute difference of pixels in [0, 1] between opposite sides of the grid"

@@ -5,18 +5,16 @@ An analysis of variance over a grid of decoded images, each local draw under eac
 
 import argparse
 import time
-from collections.abc import Mapping
 
-import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-from experiments.paper.common import Captioned, TrainedRun, lacks_beta, load_run, save_results
-from experiments.paper.measured_groups import trained_groups
+from experiments.paper.common import Captioned, save_results
 from ugvae.evaluation.controls import UNTRAINED, untrained
 from ugvae.evaluation.encoding import encode_groups
-from ugvae.evaluation.factors import PARTS, decode_grid, factors
-from ugvae.evaluation.plots import DPI
+from ugvae.evaluation.factors import decode_grid, factors
+from ugvae.evaluation.kinds import trained_groups
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta, load_run
+from ugvae.plots.charts import factors_figure
 
 PRIOR, HELD_OUT = "beta from its prior", "beta of held-out groups"
 CAPTION = (
@@ -58,26 +56,3 @@ def run(options: argparse.Namespace) -> None:
         "seconds": time.monotonic() - started,
     }
     save_results(trained_run, "factors", options, content, {"factors": Captioned(figure, CAPTION)})
-
-
-def factors_figure(results: Mapping[str, Mapping[str, Mapping[str, float]]], title: str) -> Figure:
-    """Shares of variance: a panel per set of betas, a bar per property, cut in three."""
-    names = list(next(iter(results.values())))
-    figure = Figure(figsize=(3.1 * len(results) + 0.6, 0.32 * len(names) + 1.3), dpi=DPI, layout="constrained")
-    panels = figure.subplots(1, len(results), squeeze=False, sharey=True).flat
-    for axes, (label, shares) in zip(panels, results.items(), strict=True):
-        left = np.zeros(len(names))
-        for part, colour in zip(PARTS, ("C0", "0.75", "0.9"), strict=True):
-            widths = np.array([shares[name][part] for name in names])
-            axes.barh(np.arange(len(names)), widths, 0.7, left, color=colour, label=part)
-            left += widths
-        axes.set(xlim=(0, 1), xlabel="share of variance")
-        axes.set_title(label, fontsize=9)
-        axes.set_yticks(np.arange(len(names)), labels=names, fontsize=8)
-        axes.tick_params(axis="x", labelsize=7)
-        axes.xaxis.label.set_size(8)
-    axes.invert_yaxis()
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
-    figure.suptitle(title, fontsize=10)
-    return figure

@@ -4,10 +4,11 @@ import argparse
 
 import torch
 
-from experiments.paper.common import Captioned, TrainedRun, save_results, suited_run
+from experiments.paper.common import Captioned, save_results, suited_run
 from ugvae.errors import ConfigError
-from ugvae.evaluation.walk_plots import samples_figure
+from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.evaluation.walks import component_samples
+from ugvae.plots.grids import samples_figure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,9 @@ What Fig. 5 shows, without d; no z is transported, since its prior does not depe
 import argparse
 
 from experiments.paper.across import add_arguments, draw_across
-from experiments.paper.common import TrainedRun, lacks_beta, suited_run
-from experiments.paper.kinds import no_domains
+from experiments.paper.common import suited_run
+from ugvae.evaluation.kinds import no_domains
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
 
 __all__ = ["add_arguments", "reason_not", "run"]
 

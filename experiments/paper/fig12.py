@@ -6,13 +6,14 @@ count: held-out images of each domain by the component of their largest π.
 
 import argparse
 
-from experiments.paper.charts import shares_figure
-from experiments.paper.common import Captioned, TrainedRun, save_results, suited_run
-from experiments.paper.kinds import DOMAIN, known_values
-from experiments.paper.walk_options import add_walk, changes, check_walk, component_probabilities
+from experiments.paper.common import Captioned, save_results, suited_run
+from experiments.paper.walks import add_walk, changes, check_walk, component_probabilities
 from ugvae.evaluation.clusters import component_counts
-from ugvae.evaluation.walk_plots import component_walk_figures
+from ugvae.evaluation.kinds import DOMAIN, known_values
+from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.evaluation.walks import component_walks
+from ugvae.plots.charts import shares_figure
+from ugvae.plots.grids import component_walk_figures
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,9 @@ There is no beta to move, so each row goes from an image of one domain to one of
 import argparse
 
 from experiments.paper.across import add_arguments, draw_across
-from experiments.paper.common import TrainedRun, suited_run
-from experiments.paper.kinds import no_domains
+from experiments.paper.common import suited_run
+from ugvae.evaluation.kinds import no_domains
+from ugvae.evaluation.trained_run import TrainedRun
 
 __all__ = ["add_arguments", "reason_not", "run"]
 

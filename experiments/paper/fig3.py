@@ -5,10 +5,11 @@ Of a model with a mixture: UG-VAE, whose beta moves down the rows, or GMVAE, who
 
 import argparse
 
-from experiments.paper.common import Captioned, TrainedRun, save_results, suited_run
-from experiments.paper.walk_options import add_walk, changes, check_walk, component_probabilities
-from ugvae.evaluation.walk_plots import component_walk_figures
+from experiments.paper.common import Captioned, save_results, suited_run
+from experiments.paper.walks import add_walk, changes, check_walk, component_probabilities
+from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.evaluation.walks import component_walks
+from ugvae.plots.grids import component_walk_figures
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

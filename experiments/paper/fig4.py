@@ -5,10 +5,11 @@ That is ML-VAE, UG-VAE without its mixture: the paper's question is whether beta
 
 import argparse
 
-from experiments.paper.common import Captioned, TrainedRun, lacks_beta, save_results, suited_run
-from experiments.paper.walk_options import add_walk, changes, check_walk
-from ugvae.evaluation.walk_plots import global_walk_figure
+from experiments.paper.common import Captioned, save_results, suited_run
+from experiments.paper.walks import add_walk, changes, check_walk
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
 from ugvae.evaluation.walks import global_walk
+from ugvae.plots.grids import global_walk_figure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,8 +7,8 @@ columns move z. --attribute, or --column and --values, names two other kinds of 
 import argparse
 
 from experiments.paper.across import add_arguments, draw_across
-from experiments.paper.common import TrainedRun, load_run
-from experiments.paper.kinds import no_domains
+from ugvae.evaluation.kinds import no_domains
+from ugvae.evaluation.trained_run import TrainedRun, load_run
 
 __all__ = ["add_arguments", "reason_not", "run"]
 

@@ -5,8 +5,7 @@ Between two random groups of a domain, for each domain of the data; of data with
 
 import argparse
 
-from datamodules.structured import groups_where, mixed_groups
-from experiments.paper.common import Captioned, TrainedRun, lacks_beta, save_results, suited_run
+from experiments.paper.common import Captioned, save_results, suited_run
 from experiments.paper.crossing import (
     CHANGE_UNITS,
     add_crossing,
@@ -20,7 +19,9 @@ from experiments.paper.crossing import (
     size_of_groups,
     with_random,
 )
-from experiments.paper.kinds import DOMAIN, Condition, count, known_values, of_values
+from ugvae.data.known_groups import groups_where, mixed_groups
+from ugvae.evaluation.kinds import DOMAIN, Condition, count, known_values, of_values
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
 
 CAPTION = (
     "Between an image of one random group of {0} and one of another, as the model decodes them. The two betas differ "

@@ -12,15 +12,15 @@ from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from datamodules.structured import RANDOM, groups_where
-from experiments.paper.common import Captioned, TrainedRun, lacks_beta, save_results, suited_run
+from experiments.paper.common import Captioned, save_results, suited_run
 from experiments.paper.crossing import check_map
-from experiments.paper.kinds import DOMAIN, Condition, check_columns, count, known_values, of_values, with_and_without
 from experiments.paper.table1 import PAPER_ATTRIBUTE, PAPER_PAIR
+from ugvae.data.known_groups import RANDOM, groups_where
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_beta
-from ugvae.evaluation.plots import map_figure
-from ugvae.evaluation.projection import tsne
+from ugvae.evaluation.kinds import DOMAIN, Condition, check_columns, count, known_values, of_values, with_and_without
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
+from ugvae.plots.maps import map_figure, tsne
 
 MOST_VALUES = 20
 CAPTIONS = {

@@ -5,10 +5,11 @@ That is β-VAE in the paper; VAE and NestedVAE too.
 
 import argparse
 
-from experiments.paper.common import Captioned, TrainedRun, save_results, suited_run
-from experiments.paper.walk_options import add_walk, check_walk
-from ugvae.evaluation.walk_plots import latent_walks_figure
+from experiments.paper.common import Captioned, save_results, suited_run
+from experiments.paper.walks import add_walk, check_walk
+from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.evaluation.walks import latent_walks
+from ugvae.plots.grids import latent_walks_figure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

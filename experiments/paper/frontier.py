@@ -12,13 +12,12 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from experiments.paper.reproduction.markdown import table
-from experiments.paper.run_folder import RunFolder, read_run
 from ugvae.errors import ConfigError
-from ugvae.evaluation.plots import DPI, colours
 from ugvae.evaluation.translation import WAYS
-from ugvae.evaluation.verdict import CONTENT, TRANSLATED
-from ugvae.evaluation.verdict_numbers import kept, ways, worst
-from ugvae.files import replace_section, save_figure
+from ugvae.evaluation.verdict import CONTENT, TRANSLATED, kept, ways, worst
+from ugvae.plots.figure import DPI, colours, save_figure
+from ugvae.runs.files import replace_section
+from ugvae.runs.folder import RunFolder, read_run
 
 SECTION = "frontier"
 FIGURE = "translation_frontier.png"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ugvae.files import save_json
+from ugvae.runs.files import save_json
 
 DONE, DOES_NOT_APPLY, FAILED = "done", "does not apply", "failed"
 

@@ -9,14 +9,14 @@ import time
 import torch
 from torch import Tensor
 
-from experiments.paper.common import Captioned, TrainedRun, lacks_beta, load_run, save_results
-from experiments.paper.kinds import Condition
-from experiments.paper.measured_groups import groups_by_kind, kinds_of, random_groups, trained_groups
-from experiments.paper.use_charts import use_figure
+from experiments.paper.common import Captioned, save_results
 from ugvae.evaluation.controls import fitted_untrained
 from ugvae.evaluation.encoding import encode_groups
+from ugvae.evaluation.kinds import Condition, groups_by_kind, kinds_of, random_groups, trained_groups
 from ugvae.evaluation.latent_use import latent_use, posterior_use
-from ugvae.evaluation.plots import grid_figure
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta, load_run
+from ugvae.plots.charts import use_figure
+from ugvae.plots.grids import grid_figure
 
 SHOWN_RANDOM, COLUMNS = 2, 10
 USE_CAPTION = (

@@ -2,10 +2,11 @@
 
 import argparse
 
-from experiments.paper.common import Captioned, TrainedRun, load_run, save_results
+from experiments.paper.common import Captioned, save_results
 from experiments.paper.crossing import CHANGE_UNITS, grid_figure, grid_numbers, stacked, ways_of
 from ugvae.errors import ConfigError
 from ugvae.evaluation.interpolation import prior_grid
+from ugvae.evaluation.trained_run import TrainedRun, load_run
 from ugvae.evaluation.translation import CARRIED
 
 

@@ -10,22 +10,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from datamodules.structured import StructuredGroups, series_groups
-from experiments.paper.charts import accuracy_figure, accuracy_table
-from experiments.paper.common import (
-    Captioned,
-    TrainedRun,
-    add_protocol,
-    encode_run,
-    lacks_beta,
-    load_run,
-    save_results,
-)
+from experiments.paper.common import Captioned, accuracy_table, add_protocol, save_results
 from experiments.paper.table1 import CAPTION
+from ugvae.data.known_groups import StructuredGroups, series_groups
 from ugvae.errors import ConfigError
 from ugvae.evaluation.classification import classify_groups
-from ugvae.evaluation.plots import map_figure
-from ugvae.evaluation.projection import tsne
+from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta, load_run
+from ugvae.plots.charts import accuracy_figure
+from ugvae.plots.maps import map_figure, tsne
 
 NAME = "number series"
 MAP_SEED = 0

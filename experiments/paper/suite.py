@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from experiments.paper.common import load_run
 from experiments.paper.index import DOES_NOT_APPLY, DONE, FAILED, record
 from ugvae.errors import ConfigError
+from ugvae.evaluation.trained_run import load_run
 
 
 @dataclass(frozen=True)

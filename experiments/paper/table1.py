@@ -11,21 +11,14 @@ from functools import partial
 
 from torch import Tensor
 
-from datamodules.structured import StructuredGroups, groups_where
-from datamodules.table import ImageTable
-from experiments.paper.charts import accuracy_figure, accuracy_table
-from experiments.paper.common import (
-    Captioned,
-    TrainedRun,
-    add_protocol,
-    encode_run,
-    lacks_beta,
-    load_run,
-    save_results,
-)
-from experiments.paper.kinds import Condition, check_columns, with_and_without
+from experiments.paper.common import Captioned, accuracy_table, add_protocol, save_results
+from ugvae.data.known_groups import StructuredGroups, groups_where
+from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
 from ugvae.evaluation.classification import classify_groups
+from ugvae.evaluation.kinds import Condition, check_columns, with_and_without
+from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta, load_run
+from ugvae.plots.charts import accuracy_figure
 
 PAPER_PAIR, PAPER_ATTRIBUTE = ("Black_Hair", "Blond_Hair"), "Male"
 

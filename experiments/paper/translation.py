@@ -10,14 +10,15 @@ import time
 import torch
 from torch import Tensor
 
-from datamodules import GroupDataModule
-from datamodules.table import ImageTable
-from experiments.paper.common import Captioned, TrainedRun, lacks_beta, load_run, save_results
-from experiments.paper.kinds import add_pair, no_domains, pair
-from experiments.paper.use_charts import LABELS, translation_figure
+from experiments.paper.common import Captioned, add_pair, pair, save_results
+from ugvae.data.module import GroupDataModule
+from ugvae.data.table import ImageTable
 from ugvae.evaluation.encoding import encode_groups
-from ugvae.evaluation.plots import grid_figure
+from ugvae.evaluation.kinds import no_domains
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta, load_run
 from ugvae.evaluation.translation import decode_ways, domain_groups, global_side, translation_rates
+from ugvae.plots.charts import LABELS, translation_figure
+from ugvae.plots.grids import grid_figure
 
 PROBES = ("azimuth", "elevation", "light")  # columns of one domain that a probe is made of, where there are any
 COLUMNS = 10

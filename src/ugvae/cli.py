@@ -13,10 +13,7 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
-from datamodules import GroupDataModule
-from datamodules.samplers import distributed_rank
 from ugvae import models  # noqa: F401  so that short class names resolve
-from ugvae.arithmetic import default_precision
 from ugvae.callbacks import (
     ElboProgressBar,
     ExactResume,
@@ -28,15 +25,18 @@ from ugvae.callbacks import (
     TestReport,
     TrainingFigures,
 )
+from ugvae.callbacks.profiling import NoProfiler
 from ugvae.callbacks.ranks import ADVICE, explain_launcher, is_lost_rank, reason
-from ugvae.checkpoints import AtomicCheckpointIO, read_checkpoint
+from ugvae.data.module import GroupDataModule
+from ugvae.distributed import distributed_rank
 from ugvae.errors import ConfigError, DataError, LostRankError, NonFiniteLossError, OutputError
-from ugvae.files import output_error
+from ugvae.machine import default_precision, prepare_process
 from ugvae.models import GroupVAE
 from ugvae.parser import ConciseParser, config_error
-from ugvae.process import prepare_process
-from ugvae.profiling import NoProfiler
-from ugvae.runs import ROOT, newest_checkpoint, run_directory, run_loggers
+from ugvae.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
+from ugvae.runs.files import output_error
+from ugvae.runs.folder import ROOT, newest_checkpoint, run_directory
+from ugvae.runs.loggers import run_loggers
 
 TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,  # the group samplers know their rank

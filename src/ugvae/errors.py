@@ -10,7 +10,16 @@ class DataError(RuntimeError):
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became NaN or infinite; the message names the optimiser step and the terms."""
+    """The loss or a weight became NaN or infinite; the message names the optimiser step and the terms.
+
+    Args:
+        message: what happened, and what to try.
+        record: the step, the terms and the rows of the images, to be kept as JSON.
+    """
+
+    def __init__(self, message: str, record: dict[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.record = record
 
 
 class LostRankError(RuntimeError):

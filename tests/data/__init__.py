@@ -1,1 +1,1 @@
-"""Writers of tiny data sets in the real on-disk formats."""
+"""Tests of the room data."""

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules import MNISTDataModule
+from ugvae.datamodules import MNISTDataModule
 
 MARK = {"train": 10, "t10k": 200}
 SIZES = {"train": 120, "t10k": 40}  # at most 256, so that a row fits a pixel

@@ -8,13 +8,15 @@ import argparse
 import time
 from pathlib import Path
 
+from experiments.paper.registry import FIGURES, TABLES
 from experiments.paper.report import sections as make
 from experiments.paper.report.page import page
 from experiments.paper.report.tables import is_table
-from experiments.paper.run_folder import RunFolder, read_run
-from ugvae.callbacks.progress import clock
+from experiments.paper.suite import title_of
 from ugvae.evaluation.verdict import verdict
-from ugvae.files import atomic_path
+from ugvae.machine import clock
+from ugvae.runs.files import atomic_path
+from ugvae.runs.folder import RunFolder, read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Writes ``report.html`` and says where."""
-    from experiments.paper.__main__ import FIGURES, TABLES  # the registry imports this module
-    from experiments.paper.suite import title_of
-
     folder = read_run(options.run)
     known = {name: title_of(module) for name, module in (TABLES | FIGURES).items()}
     path = options.run / "report.html"

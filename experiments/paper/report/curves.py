@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.paper.report.html import Html, tag
-from ugvae.evaluation.plots import CURVES, curve_limits
+from ugvae.plots.curves import CURVES, curve_limits
 
 WIDTH, HEIGHT = 340, 226
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 36  # margins

@@ -10,8 +10,8 @@ from experiments.paper.report.curves import curves
 from experiments.paper.report.html import Html, code, facts, image, join, table, tag
 from experiments.paper.report.settings import changed
 from experiments.paper.report.tables import measured, test_table
-from experiments.paper.run_folder import RunFolder
-from ugvae.callbacks.progress import clock
+from ugvae.machine import clock
+from ugvae.runs.folder import RunFolder
 
 STATUS = {  # of a statement of the verdict: its class and its words
     "yes": ("yes", "Holds"),

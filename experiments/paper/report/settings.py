@@ -7,9 +7,9 @@ from typing import Any
 
 from pytorch_lightning import Trainer
 
-from experiments.paper.run_folder import class_name
 from ugvae.callbacks import RunCheckpoint, TrainingFigures
 from ugvae.cli import TRAINER_DEFAULTS
+from ugvae.runs.folder import class_name
 
 REQUIRED, UNKNOWN = "required", "no such setting in this version"
 SEED = 1

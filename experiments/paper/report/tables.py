@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments.paper.report import measures
 from experiments.paper.report.html import Html, table, tag
-from ugvae.evaluation.plots import CURVES
+from ugvae.plots.curves import CURVES
 
 Result = Mapping[str, Any]
 

@@ -12,9 +12,9 @@ from experiments.paper.reproduction import tables
 from experiments.paper.reproduction.claims import CLAIMS, HOLDS, Claim
 from experiments.paper.reproduction.markdown import code, table
 from experiments.paper.reproduction.pictures import pictures
-from experiments.paper.run_folder import RunFolder, read_run
 from ugvae.errors import ConfigError
-from ugvae.files import replace_section
+from ugvae.runs.files import replace_section
+from ugvae.runs.folder import RunFolder, read_run
 
 SECTION = "claims"
 PICTURES = ("fig3.png", "translation_examples.png")

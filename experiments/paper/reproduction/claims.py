@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from experiments.paper.factors import HELD_OUT, PRIOR
-from experiments.paper.run_folder import RunFolder
 from ugvae.evaluation import verdict
 from ugvae.evaluation.controls import UNTRAINED
 from ugvae.evaluation.factors import PIXELS
-from ugvae.evaluation.verdict_numbers import best, tasks, ways, worst
+from ugvae.evaluation.verdict import best, tasks, ways, worst
+from ugvae.runs.folder import RunFolder
 
 HOLDS = {"yes": "holds", "partly": "partly", "no": "does not hold", "not measured": "not measured"}
 GLOBAL_MODEL, WITHOUT_D, MIXTURE = "UGVAE", "MLVAE", "GMVAE"

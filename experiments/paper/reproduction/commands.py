@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from experiments.paper.report.settings import changed, shown
-from experiments.paper.run_folder import RunFolder, class_name
+from ugvae.runs.folder import RunFolder, class_name
 
 EXPERIMENTS = Path("experiments")
 ROOTS = ("root", "roots")  # where the data lie is everyone's own

@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from experiments.paper.reproduction.markdown import cell
-from experiments.paper.run_folder import RunFolder
-from ugvae.files import atomic_path
+from ugvae.runs.files import atomic_path
+from ugvae.runs.folder import RunFolder
 
 DECODED = ("fig3", "fig4", "fig5", "fig6", "fig10", "fig11", "fig12", "fig13", "latent_use", "prior", "translation")
 LARGEST = 300 * 1024  # bytes of a picture

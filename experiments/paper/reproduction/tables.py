@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from experiments.paper.report.tables import KERNELS, PAPER_FEATURE
 from experiments.paper.reproduction.commands import train_command
 from experiments.paper.reproduction.markdown import code, table
-from experiments.paper.run_folder import RunFolder
-from ugvae.callbacks.progress import clock
 from ugvae.evaluation.classification import PERMUTED, PIXELS
 from ugvae.evaluation.controls import FITTED, UNTRAINED
+from ugvae.machine import clock
+from ugvae.runs.folder import RunFolder
 
 FEATURES = {  # of Table 1, what the page shows of them
     PAPER_FEATURE: "samples of beta",

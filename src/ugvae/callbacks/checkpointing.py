@@ -9,8 +9,8 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from ugvae.callbacks.base import RunCallback
-from ugvae.checkpoints import LAST
 from ugvae.errors import ConfigError
+from ugvae.runs.checkpoints import LAST
 
 AGREE_EVERY = 10  # steps between the questions of several processes to one another
 

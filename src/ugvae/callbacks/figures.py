@@ -1,12 +1,9 @@
 """Figures of a run, drawn during training and at its end: PNG beside the run, and the same in W&B."""
 
-import csv
-from collections import defaultdict
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
 from einops import rearrange
 from matplotlib.figure import Figure
@@ -14,14 +11,22 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
-from datamodules.structured import groups_by_value
 from ugvae.callbacks.base import RunCallback
+from ugvae.data.known_groups import groups_by_value
 from ugvae.errors import ConfigError, OutputError
-from ugvae.evaluation import plots, walk_plots
 from ugvae.evaluation.encoding import encode_beta, encode_groups
-from ugvae.evaluation.projection import tsne
 from ugvae.evaluation.walks import component_samples, component_walks, global_walk, latent_walks, reconstructions
-from ugvae.files import save_figure
+from ugvae.plots.curves import curves_figure
+from ugvae.plots.figure import save_figure
+from ugvae.plots.grids import (
+    component_walk_figures,
+    global_walk_figure,
+    grid_figure,
+    latent_walks_figure,
+    samples_figure,
+)
+from ugvae.plots.maps import map_figure, tsne
+from ugvae.runs.folder import read_metrics
 
 MAPPED_IMAGES = 1000  # of the t-SNE map of z
 
@@ -86,7 +91,7 @@ class TrainingFigures(RunCallback):
         yield "samples", self._samples(model)
         metrics = read_metrics(directory / "metrics.csv")
         if any(name.startswith("train/") for name in metrics):
-            yield "curves", plots.curves_figure(metrics)
+            yield "curves", curves_figure(metrics)
         table = trainer.datamodule.table("val")
         mapped = [column for column in self.columns if column in table.columns] if self.groups_per_label else []
         name, draw = ("beta_map", self._beta_map) if model.beta_dim else ("z_map", self._z_map)
@@ -96,18 +101,18 @@ class TrainingFigures(RunCallback):
     def _walks(self, model: LightningModule) -> Iterator[tuple[str, Figure]]:
         """What walks there are follows from the latents: a mixture (Fig. 3), beta and z (Fig. 4), z alone (Fig. 9)."""
         if model.num_components:
-            pages = walk_plots.component_walk_figures(*component_walks(model), "beta" if model.beta_dim else "w")
+            pages = component_walk_figures(*component_walks(model), "beta" if model.beta_dim else "w")
             for number, page in enumerate(pages, 1):
                 yield f"component_walks_{number}" if len(pages) > 1 else "component_walks", page
         elif model.beta_dim:
-            yield "global_walk", walk_plots.global_walk_figure(*global_walk(model))
+            yield "global_walk", global_walk_figure(*global_walk(model))
         else:
-            yield "latent_walks", walk_plots.latent_walks_figure(*latent_walks(model))
+            yield "latent_walks", latent_walks_figure(*latent_walks(model))
 
     def _samples(self, model: LightningModule) -> Figure:
         if not model.num_components:
-            return walk_plots.samples_figure(model.sample(10, 10).cpu())
-        return walk_plots.samples_figure(*component_samples(model))
+            return samples_figure(model.sample(10, 10).cpu())
+        return samples_figure(*component_samples(model))
 
     def _reconstructions(self, trainer: Trainer, model: LightningModule) -> Figure:
         data = trainer.datamodule
@@ -119,7 +124,7 @@ class TrainingFigures(RunCallback):
         down = min(4, pairs.shape[1] // across)
         pattern = "pair (down across) c h w -> (down pair) across c h w"
         rows = rearrange(pairs[:, : down * across], pattern, across=across)
-        return plots.grid_figure(rows, "held-out images and their reconstructions", ["original", "decoded"] * down)
+        return grid_figure(rows, "held-out images and their reconstructions", ["original", "decoded"] * down)
 
     def _beta_map(self, trainer: Trainer, model: LightningModule, column: str) -> Figure:
         data = trainer.datamodule
@@ -128,7 +133,7 @@ class TrainingFigures(RunCallback):
         groups, labels, names = groups_by_value(table, column, data.group_size, self.groups_per_label, names=names)
         beta = encode_beta(model, table.images, groups).mean
         title = f"t-SNE of the mean of beta, held-out groups of {groups.shape[1]} by {column}"
-        return plots.map_figure(tsne(beta), labels.numpy(), names, title)
+        return map_figure(tsne(beta), labels.numpy(), names, title)
 
     def _z_map(self, trainer: Trainer, model: LightningModule, column: str) -> Figure:
         data = trainer.datamodule
@@ -138,16 +143,4 @@ class TrainingFigures(RunCallback):
         values, given = table.columns[column][rows], data.value_names(column)
         names = {value: given.get(value, str(value)) for value in values.unique().tolist()}
         title = f"t-SNE of the mean of q(z | image), {len(rows)} held-out images by {column}"
-        return plots.map_figure(tsne(z), values.numpy(), names, title)
-
-
-def read_metrics(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """``metrics.csv`` as (steps, values) of each name; nothing if the file is not there yet."""
-    series: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    if path.exists():
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                for name, value in row.items():
-                    if value and name not in ("step", "epoch"):
-                        series[name].append((float(row["step"]), float(value)))
-    return {name: tuple(np.array(pairs).T) for name, pairs in series.items()}
+        return map_figure(tsne(z), values.numpy(), names, title)

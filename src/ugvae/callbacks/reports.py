@@ -1,13 +1,10 @@
 """What a command leaves in the run's folder besides figures, and the lines it ends with."""
 
-import platform
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning
-import sklearn
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import BasePredictionWriter
@@ -15,10 +12,10 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from ugvae.callbacks.base import RunCallback
 from ugvae.callbacks.progress import say
-from ugvae.errors import OutputError
+from ugvae.errors import NonFiniteLossError, OutputError
 from ugvae.evaluation.clusters import cluster_scores
-from ugvae.files import save_arrays, save_json
-from ugvae.hardware import describe
+from ugvae.machine import describe, versions
+from ugvae.runs.files import save_arrays, save_json
 
 TIMES = "sessions"  # of a checkpoint: what trained it so far
 
@@ -36,6 +33,8 @@ class RunSummary(RunCallback):
         self._earlier: list[dict[str, Any]] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        directory = trainer.log_dir  # a collective call
+        self._directory = Path(directory) if trainer.loggers and directory else None
         self._started = self._last = time.monotonic()
         self._spent = dict.fromkeys(("start", "steps", "validation", "epoch_ends", "run_end"), 0.0)
 
@@ -72,6 +71,19 @@ class RunSummary(RunCallback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._spend("epoch_ends")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Keeps the images of a batch whose loss was not finite in ``nonfinite.json``, and says so in the message."""
+        record = exception.record if isinstance(exception, NonFiniteLossError) else None
+        if record is None or self._directory is None:
+            return
+        path = self._directory / "nonfinite.json"
+        try:
+            if trainer.is_global_zero:
+                save_json(record, path)
+            exception.args = (f"{exception} The images of that batch are listed in {path}.",)
+        except OutputError as error:
+            rank_zero_warn(str(error))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """After the last figures."""
@@ -182,14 +194,3 @@ class PosteriorWriter(BasePredictionWriter):
                 arrays.setdefault(name, []).append(value.cpu().numpy())
         save_arrays({name: np.concatenate(parts) for name, parts in arrays.items()}, self.path)
         print(f"Wrote {self.path}: " + ", ".join(f"{k} {np.concatenate(v).shape}" for k, v in arrays.items()))
-
-
-def versions() -> dict[str, str]:
-    """Versions that a number may depend on."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "pytorch_lightning": pytorch_lightning.__version__,
-        "numpy": np.__version__,
-        "scikit_learn": sklearn.__version__,
-    }

@@ -14,7 +14,7 @@ from torch import Tensor
 from ugvae.distributions import DiagonalGaussian
 from ugvae.evaluation.encoding import IMAGES_AT_ONCE
 from ugvae.models.base import GroupVAE
-from ugvae.models.terms import GlobalDraw
+from ugvae.models.bound import GlobalDraw
 
 
 @torch.no_grad()

@@ -21,9 +21,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
-from datamodules.base import split_rows
-from datamodules.structured import RANDOM, StructuredGroups
-from datamodules.table import ImageTable
+from ugvae.data.known_groups import RANDOM, StructuredGroups
+from ugvae.data.module import split_rows
+from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import Controls, mean_images
 from ugvae.evaluation.encoding import EncodedImages

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from datamodules.table import ImageTable
+from ugvae.data.table import ImageTable
 from ugvae.evaluation.bounds import importance_weighted_bound
 from ugvae.evaluation.clusters import cluster_scores
 from ugvae.evaluation.encoding import encode_groups

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian
 from ugvae.models.base import GroupVAE
-from ugvae.models.terms import Posterior
+from ugvae.models.bound import Posterior
 
 IMAGES_AT_ONCE = 256  # larger batches leave the caches of a CPU, and convolutions become several times as slow
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.table import ImageTable
+from ugvae.data.table import ImageTable
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import IMAGES_AT_ONCE, encode_groups

@@ -16,14 +16,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
 
-from datamodules.structured import groups_where
-from datamodules.table import ImageTable
+from ugvae.data.known_groups import groups_where
+from ugvae.data.table import ImageTable
 from ugvae.distributions import DiagonalGaussian, match_moments, moments
 from ugvae.errors import ConfigError
 from ugvae.evaluation.content import pooled, probe_survey, survey
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.models.base import GroupVAE
-from ugvae.models.terms import Posterior
+from ugvae.models.bound import Posterior
 
 CARRIED = {"fixed": False, "transported": True}  # by the model alone, the argument of ``translate``
 WAYS = (*CARRIED, "matched")

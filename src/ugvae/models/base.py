@@ -5,31 +5,22 @@ Axes: G groups, B images per group, C channels, H and W pixels.
 
 import inspect
 from abc import abstractmethod
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from datamodules.base import GroupDataModule
-from datamodules.samplers import distributed_rank
-from ugvae.arithmetic import compiled
+from ugvae.distributed import distributed_rank, gather_objects
 from ugvae.errors import ConfigError
-from ugvae.meter import NonFiniteStep, TermMeter, mean_terms
-from ugvae.models.checks import (
-    check_batch_norm,
-    check_counts,
-    check_finite_weights,
-    check_grouping,
-    check_positive,
-)
+from ugvae.machine import compiled
+from ugvae.models.bound import ELBO, Posterior, check_counts, check_positive
 from ugvae.models.latent import LatentModel
-from ugvae.models.scheduled import ScheduledModule
-from ugvae.models.terms import ELBO, Posterior
-from ugvae.networks import HIDDEN, GaussianHead, build_backbone
-from ugvae.nonfinite import non_finite_error
-from ugvae.random_state import random_states, set_random_states
-from ugvae.ranks import gather_objects
+from ugvae.models.metrics import NonFiniteStep, TermMeter, check_finite_weights, mean_terms, non_finite_error
+from ugvae.models.optim import ScheduledModule
+from ugvae.models.random_state import random_states, set_random_states
+from ugvae.networks.backbones import build_backbone
+from ugvae.networks.heads import HIDDEN, GaussianHead
 
 
 class GroupVAE(LatentModel, ScheduledModule):
@@ -107,7 +98,6 @@ class GroupVAE(LatentModel, ScheduledModule):
         self.z_head = GaussianHead(HIDDEN, z_dim)
         self.training_terms, self.evaluation_terms = TermMeter(self.terms), TermMeter(self.terms)
         self._resumed: dict[str, Any] | None = None  # this rank's part of a checkpoint, until training goes on from it
-        self._run_directory: Path | None = None  # with a logger
         self.latest_terms: dict[str, float] = {}  # means of the last flush, for the progress bar
         self.training_outputs = compiled(self._training_outputs) if compile else self._training_outputs
 
@@ -144,8 +134,8 @@ class GroupVAE(LatentModel, ScheduledModule):
             check_batch_norm(self, self.trainer.datamodule)
             if self.data_grouping:
                 check_grouping(type(self).__name__, self.data_grouping, self.trainer.datamodule)
-        if isinstance(data := self.trainer.datamodule, GroupDataModule):
-            data.span_devices = self.span_devices
+        if self.trainer.datamodule is not None:
+            self.trainer.datamodule.span_devices = self.span_devices
 
     def _training_outputs(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """All that a step computes of a loader's uint8 images ``(G, B, C, H, W)``: the loss, and the meter's terms."""
@@ -184,7 +174,7 @@ class GroupVAE(LatentModel, ScheduledModule):
         """
         means, bad = self._flush(self.training_terms)
         if bad:
-            raise non_finite_error(bad, self.trainer, self._run_directory)
+            raise non_finite_error(bad, self.trainer.global_step, self.current_epoch)
         if means:
             self.latest_terms = means
             metrics = {f"train/{name}": value for name, value in means.items()}
@@ -226,14 +216,12 @@ class GroupVAE(LatentModel, ScheduledModule):
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
-        directory = self.trainer.log_dir  # a collective call
-        self._run_directory = Path(directory) if self.loggers and directory else None
         if rank := distributed_rank()[0]:  # every rank draws noise of its own; that of the first is as with one process
             torch.manual_seed(torch.initial_seed() + rank)
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         if bad := self.training_terms.first_bad():
-            raise non_finite_error(bad, self.trainer, self._run_directory)
+            raise non_finite_error(bad, self.trainer.global_step, self.current_epoch)
         check_finite_weights(self, checkpoint["global_step"])
         checkpoint["model_class"] = type(self).__name__
         state = {"random": random_states(), "training_terms": self.training_terms.state_dict()}
@@ -248,3 +236,34 @@ class GroupVAE(LatentModel, ScheduledModule):
 
 # Lightning asks what arguments it takes at every step; said once, that is not worked out anew
 GroupVAE.training_step.__signature__ = inspect.signature(GroupVAE.training_step)
+
+
+def check_batch_norm(model: torch.nn.Module, data: LightningDataModule | None) -> None:
+    """Raises a ConfigError if BatchNorm would be trained on one image per step, which has no variance."""
+    images = getattr(data, "group_size", 2) * getattr(data, "groups_per_batch", 1)
+    if images < 2 and any(isinstance(layer, torch.nn.BatchNorm2d) for layer in model.modules()):
+        raise ConfigError(
+            "model.norm: batch needs two images per step, data.group_size × data.groups_per_batch is 1; "
+            "set model.norm to group or none"
+        )
+
+
+def check_grouping(model: str, needed: str, data: LightningDataModule | None) -> None:
+    """Raises a ConfigError if the training groups are not made as a model needs them.
+
+    Args:
+        model: name of the model.
+        needed: the ``data.grouping`` that it needs.
+        data: the trainer's datamodule; None, for bare loaders, is trusted.
+    """
+    grouping = getattr(getattr(data, "training_groups", None), "kind", None)
+    if data is None or grouping == needed:
+        return
+    if grouping is None:
+        raise ConfigError(
+            f"data: {model} needs groups of kind {needed!r}; {type(data).__name__} has random groups only"
+        )
+    raise ConfigError(
+        f"data.grouping: {model} needs groups of kind {needed!r}, images that share a label, got {grouping!r}; set "
+        f"--data.grouping {needed}, and --data.group_column to the column with the labels"
+    )

@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from ugvae.models.checks import check_not_negative
-from ugvae.models.terms import ELBO
+from ugvae.models.bound import ELBO, check_not_negative
 from ugvae.models.vae import VAE
 
 

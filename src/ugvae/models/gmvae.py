@@ -19,9 +19,8 @@ from ugvae.distributions import (
     take_components,
 )
 from ugvae.models.base import GroupVAE
-from ugvae.models.checks import check_counts
-from ugvae.models.terms import ELBO, Posterior, without_mixture
-from ugvae.networks import HIDDEN, GaussianHead, MixturePrior
+from ugvae.models.bound import ELBO, Posterior, check_counts, without_mixture
+from ugvae.networks.heads import HIDDEN, GaussianHead, MixturePrior
 
 
 class NoiseELBO(NamedTuple):

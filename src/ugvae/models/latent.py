@@ -8,9 +8,8 @@ from einops import repeat
 from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, standard_normal_log_prob
-from ugvae.models.checks import check_images
-from ugvae.models.terms import GlobalDraw
-from ugvae.networks import full_precision
+from ugvae.models.bound import GlobalDraw, check_images
+from ugvae.networks.heads import full_precision
 
 
 class LatentModel:

@@ -5,10 +5,8 @@ from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal, product_of_gaussians
 from ugvae.models.base import GroupVAE
-from ugvae.models.checks import check_counts
-from ugvae.models.shared import sample_shared
-from ugvae.models.terms import ELBO, Posterior, without_mixture
-from ugvae.networks import HIDDEN, GaussianHead
+from ugvae.models.bound import ELBO, Posterior, check_counts, sample_shared, without_mixture
+from ugvae.networks.heads import HIDDEN, GaussianHead
 
 
 class MLVAE(GroupVAE):

@@ -17,10 +17,8 @@ from ugvae.distributions import (
     transport_between,
 )
 from ugvae.models.base import GroupVAE
-from ugvae.models.checks import check_counts
-from ugvae.models.shared import sample_shared
-from ugvae.models.terms import ELBO, Posterior
-from ugvae.networks import HIDDEN, ComponentHead, GaussianHead, MixturePrior
+from ugvae.models.bound import ELBO, Posterior, check_counts, sample_shared
+from ugvae.networks.heads import HIDDEN, ComponentHead, GaussianHead, MixturePrior
 
 
 class UGVAE(GroupVAE):

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ugvae.distributions import image_log_likelihood, kl_standard_normal
 from ugvae.models.base import GroupVAE
-from ugvae.models.terms import ELBO, Posterior, without_mixture
+from ugvae.models.bound import ELBO, Posterior, without_mixture
 
 
 class VAE(GroupVAE):

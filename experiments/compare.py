@@ -1,0 +1,182 @@
+"""``make compare``: trains every model under one budget and writes one table.
+
+Every model gets the same data, seed, batches, epochs, likelihood, backbone and schedule, those of the experiment's
+YAML; and is scored on the same held-out groups. What is finished is not done again.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from ugvae import models
+from ugvae.data.known_groups import draw_groups
+from ugvae.data.module import load_data
+from ugvae.errors import ConfigError, DataError
+from ugvae.evaluation.comparison import Score, markdown_table, score_model
+from ugvae.machine import clock, versions
+from ugvae.models import GroupVAE
+from ugvae.runs.files import atomic_path, replace_section, save_json
+from ugvae.runs.folder import ROOT, newest_checkpoint, read_metrics, run_directory
+from ugvae.runs.loading import load_model
+
+EXPERIMENTS = Path("experiments")
+MODELS = [name for name in models.__all__ if issubclass(getattr(models, name), GroupVAE) and name != "GroupVAE"]
+
+
+def fit_arguments(name: str, config: Path, experiment: str, epochs: int, extra: list[str]) -> list[str]:
+    """The command line that trains a model; one that needs training groups of a kind gets them, validated on random."""
+    grouping = getattr(models, name).data_grouping
+    arguments = ["--config", str(config), "--model", name, "--experiment", experiment]
+    arguments += ["--trainer.max_epochs", str(epochs), "--figures.every_n_epochs", "0"]
+    groups = ["--data.grouping", grouping, "--data.eval_grouping", "random"] if grouping else []
+    return arguments + groups + extra
+
+
+def train(name: str, settings: dict[str, Any], experiment: str) -> Path:
+    """Trains a model, goes on where it was interrupted, or does nothing if it has been trained with these settings.
+
+    Returns:
+        the run's folder.
+
+    Raises:
+        SystemExit: training failed or was interrupted; what was done so far is kept.
+    """
+    manifest = ROOT / experiment / "manifest.json"
+    known = json.loads(manifest.read_text()) if manifest.exists() else {}
+    same = known.get("settings") == settings
+    last = newest_checkpoint(experiment, "last")
+    if same and known["finished"] and last:
+        print(f"{name}: already trained, {run_directory(last)}", flush=True)
+        return run_directory(last)
+    resume = ["--ckpt_path", "last"] if same and last else []
+    save_json({"settings": settings, "finished": False}, manifest)
+    done = subprocess.run([sys.executable, "-m", "ugvae", "fit", *settings["arguments"], *resume])  # noqa: S603
+    if done.returncode:
+        sys.stderr.write(
+            f"{name}: training stopped with status {done.returncode}; the same command goes on from here\n"
+        )
+        sys.exit(done.returncode)
+    save_json({"settings": settings, "finished": True}, manifest)
+    return run_directory(newest_checkpoint(experiment, "last"))
+
+
+def score(run: Path, options: argparse.Namespace) -> Score:
+    """The scores of a run, from its ``compare.json`` if they were computed with these options before."""
+    path = run / "compare.json"
+    checkpoint = run / "checkpoints" / "best.ckpt"
+    asked = {
+        "group_samples": options.group_samples,
+        "image_samples": options.image_samples,
+        "images": options.images,
+        "seed": options.seed,
+        "written": checkpoint.stat().st_mtime,
+    }
+    if path.exists() and (known := json.loads(path.read_text()))["options"] == asked:
+        return known["scores"]
+    model, data = load_model(checkpoint), load_data(run / "config.yaml")
+    table = data.table("test")
+    count = min(len(table), options.images) // data.group_size
+    generator = torch.Generator().manual_seed(options.seed)
+    groups = draw_groups(torch.arange(len(table)), count, data.group_size, generator)
+    scores = score_model(model, table, groups, options.group_samples, options.image_samples, options.seed)
+    metrics = read_metrics(run / "metrics.csv")
+    steps_per_epoch = len(data.loader("train", shuffle=True))
+    seconds_per_step = data.group_size * data.groups_per_batch / np.median(metrics["train/images_per_second"][1])
+    scores["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+    scores["seconds_per_epoch"] = float(steps_per_epoch * seconds_per_step)
+    scores |= {"steps": float(metrics["train/elbo"][0][-1]), "groups": count, "group_size": data.group_size}
+    save_json({"options": asked, "scores": scores}, path)
+    return scores
+
+
+def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and what is left for ``fit``."""
+    parser = argparse.ArgumentParser(prog="ugvae.compare", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--data", default="mnist", help="a file of experiments/, without .yaml")
+    parser.add_argument("--models", nargs="+", default=MODELS, metavar="MODEL", help=f"of {', '.join(MODELS)}")
+    parser.add_argument("--epochs", type=int, help="of every model; by default half of the YAML's")
+    parser.add_argument("--group_samples", type=int, default=5, help="S of the importance-weighted bound")
+    parser.add_argument("--image_samples", type=int, default=50, help="T of the importance-weighted bound")
+    parser.add_argument("--images", type=int, default=10_000, help="of the test split, at most, to score on")
+    parser.add_argument("--seed", type=int, default=0, help="of the groups and the noise of the scores")
+    parser.add_argument("--doc", type=Path, help="a Markdown file whose section compare_DATA gets the table too")
+    return parser.parse_known_args(arguments)
+
+
+def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, Score]:
+    """Trains and scores all models and writes ``compare.json`` and ``compare.md`` after each.
+
+    Raises:
+        ConfigError: no such experiment or model.
+    """
+    config = EXPERIMENTS / f"{options.data}.yaml"
+    if not config.exists():
+        raise ConfigError(
+            f"data: no {config}; there are {', '.join(sorted(p.stem for p in EXPERIMENTS.glob('*.yaml')))}"
+        )
+    if unknown := [name for name in options.models if name not in MODELS]:
+        raise ConfigError(f"models: unknown {', '.join(unknown)}; known: {', '.join(MODELS)}")
+    experiment = yaml.safe_load(config.read_text())
+    epochs = options.epochs or max(1, experiment["trainer"]["max_epochs"] // 2)
+    scores: dict[str, Score] = {}
+    for number, name in enumerate(options.models, 1):
+        started = time.monotonic()
+        folder = f"compare_{options.data}/{name}"
+        print(f"\n[{number}/{len(options.models)}] {name}, {epochs} epochs", flush=True)
+        arguments = fit_arguments(name, config, folder, epochs, extra)
+        run = train(name, {"arguments": arguments, "experiment": experiment}, folder)
+        print(f"{name}: scoring {run} on the test split", flush=True)
+        scores[name] = {**score(run, options), "run": str(run)}
+        write(scores, options, epochs, extra)
+        print(f"{name}: done in {clock(time.monotonic() - started)}", flush=True)
+    return scores
+
+
+def write(scores: dict[str, Score], options: argparse.Namespace, epochs: int, extra: list[str]) -> None:
+    """The table so far, as JSON and Markdown."""
+    directory = ROOT / f"compare_{options.data}"
+    samples = {"group_samples": options.group_samples, "image_samples": options.image_samples}
+    report = {
+        "data": options.data,
+        "epochs": epochs,
+        "arguments": extra,
+        "units": "nats per image",
+        **samples,
+        "seed": options.seed,
+        "models": scores,
+        "versions": versions(),
+    }
+    save_json(report, directory / "compare.json")
+    first = next(iter(scores.values()))
+    images = f"{first['groups'] * first['group_size']:,} test images in groups of {first['group_size']}"
+    note = (
+        f"{options.data}: {epochs} epochs each, nats per image on {images}. IW bound: importance-weighted, "
+        f"S = {options.group_samples}, T = {options.image_samples}; models without beta take S·T per image.\n"
+    )
+    table = f"{markdown_table(scores)}\n{note}"
+    with atomic_path(directory / "compare.md") as temporary:
+        temporary.write_text(table)
+    if options.doc:
+        replace_section(options.doc, f"compare_{options.data}", table)
+    print(f"\n{table}Wrote {directory}/compare.json, compare.md", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point; an error that the user can mend is one message and exit status 2."""
+    try:
+        compare(*parse(arguments))
+    except (ConfigError, DataError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

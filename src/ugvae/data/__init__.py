@@ -1,0 +1,1 @@
+"""Tables of images, groups of them, and how they get to the model."""

@@ -1,0 +1,188 @@
+"""Group samplers: each draws (G, B) indices over a table, so that a group is never implied by a batch.
+
+A sampler is a pure function of its seed, the epoch and the rank: nothing is carried from one epoch to the next, which
+is what makes it resumable at any batch.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+
+import torch
+import torch.distributed
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from ugvae.distributed import distributed_rank
+from ugvae.errors import ConfigError
+
+
+class GroupSampler(Sampler[Tensor]):
+    """Base of the samplers. A subclass says how many groups an epoch has, and draws them.
+
+    The groups are those of one process, whatever the number of ranks: rank r takes every num_ranks-th of them, from the
+    r-th on, in training every num_ranks-th batch. Every rank yields the same number of batches. With ``shuffle``,
+    groups that do not fill a batch are left out, others in every epoch; without, the last batch is short.
+
+    With ``span`` the groups are those of one process with num_ranks times as many images in each: every rank takes
+    its own B images of all of them.
+
+    Args:
+        group_size: B, images per group and per rank.
+        groups_per_batch: G, groups per batch and per rank.
+        seed: of the draw, together with the epoch.
+        shuffle: False draws the same groups in every epoch.
+        span: share out the images of each group, in place of the groups.
+        rank: of this process; by default what ``torch.distributed`` says.
+        num_ranks: number of processes.
+
+    Attributes:
+        group_size: images per group, on all ranks that share it together.
+    """
+
+    def __init__(
+        self,
+        group_size: int,
+        groups_per_batch: int,
+        seed: int = 0,
+        shuffle: bool = True,
+        span: bool = False,
+        rank: int | None = None,
+        num_ranks: int | None = None,
+    ) -> None:
+        default_rank, default_num_ranks = distributed_rank()
+        self.rank = default_rank if rank is None else rank
+        self.num_ranks = default_num_ranks if num_ranks is None else num_ranks
+        self.span = self.num_ranks if span else 1  # ranks that share a group
+        self.group_size, self.groups_per_batch = group_size * self.span, groups_per_batch
+        self.seed, self.shuffle = seed, shuffle
+        self.epoch = 0
+        self.start = 0  # first batch that the next iteration yields
+
+    @property
+    @abstractmethod
+    def num_groups(self) -> int:
+        """Groups of one epoch, on all ranks together."""
+
+    @abstractmethod
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """The groups of one epoch, indices ``(num_groups, group_size)``."""
+
+    def announcement(self) -> str:
+        """What a user should know of an epoch before training; nothing by default."""
+        return ""
+
+    @property
+    def groups_per_rank(self) -> int:
+        """Groups of one epoch on every rank."""
+        return self.num_groups // (self.num_ranks // self.span)
+
+    def __len__(self) -> int:
+        if self.shuffle:
+            return self.groups_per_rank // self.groups_per_batch
+        return -(-self.groups_per_rank // self.groups_per_batch)
+
+    def check_length(self, available: str) -> None:
+        """Raises a ConfigError, which ends with ``available``, if an epoch has not a single batch."""
+        if len(self) == 0:
+            groups = self.groups_per_batch if self.shuffle else 1
+            per_rank = self.group_size // self.span * groups
+            raise ConfigError(
+                f"group_size × groups_per_batch: {self.group_size // self.span} × {groups} on {self.num_ranks} "
+                f"process(es) needs {per_rank * self.num_ranks} images, {available}"
+            )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch if self.shuffle else 0))
+        groups = self._share(self.draw(generator))
+        yield from groups.split(self.groups_per_batch)[self.start : len(self)]
+
+    def _share(self, groups: Tensor) -> Tensor:
+        """The groups of this rank, or its images of all of them."""
+        if self.span > 1:
+            return groups.unflatten(1, (self.span, -1))[:, self.rank]
+        if not self.shuffle:
+            return groups[: self.groups_per_rank * self.num_ranks][self.rank :: self.num_ranks]
+        shape = (len(self), self.num_ranks, self.groups_per_batch)
+        return groups[: math.prod(shape)].unflatten(0, shape)[:, self.rank].flatten(0, 1)
+
+
+class RandomGroupSampler(GroupSampler):
+    """Groups of images drawn without replacement over the epoch: the paper's training groups.
+
+    The ranks get disjoint images. Images that do not fill a group are left out, others in every epoch.
+
+    Args:
+        num_images: size of the table.
+        *args: those of ``GroupSampler``.
+        **kwargs: those of ``GroupSampler``.
+
+    Raises:
+        ConfigError: the table is too small for a single batch.
+    """
+
+    def __init__(self, num_images: int, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.num_images = num_images
+        self.check_length(f"the split has {num_images}")
+
+    @property
+    def num_groups(self) -> int:
+        return self.num_images // self.group_size
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        order = torch.randperm(self.num_images, generator=generator)
+        return order[: self.num_groups * self.group_size].view(self.num_groups, self.group_size)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """One seed per (seed, epoch): no epoch of one seed repeats an epoch of another."""
+    return (seed * 1_000_003 + epoch) % 2**63
+
+
+class GroupLoader(DataLoader):
+    """A DataLoader over groups that can be saved and resumed in mid-epoch.
+
+    The state is the epoch, the number of batches handed out in it, and how many it has.
+    """
+
+    def __init__(self, dataset, sampler: GroupSampler, **options) -> None:  # noqa: ANN001
+        # a generator of its own: each pass draws a seed for the workers, which must not move the model's noise
+        super().__init__(dataset, sampler=sampler, batch_size=None, generator=torch.Generator(), **options)
+        self.position, self._epoch = 0, 0
+        self._resume: dict[str, int] | None = None
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        resume, self._resume = self._resume, None
+        self._epoch = self.sampler.epoch
+        self.position = resume["position"] if resume and resume["epoch"] == self._epoch else 0
+        self.sampler.start = self.position
+        for batch in super().__iter__():
+            self.position += 1
+            yield batch
+        self.sampler.start = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Epoch and batches handed out so far; what was loaded, until the next iteration begins."""
+        if self._resume:
+            return dict(self._resume)
+        position = self.position if self.sampler.epoch == self._epoch else 0  # an epoch announced, not begun
+        return {"epoch": self.sampler.epoch, "position": position, "batches": len(self.sampler)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Makes the next iteration go on from ``state``, if it is of the same epoch.
+
+        Raises:
+            ConfigError: the epochs of ``state`` have another number of batches, so that its place means nothing here.
+        """
+        if state["batches"] != len(self.sampler):
+            raise ConfigError(
+                f"group_size, groups_per_batch or devices: an epoch has {len(self.sampler)} batches, that of the "
+                f"checkpoint had {state['batches']}; resume with the settings of the run"
+            )
+        self._resume = state
+        self.sampler.set_epoch(state["epoch"])  # in mid-epoch the trainer does not say it again

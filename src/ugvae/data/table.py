@@ -1,0 +1,134 @@
+"""A dataset as one table: an image array and named integer columns, answered a whole batch of indices at a time."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ugvae.errors import DataError
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """N images and what is known of each.
+
+    Attributes:
+        images: uint8 ``(N, C, H, W)``, in memory or memory-mapped; a ``ConcatImages`` will do.
+        columns: integer tensors ``(N,)`` by name, e.g. ``label``.
+    """
+
+    images: Tensor
+    columns: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            raise DataError(f"an image table holds uint8 (N, C, H, W), got {self.images.dtype} {self.images.shape}")
+        if taken := {"image", "index"} & self.columns.keys():
+            raise DataError(f"column {min(taken)!r}: batches have an entry of this name already; rename the column")
+        for name, column in self.columns.items():
+            if column.shape != self.images.shape[:1]:
+                raise DataError(f"column {name!r} has shape {tuple(column.shape)} for {len(self.images)} images")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, rows: Tensor) -> "ImageTable":
+        """The rows in the order given; copies the images."""
+        return ImageTable(self.images[rows], {name: column[rows] for name, column in self.columns.items()})
+
+    def to(self, device: torch.device | str) -> "ImageTable":
+        """A copy on another device."""
+        return ImageTable(self.images.to(device), {name: column.to(device) for name, column in self.columns.items()})
+
+
+class GroupDataset(Dataset):
+    """Answers ``(G, B)`` indices with a whole batch of groups, in one indexing operation per array.
+
+    A batch is a dict: ``image`` uint8 ``(G, B, C, H, W)``, ``index`` ``(G, B)``, and every column ``(G, B)``, all on
+    the device of the table.
+    """
+
+    def __init__(self, table: ImageTable) -> None:
+        self.table = table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, indices: Tensor) -> dict[str, Tensor]:
+        indices = indices.to(self.table.images.device, non_blocking=True)
+        flat = indices.flatten()
+        batch = {name: column[flat].view(indices.shape) for name, column in self.table.columns.items()}
+        # for rows of bytes several times as fast as images[flat]
+        batch["image"] = self.table.images.index_select(0, flat).unflatten(0, indices.shape)
+        batch["index"] = indices
+        return batch
+
+
+class ConcatImages:
+    """Answers ``images[rows]`` like one uint8 tensor ``(M, C, H, W)``, from arrays that stay where they are.
+
+    Grey images become colour images, by repeating their channel, when another source has three.
+
+    Args:
+        sources: uint8 ``(M_i, C_i, H, W)``, in memory or memory-mapped; C_i is that of all, or 1.
+
+    Raises:
+        DataError: sources of different sizes, or with channels that cannot be mixed.
+    """
+
+    def __init__(self, sources: Sequence[Tensor]) -> None:
+        shapes = [tuple(source.shape[1:]) for source in sources]
+        channels = max(shape[0] for shape in shapes)
+        if len({shape[1:] for shape in shapes}) > 1 or {shape[0] for shape in shapes} - {1, channels}:
+            raise DataError(f"images of the shapes {', '.join(map(str, shapes))} cannot be mixed")
+        self.sources = list(sources)
+        self.dtype, self.device = torch.uint8, sources[0].device
+        self.shape = torch.Size([sum(map(len, sources)), channels, *shapes[0][1:]])
+        self.ndim = len(self.shape)
+        self._ends = torch.tensor([len(source) for source in sources]).cumsum(0)
+        self._rows = torch.arange(len(self))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Tensor | slice | int) -> Tensor:
+        """A copy of the rows: an integer tensor of any shape, a mask ``(M,)``, a slice or a number."""
+        rows = self._rows[index]  # as a tensor would read it
+        return self.index_select(0, rows.flatten()).view(*rows.shape, *self.shape[1:])
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        """The rows ``index (N,)``, as ``torch.Tensor.index_select`` gives them; ``dim`` must be 0.
+
+        Raises:
+            IndexError: a row outside the table.
+        """
+        if dim != 0:
+            raise ValueError(f"dim: rows alone can be selected, got {dim}")
+        if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(self):
+            raise IndexError(f"rows {int(index.min())} to {int(index.max())} of {len(self)}")
+        source = torch.bucketize(index.contiguous(), self._ends, right=True)
+        taken, places = [], []
+        for number, (part, end) in enumerate(zip(self.sources, self._ends.tolist(), strict=True)):
+            here = (source == number).nonzero().flatten()
+            images = part.index_select(0, index[here] - (end - len(part)))
+            taken.append(images.expand(-1, self.shape[1], -1, -1))
+            places.append(here)
+        # several times as fast as writing each part to its places
+        return torch.cat(taken).index_select(0, torch.cat(places).argsort())
+
+
+SAMPLED = 256  # images whose pixels stand for those of all
+
+
+def digest(table: ImageTable) -> str:
+    """A hash of a table: all columns, and the pixels of images spread evenly over it."""
+    found = hashlib.sha256(repr(tuple(table.images.shape)).encode())
+    for name in sorted(table.columns):
+        found.update(name.encode())
+        found.update(table.columns[name].contiguous().numpy())
+    rows = torch.linspace(0, len(table) - 1, min(SAMPLED, len(table)), dtype=torch.float64).long()
+    found.update(table.images.index_select(0, rows).contiguous().numpy())
+    return found.hexdigest()[:16]

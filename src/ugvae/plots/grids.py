@@ -1,0 +1,157 @@
+"""Every picture the project draws, as matplotlib figures made without pyplot's global state.
+
+Axes: R rows, S columns, C channels, H and W pixels.
+"""
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ugvae.plots.figure import DPI
+
+
+def mosaic(images: Tensor, gap: int = 1) -> np.ndarray:
+    """Images ``(R, S, C, H, W)`` in [0, 1] as one picture ``(height, width, 3)``, white gaps between them."""
+    rows, columns, _, height, width = images.shape
+    canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), dtype=np.float32)
+    pixels = images.permute(0, 1, 3, 4, 2).float().cpu().numpy()
+    for row in range(rows):
+        for column in range(columns):
+            top, left = row * (height + gap), column * (width + gap)
+            canvas[top : top + height, left : left + width] = pixels[row, column]
+    return canvas
+
+
+def draw_grid(
+    axes: Axes,
+    images: Tensor,
+    title: str = "",
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+) -> None:
+    """Draws a mosaic of ``(R, S, C, H, W)`` with a label per row and per column."""
+    axes.imshow(mosaic(images), interpolation="nearest", vmin=0, vmax=1)
+    axes.set_title(title, fontsize=9)
+    rows, columns, _, height, width = images.shape
+    axes.set_yticks([i * (height + 1) + height / 2 for i in range(rows)] if row_labels else [], labels=row_labels)
+    axes.set_xticks(
+        [i * (width + 1) + width / 2 for i in range(columns)] if column_labels else [], labels=column_labels
+    )
+    axes.tick_params(length=0, labelsize=7)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def grid_figure(
+    images: Tensor, title: str, row_labels: Sequence[str] = (), column_labels: Sequence[str] = (), inch: float = 0.55
+) -> Figure:
+    """One mosaic ``(R, S, C, H, W)`` with a title; ``inch`` per image."""
+    rows, columns = images.shape[:2]
+    labels = 0.072 * max(map(len, row_labels), default=0)  # inches, so that little but the mosaic is left
+    size = (columns * inch + labels + 0.2, rows * inch + (0.7 if len(column_labels) else 0.45))
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    draw_grid(axes, images, "", row_labels, column_labels)
+    figure.suptitle(title, fontsize=9)
+    axes.set_anchor("E")  # what room is left belongs to the labels
+    return figure
+
+
+def panels_figure(
+    panels: Sequence[Tensor],
+    titles: Sequence[str],
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    row_title: str,
+    column_title: str,
+    title: str = "",
+    across: int = 5,
+    inch: float = 0.36,
+) -> Figure:
+    """Several mosaics of one shape, whose rows and columns mean the same.
+
+    Args:
+        panels: each ``(R, S, C, H, W)``.
+        titles: of the panels.
+        row_labels: R of them, or none.
+        column_labels: S of them, or none.
+        row_title: what the rows move.
+        column_title: what the columns move.
+        title: of the whole.
+        across: panels beside each other, at most.
+        inch: per image.
+    """
+    across = min(across, len(panels))
+    down = -(-len(panels) // across)
+    rows, columns = panels[0].shape[:2]
+    size = (across * (columns * inch + 0.35) + 0.4, down * (rows * inch + 0.4) + 0.5)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False).flat
+    letters = int(columns * inch * 14)  # of a line in the titles of panels
+    for axes, panel, name in zip(grid, panels, titles, strict=False):
+        draw_grid(axes, panel, textwrap.fill(name, letters), row_labels, column_labels)
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    figure.supxlabel(column_title, fontsize=9)
+    figure.supylabel(row_title, fontsize=9)
+    if title:
+        figure.suptitle(textwrap.fill(title, int(size[0] * 12)), fontsize=10)
+    return figure
+
+
+def signed(values: Tensor) -> list[str]:
+    """Axis labels such as −1, −0.67, 0, +1."""
+    return [f"{value:+.2g}".replace("-", "−") if abs(value) > 1e-6 else "0" for value in values.tolist()]
+
+
+PANELS_PER_PAGE = 20
+
+
+def component_walk_figures(
+    walks: Tensor, rows: Tensor, columns: Tensor, condition: str = "beta", notes: Sequence[str] = ()
+) -> list[Figure]:
+    """The walks of all components (Fig. 3, 8), a panel each, at most 20 to a page.
+
+    Args:
+        walks: ``(K, R, S, C, H, W)``.
+        rows: values of beta (or of what else drives the mixture), ``(R,)``.
+        columns: offsets of z, ``(S,)``.
+        condition: name of what the rows move.
+        notes: what to say of each component beside its number.
+    """
+    titles = [f"component {k}" + (f": {notes[k]}" if notes else "") for k in range(len(walks))]
+    return [
+        panels_figure(
+            walks[start : start + PANELS_PER_PAGE],
+            titles[start : start + PANELS_PER_PAGE],
+            signed(rows),
+            signed(columns),
+            f"{condition}, every dimension",
+            f"z − $m_k$({condition}), every dimension",
+        )
+        for start in range(0, len(walks), PANELS_PER_PAGE)
+    ]
+
+
+def global_walk_figure(images: Tensor, rows: Tensor, columns: Tensor) -> Figure:
+    """The local/global grid (Fig. 4) of ``(R, S, C, H, W)``, with the values of beta ``(R,)`` and of z ``(S,)``."""
+    titles = "beta, every dimension", "z, every dimension"
+    return panels_figure([images], [""], signed(rows), signed(columns), *titles, inch=0.55)
+
+
+def latent_walks_figure(images: Tensor, columns: Tensor) -> Figure:
+    """A row per dimension of z (Fig. 9), ``(z_dim, S, C, H, W)``, with its values ``(S,)``."""
+    labels = [f"z{i + 1}" for i in range(len(images))]
+    titles = "one dimension of z per row, the others 0", "value of that dimension"
+    return panels_figure([images], [""], labels, signed(columns), *titles, inch=0.55)
+
+
+def samples_figure(images: Tensor, d: Tensor | None = None) -> Figure:
+    """Samples ``(R, S, C, H, W)``, a group per row; with the component of each row ``(R,)``, where drawn (Fig. 10)."""
+    if d is None:
+        return grid_figure(images, "samples: one group per row")
+    return grid_figure(images, "samples: one group and one component per row", [f"d = {k}" for k in d.tolist()])

@@ -1,0 +1,202 @@
+"""Run folders: ``lightning_logs/<experiment>/version_N`` with config.yaml, metrics.csv, checkpoints/ and figures/."""
+
+import csv
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ugvae.errors import ConfigError
+
+ROOT = Path("lightning_logs")
+MOVED = re.compile(  # classes of earlier versions, which were in a package of their own
+    r"(?<![\w.])(?=datamodules\."
+    r"(?:Cars3D|CelebA|Chairs3D|Digits|Faces3D|Group|ImageFolder|MNIST|Mixed|StanfordCars)DataModule\b)"
+)
+
+
+def with_present_names(settings: str) -> str:
+    """YAML text of any version, with its class paths as they are now."""
+    return MOVED.sub("ugvae.", settings)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings of a run.
+
+    Raises:
+        ConfigError: the file is missing, or holds no settings.
+    """
+    try:
+        settings = yaml.safe_load(with_present_names(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise ConfigError(f"run: {path.parent} is not the folder of a run, it has no config.yaml") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"run: {path} cannot be read: {error}") from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"run: {path} holds no settings")
+    return settings
+
+
+def newest_checkpoint(experiment: str, name: str, root: Path = ROOT) -> Path | None:
+    """The most recently written checkpoint ``name`` (``last`` or ``best``) of an experiment, if there is one."""
+    found = list((root / experiment).glob(f"version_*/checkpoints/{name}.ckpt"))
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def run_directory(checkpoint: str | Path) -> Path | None:
+    """The run that a checkpoint belongs to: the folder above its ``checkpoints/``, if it has a ``config.yaml``."""
+    directory = Path(checkpoint).absolute().parent.parent
+    if not (directory / "config.yaml").exists():
+        return None
+    return Path(os.path.relpath(directory)) if directory.is_relative_to(Path.cwd()) else directory
+
+
+def read_metrics(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """``metrics.csv`` as (steps, values) of each name; nothing if the file is not there yet."""
+    series: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    if path.exists():
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                for name, value in row.items():
+                    if value and name not in ("step", "epoch"):
+                        series[name].append((float(row["step"]), float(value)))
+    return {name: tuple(np.array(pairs).T) for name, pairs in series.items()}
+
+
+INDEX = "index"  # paper/index.json lists the commands; every other JSON there is the result of one
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run as its files tell it.
+
+    Attributes:
+        directory: the run's folder.
+        config: of ``config.yaml``.
+        test: of ``test.json``, None before ``make evaluate``.
+        trained: of ``trained.json``, None if training has not ended.
+        commands: of ``paper/index.json``, by name.
+        results: ``paper/<name>.json`` by name, but for what an earlier call left of a command that failed since.
+        damaged: files that could not be read, with the reason.
+    """
+
+    directory: Path
+    config: Mapping[str, Any]
+    test: Mapping[str, Any] | None
+    trained: Mapping[str, Any] | None
+    commands: Mapping[str, Mapping[str, Any]]
+    results: Mapping[str, Mapping[str, Any]]
+    damaged: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """``mnist/version_0``: what tells the run from others, and nothing of where it lies."""
+        return "/".join(self.directory.absolute().parts[-2:])
+
+    @property
+    def shown(self) -> str:
+        """The folder for commands: as it is below ``lightning_logs``, where the commands are run."""
+        parts = self.directory.absolute().parts
+        return "/".join(parts[parts.index("lightning_logs") :]) if "lightning_logs" in parts else str(self.directory)
+
+    @property
+    def model(self) -> str:
+        """Name of the model's class."""
+        return class_name(self.config.get("model"))
+
+    @property
+    def data(self) -> str:
+        """What the run is trained on, in words: the datasets' names, and the kind of its groups."""
+        return dataset_name(self.config.get("data"))
+
+    @property
+    def data_settings(self) -> Mapping[str, Any]:
+        """``data.init_args``."""
+        return (self.config.get("data") or {}).get("init_args") or {}
+
+    @cached_property
+    def metrics(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """``metrics.csv`` as (steps, values) of each name."""
+        return read_metrics(self.directory / "metrics.csv")
+
+    @property
+    def seconds(self) -> tuple[float | None, str]:
+        """Seconds of training, and how that is known."""
+        if self.trained:
+            sessions = len(self.trained.get("sessions", []))
+            how = "validation and figures included" + (f", in {sessions} sessions" if sessions > 1 else "")
+            return float(self.trained["seconds"]), how
+        speed = self.metrics.get("train/images_per_second")
+        images = self.data_settings.get("group_size"), self.data_settings.get("groups_per_batch")
+        if speed is None or None in images:
+            return None, "not stored"
+        steps = float(speed[0][-1])
+        seconds = steps * images[0] * images[1] / float(np.median(speed[1]))
+        return seconds, "estimated from the images per second of metrics.csv, without validation and figures"
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs trained; the setting where the run does not say."""
+        return self.trained["epochs"] if self.trained else (self.config.get("trainer") or {}).get("max_epochs")
+
+
+def read_run(directory: Path) -> RunFolder:
+    """Reads a run's folder; files that are not there yet are None or empty, and damaged ones are listed.
+
+    Raises:
+        ConfigError: not the folder of a run.
+    """
+    settings = read_config(directory / "config.yaml")
+    damaged: dict[str, str] = {}
+    paper = {path.stem: _read_json(path, directory, damaged) for path in sorted((directory / "paper").glob("*.json"))}
+    commands = (paper.pop(INDEX, None) or {}).get("commands", {})
+    return RunFolder(
+        directory=directory,
+        config=settings,
+        test=_read_json(directory / "test.json", directory, damaged),
+        trained=_read_json(directory / "trained.json", directory, damaged),
+        commands=commands,
+        results={name: result for name, result in paper.items() if result is not None and _done(commands, name)},
+        damaged=damaged,
+    )
+
+
+def _done(commands: Mapping[str, Mapping[str, Any]], name: str) -> bool:
+    return commands.get(name, {}).get("status", "done") == "done"
+
+
+def _read_json(path: Path, directory: Path, damaged: dict[str, str]) -> dict[str, Any] | None:
+    """The object in a JSON file; None, and a line in ``damaged``, if there is no whole one."""
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        damaged[str(path.relative_to(directory))] = str(error)
+        return None
+    if isinstance(content, dict):
+        return content
+    damaged[str(path.relative_to(directory))] = "not a JSON object"
+    return None
+
+
+def class_name(settings: Any) -> str:
+    """Last part of a ``class_path``."""
+    path = settings.get("class_path", "") if isinstance(settings, Mapping) else str(settings or "")
+    return path.rsplit(".", 1)[-1] or "unknown"
+
+
+def dataset_name(settings: Any) -> str:
+    """Names of the datasets, joined by ``+`` for a mixture."""
+    arguments = (settings.get("init_args") or {}) if isinstance(settings, Mapping) else {}
+    if domains := arguments.get("domains"):
+        return " + ".join(dataset_name(domain) for domain in domains)
+    return class_name(settings).removesuffix("DataModule")

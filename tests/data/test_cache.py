@@ -1,0 +1,220 @@
+"""The image cache: what is in it, and when it is made anew."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.data.image_folder import write_folder
+from tests.data.pictures import pixel_number, save_picture
+from tests.helpers.cached_folder import SPLITS, cache_folder, contents, count_builds, maker, write_root
+from ugvae.data import cache
+from ugvae.data.cache import MANIFEST, smallest
+from ugvae.data.table import GroupDataset
+from ugvae.datamodules import ImageFolderDataModule
+from ugvae.errors import DataError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_root(tmp_path)
+
+
+@pytest.fixture
+def folder(root: Path) -> Callable[..., ImageFolderDataModule]:
+    return maker(root)
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    return count_builds(monkeypatch)
+
+
+# -------------------------------------------------------------------------------------------------------------- content
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_every_image_is_in_its_row_with_its_label(
+    folder: Callable, root: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "CHUNK_IMAGES", 3)
+    data = folder(cache_workers=workers)
+    numbers = []
+    for pictures, labels in contents(data).values():
+        assert [picture % 2 for picture in pictures] == labels
+        assert labels == sorted(labels)  # in the order of the names
+        numbers += pictures
+    assert sorted(numbers) == list(range(40))
+    assert data.names == {"label": ["cat", "dog"]}
+
+
+def test_splits_are_views_of_one_mapped_file(folder: Callable) -> None:
+    data = folder()
+    pointers = [data.table(split).images.untyped_storage().data_ptr() for split in SPLITS]
+    assert len(set(pointers)) == 1
+    assert [len(data.table(split)) for split in SPLITS] == [32, 4, 4]
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        assert str(cache_folder(data)) in maps.read_text()
+
+
+def test_table_is_indexed_like_any_other_and_its_file_is_safe(folder: Callable) -> None:
+    data = folder()
+    table = data.table("train")
+    batch = GroupDataset(table)[torch.tensor([[3, 1], [0, 31]])]
+    assert batch["image"].shape == (2, 2, 3, 16, 16)
+    assert torch.equal(batch["image"][0, 1], table.images[1])
+    before = table.images[0].clone()
+    table.images[0] = 99  # this process's own copy of the page
+    assert torch.equal(folder().table("train").images[0], before)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_loader_reads_the_mapped_file(folder: Callable, num_workers: int) -> None:
+    data = folder(group_size=4, groups_per_batch=2, num_workers=num_workers)
+    seen = []
+    for batch in data.train_dataloader():
+        images = batch["image"].flatten(0, 1)
+        assert [number % 2 for number in pixel_number(images)] == batch["label"].flatten().tolist()
+        seen += pixel_number(images)
+    assert len(set(seen)) == len(seen) == 32
+
+
+def test_nothing_is_left_but_the_cache(folder: Callable) -> None:
+    data = folder()
+    data.prepare_data()
+    manifest = json.loads((cache_folder(data) / MANIFEST).read_text())
+    files = {path.name: path.stat().st_size for path in cache_folder(data).iterdir() if path.name != "lock"}
+    assert set(files) == {MANIFEST, manifest["images"], manifest["columns"]}
+    assert files[manifest["images"]] == 40 * 3 * 16 * 16
+    assert manifest["shape"] == [40, 3, 16, 16]
+    assert manifest["splits"] == {"train": 32, "val": 4, "test": 4}
+    assert manifest["transform"] == {"size": 16, "channels": 3, "centre": 0.0, "trim": False}
+    assert manifest["images_per_second"] > 0
+    assert manifest["skipped"] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([0, 1], np.int8), ([-1, 300], np.int16), ([70_000], np.int32), ([2**40], np.int64), ([], np.int8)],
+)
+def test_columns_are_stored_narrow(values: list[int], kind: type) -> None:
+    column = smallest(np.array(values, np.int64))
+    assert column.dtype == kind
+    assert column.tolist() == values
+
+
+# ------------------------------------------------------------------------------------------------------------- rebuilds
+
+
+def test_second_time_nothing_is_decoded(folder: Callable, builds: list[int]) -> None:
+    first = folder()
+    first.prepare_data()
+    first.prepare_data()
+    assert contents(folder()) == contents(first)
+    assert builds == [40]
+
+
+def test_cache_that_cannot_be_written_any_more_is_still_read(
+    folder: Callable, builds: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder().prepare_data()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr(cache, "FileLock", refuse)
+    assert len(folder().table("train")) == 32
+    assert builds == [40]
+
+
+@pytest.mark.parametrize("change", ["new file", "removed", "touched", "other content", "renamed", "version"])
+def test_change_of_the_source_rebuilds(
+    folder: Callable, root: Path, builds: list[int], change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder().prepare_data()
+    old = {path.name for path in cache_folder(folder()).iterdir()} - {"lock", MANIFEST}
+    first = root / "cat" / "0000.jpg"
+    if change == "new file":
+        save_picture(root / "dog" / "0099.jpg", 99, 48, 40)
+    elif change == "removed":
+        first.unlink()
+    elif change == "touched":
+        os.utime(first, (1, 1))
+    elif change == "other content":
+        save_picture(first, 98, 50)
+    elif change == "renamed":
+        first.rename(root / "cat" / "00000.jpg")
+    else:
+        monkeypatch.setattr("ugvae.data.cache.VERSION", 0)
+    data = folder()
+    numbers = sorted(number for pictures, _ in contents(data).values() for number in pictures)
+    wanted = {"new file": [*range(40), 99], "removed": list(range(1, 40)), "other content": [*range(1, 40), 98]}
+    assert numbers == wanted.get(change, list(range(40)))
+    assert builds == [40, len(numbers)]
+    if change != "version":
+        assert not old & {path.name for path in cache_folder(data).iterdir()}  # what was there takes no room
+
+
+def test_stray_and_hidden_files_change_nothing(folder: Callable, root: Path, builds: list[int]) -> None:
+    folder().prepare_data()
+    for name in ("notes.txt", ".DS_Store", "cat/._0000.jpg", "cat/Thumbs.db", ".hidden/0.jpg"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("not an image")
+    assert len(folder().table("train")) == 32
+    assert builds == [40]
+
+
+def test_other_settings_have_a_cache_of_their_own(folder: Callable, builds: list[int]) -> None:
+    for _ in range(2):
+        for settings in ({}, {"image_size": 8}, {"channels": 1}, {"split_by": "folder"}):
+            if "split_by" in settings:
+                with pytest.raises(DataError, match="2 folders"):
+                    folder(**settings).prepare_data()
+            else:
+                data = folder(**settings)
+                assert data.table("val").images.shape[1:] == data.image_shape
+    assert builds == [40, 40, 40]
+
+
+@pytest.mark.parametrize("damage", ["short", "long", "gone", "columns", "manifest", "not a dict", "other columns"])
+def test_damaged_cache_is_made_anew(folder: Callable, builds: list[int], damage: str) -> None:
+    data = folder()
+    wanted = contents(data)
+    place = cache_folder(data)
+    manifest = json.loads((place / MANIFEST).read_text())
+    images, columns = place / manifest["images"], place / manifest["columns"]
+    if damage == "gone":
+        images.unlink()
+    elif damage in ("manifest", "not a dict"):
+        (place / MANIFEST).write_text({"manifest": '{"version": ', "not a dict": "[]"}[damage])
+    elif damage == "other columns":
+        np.savez(columns, label=np.zeros(7))
+    else:
+        target = columns if damage == "columns" else images
+        content = target.read_bytes()
+        target.write_bytes(content + b"\0" if damage == "long" else content[:-100])
+    assert contents(folder()) == wanted
+    assert builds == [40, 40]
+
+
+def test_data_can_move_together_with_their_cache(folder: Callable, root: Path, builds: list[int]) -> None:
+    folder().prepare_data()
+    root.rename(root.parent / "moved")
+    assert len(folder(root=str(root.parent / "moved")).table("train")) == 32
+    assert builds == [40]
+
+
+def test_one_cache_dir_for_many_roots(folder: Callable, tmp_path: Path, builds: list[int]) -> None:
+    write_folder(tmp_path / "others", num_images=20)
+    for _ in range(2):
+        for name, size in (("images", 32), ("others", 16)):
+            data = folder(root=str(tmp_path / name), cache_dir=str(tmp_path / "cache"))
+            assert len(data.table("train")) == size
+            assert not (tmp_path / name / ".cache").exists()
+    assert builds == [40, 20]

@@ -1,0 +1,150 @@
+"""Anyone's folder: classes, splits, colours, formats, links, and what is refused."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from tests.data.image_folder import write_folder, write_formats, write_split_folders
+from tests.data.pictures import pixel_number, save_picture
+from ugvae.datamodules import ImageFolderDataModule
+from ugvae.errors import ConfigError, DataError
+
+SPLITS = ("train", "val", "test")
+
+
+def make(root: Path, **settings) -> ImageFolderDataModule:
+    return ImageFolderDataModule(str(root), **{"image_size": 16, "cache_workers": 1, **settings})
+
+
+def pictures(data: ImageFolderDataModule) -> dict[str, list[int]]:
+    return {split: pixel_number(data.table(split).images) for split in SPLITS}
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_without_folders_of_splits(tmp_path: Path, classes: bool) -> None:
+    write_folder(tmp_path, num_images=20, classes=classes)
+    data = make(tmp_path)
+    assert [len(data.table(split)) for split in SPLITS] == [16, 2, 2]
+    assert sorted(itertools.chain(*pictures(data).values())) == list(range(20))
+    assert data.names == ({"label": ["cat", "dog"]} if classes else {})
+    for split, numbers in pictures(data).items():
+        columns = {"label": [number % 2 for number in numbers]} if classes else {}
+        assert {name: column.tolist() for name, column in data.table(split).columns.items()} == columns
+
+
+def test_images_outside_of_the_classes(tmp_path: Path) -> None:
+    write_folder(tmp_path, num_images=12)
+    save_picture(tmp_path / "loose.png", 99, 20)
+    save_picture(tmp_path / "cat" / "deeper" / "still" / "100.png", 100, 20)
+    data = make(tmp_path)
+    labels = dict(
+        pair
+        for split in SPLITS
+        for pair in zip(
+            pixel_number(data.table(split).images), data.table(split).columns["label"].tolist(), strict=True
+        )
+    )
+    assert labels == {number: number % 2 for number in range(12)} | {99: -1, 100: 0}
+
+
+@pytest.mark.parametrize("classes", [False, True])
+@pytest.mark.parametrize("val", ["val", "valid", "validation"])
+def test_folders_of_splits(tmp_path: Path, classes: bool, val: str) -> None:
+    write_split_folders(tmp_path, {"train": 8, val: 3, "test": 4}, classes)
+    data = make(tmp_path)
+    numbers = pictures(data)
+    assert {split: sorted(found) for split, found in numbers.items()} == {
+        "train": list(range(8)),
+        "val": list(range(50, 53)),
+        "test": list(range(100, 104)),
+    }
+    if classes:
+        for split in SPLITS:
+            assert data.table(split).columns["label"].tolist() == [number % 2 for number in numbers[split]]
+        assert data.names == {"label": ["cat", "dog"]}
+
+
+@pytest.mark.parametrize("there", [("train",), ("train", "test"), ("train", "val")])
+def test_missing_folders_of_splits_are_cut_from_train(tmp_path: Path, there: tuple[str, ...]) -> None:
+    write_split_folders(tmp_path, dict.fromkeys(there, 20))
+    data = make(tmp_path)
+    numbers = pictures(data)
+    for split in SPLITS:
+        assert (min(numbers[split]) >= 50) == (split in there[1:])
+    assert sorted(itertools.chain(*numbers.values())) == [50 * i + j for i in range(len(there)) for j in range(20)]
+
+
+def test_one_image_cannot_be_cut(tmp_path: Path) -> None:
+    write_split_folders(tmp_path, {"train": 1, "test": 3})
+    with pytest.raises(DataError, match="too few images in train to cut a val split"):
+        make(tmp_path).prepare_data()
+
+
+def test_images_beside_the_folders_of_splits(tmp_path: Path) -> None:
+    write_split_folders(tmp_path, {"train": 8, "test": 4, "extra": 2})
+    with pytest.raises(DataError, match=r"2 images beside the folders train, val and test: extra/cat/0100.png, "):
+        make(tmp_path).prepare_data()
+
+
+def test_split_by_folder_keeps_folders_whole(tmp_path: Path) -> None:
+    for number in range(20):
+        save_picture(tmp_path / f"object{number // 2}" / f"{number % 2}.png", number, 20)
+    data = make(tmp_path, split_by="folder")
+    for numbers in pictures(data).values():
+        assert all(number ^ 1 in numbers for number in numbers)
+    assert [len(data.table(split)) for split in SPLITS] == [16, 2, 2]
+
+
+def test_grey(tmp_path: Path) -> None:
+    write_folder(tmp_path, num_images=6)
+    data = make(tmp_path, channels=1)
+    assert data.image_shape == data.table("train").images.shape[1:] == (1, 16, 16)
+
+
+def test_all_formats_in_one_folder(tmp_path: Path) -> None:
+    files = write_formats(tmp_path)
+    files.pop("float.tiff").unlink()
+    data = make(tmp_path)
+    assert sum(len(data.table(split)) for split in SPLITS) == len(files)
+
+
+def test_linked_folders_and_a_circle(tmp_path: Path) -> None:
+    write_folder(tmp_path / "elsewhere", num_images=8)
+    root = tmp_path / "images"
+    root.mkdir()
+    (root / "animals").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "circle").symlink_to(root)
+    data = make(root)
+    assert sum(len(data.table(split)) for split in SPLITS) == 8
+
+
+def test_link_that_leads_nowhere(tmp_path: Path) -> None:
+    write_folder(tmp_path, num_images=4)
+    (tmp_path / "cat" / "lost.jpg").symlink_to(tmp_path / "nothing.jpg")
+    with pytest.raises(DataError, match=r"^.*/cat/lost.jpg: cannot be read \(No such file"):
+        make(tmp_path).prepare_data()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_images(tmp_path: Path, count: int) -> None:
+    write_folder(tmp_path, num_images=count)
+    with pytest.raises(DataError, match=f"^{count} images under .* at least 3 are needed"):
+        make(tmp_path).prepare_data()
+
+
+def test_split_that_lost_all_its_images(tmp_path: Path) -> None:
+    write_split_folders(tmp_path, {"train": 8, "val": 3, "test": 1})
+    for path in (tmp_path / "test").rglob("*.png"):
+        path.write_bytes(b"")
+    data = make(tmp_path, skip_corrupt=True)
+    with pytest.warns(UserWarning, match="1 corrupt files"):
+        assert len(data.table("train")) == 8
+    with pytest.raises(DataError, match=r"no image under .* is in the test split"):
+        data.table("test")
+
+
+@pytest.mark.parametrize(("setting", "value"), [("channels", 4), ("split_by", "class")])
+def test_bad_setting_is_named(setting: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"^{setting}: "):
+        ImageFolderDataModule(**{setting: value})

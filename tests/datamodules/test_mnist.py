@@ -1,0 +1,108 @@
+"""MNIST as it is read: damaged files, splits and sizes; where it comes from is in test_mnist_sources.py."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.data.mnist import IMAGES, LABELS, SIZES, fake_arrays, idx_bytes, row_in_file, write_mnist
+from ugvae.data.module import split_rows
+from ugvae.datamodules import mnist
+from ugvae.errors import ConfigError, DataError
+
+# ------------------------------------------------------------------------------------------------------- damaged files
+
+
+@pytest.mark.parametrize("damage", ["other pixel", "label file", "truncated", "empty", "flat", "folded"])
+def test_damaged_file_is_named(mnist_root: Path, tiny_mnist: Callable, damage: str) -> None:
+    write_mnist(mnist_root)
+    array, path = fake_arrays()[IMAGES], mnist_root / IMAGES
+    whole, changed = path.read_bytes(), array.copy()
+    changed[7, 3, 3] ^= 1
+    path.write_bytes(
+        {
+            "other pixel": idx_bytes(changed),
+            "label file": (mnist_root / LABELS).read_bytes(),
+            "truncated": whole[:-1],
+            "empty": b"",
+            "flat": idx_bytes(array.reshape(len(array), -1)),  # the right bytes under another shape
+            "folded": idx_bytes(array.reshape(len(array) * 4, 14, 14)),
+        }[damage]
+    )
+    data = tiny_mnist()
+    data.prepare_data()  # the file is there: nothing of the user's is replaced
+    with pytest.raises(DataError, match=rf"^{path}: .* Delete this file"):
+        data.table("train")
+    assert len(data.table("test")) == SIZES["t10k"]  # its files are whole
+
+
+def test_wrong_hash_shows_both_hashes(mnist_root: Path, tiny_mnist: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    actual = write_mnist(mnist_root)[LABELS]
+    monkeypatch.setitem(mnist.SHA256, LABELS, "0" * 64)
+    with pytest.raises(DataError, match=f"SHA-256 {actual}, expected {'0' * 64}"):
+        tiny_mnist().table("train")
+
+
+def test_counts_of_images_and_labels_differ(
+    mnist_root: Path, tiny_mnist: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mnist(mnist_root)
+    labels = fake_arrays()[LABELS][:-1]
+    (mnist_root / LABELS).write_bytes(idx_bytes(labels))
+    monkeypatch.setitem(mnist.SHA256, LABELS, hashlib.sha256(labels.tobytes()).hexdigest())
+    with pytest.raises(DataError, match="120 images and 119 labels"):
+        tiny_mnist().table("train")
+
+
+# ------------------------------------------------------------------------------------------------------- splits, sizes
+
+
+def test_splits_do_not_move_with_the_seed(mnist_root: Path, tiny_mnist: Callable) -> None:
+    write_mnist(mnist_root)
+    first, second = (tiny_mnist(seed=seed) for seed in (1, 2))
+    for split in ("train", "val", "test"):
+        assert torch.equal(first.table(split).images, second.table(split).images)
+    assert row_in_file(first.table("val").images).tolist() == split_rows(120, 20, seed=0)[1].tolist()
+    assert split_rows(60_000, 5_000, seed=0)[1][:6].tolist() == [1, 3, 47, 49, 80, 83]  # nor with the torch version
+
+
+def test_training_sees_no_image_of_another_split(mnist_root: Path, tiny_mnist: Callable) -> None:
+    write_mnist(mnist_root)
+    for part in mnist_root.glob("t10k-*"):
+        part.unlink()  # it does not even read them
+    data = tiny_mnist()
+    held_out, seen = set(row_in_file(data.table("val").images).tolist()), set()
+    loader = data.train_dataloader()
+    for epoch in range(4):
+        loader.sampler.set_epoch(epoch)
+        for batch in loader:
+            assert batch["image"].shape == (2, 4, 1, 28, 28)
+            assert (batch["image"][..., 0, 0, 0] == 10).all()
+            assert torch.equal(batch["label"], row_in_file(batch["image"]) % 10)
+            seen |= set(row_in_file(batch["image"]).flatten().tolist())
+    assert seen == set(range(120)) - held_out
+
+
+@pytest.mark.parametrize("image_size", [14, 32])
+def test_resize(mnist_root: Path, tiny_mnist: Callable, monkeypatch: pytest.MonkeyPatch, image_size: int) -> None:
+    write_mnist(mnist_root)
+    monkeypatch.setattr(mnist, "RESIZE_CHUNK", 32)  # not a divisor of 100
+    small = tiny_mnist().table("train")
+    data = tiny_mnist(image_size=image_size)
+    table = data.table("train")
+    want = torch.nn.functional.interpolate(
+        small.images.float(), size=[image_size, image_size], mode="bilinear", antialias=True
+    )
+    assert data.image_shape == (1, image_size, image_size)
+    assert table.images.dtype == torch.uint8
+    assert (table.images.float() - want).abs().max() <= 1  # rounding
+    assert torch.equal(table.columns["label"], small.columns["label"])
+
+
+@pytest.mark.parametrize("num_val", [-1, 0, 120, 5000])
+def test_number_of_validation_images_out_of_range(mnist_root: Path, tiny_mnist: Callable, num_val: int) -> None:
+    write_mnist(mnist_root)
+    with pytest.raises(ConfigError, match=r"^num_val: "):
+        tiny_mnist(num_val=num_val).table("train")

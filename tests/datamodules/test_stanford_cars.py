@@ -1,0 +1,94 @@
+"""Stanford Cars: the official tree, with and without labels, and a flat folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from tests.data.pictures import pixel_number, save_picture
+from tests.data.stanford_cars import CLASSES, label, save_annotations, write_flat_cars, write_stanford_cars
+from ugvae.datamodules import StanfordCarsDataModule
+from ugvae.errors import DataError
+
+
+def make(root: Path) -> StanfordCarsDataModule:
+    return StanfordCarsDataModule(str(root), image_size=16, cache_workers=1)
+
+
+@pytest.mark.parametrize("above", [".", "stanford_cars"])
+def test_official_splits_and_labels(tmp_path: Path, above: str) -> None:
+    write_stanford_cars(tmp_path / above, num_train=20, num_test=9)
+    data = make(tmp_path)
+    train, val = (pixel_number(data.table(split).images) for split in ("train", "val"))
+    assert len(val) == 2
+    assert sorted(train + val) == list(range(1, 21))
+    assert pixel_number(data.table("test").images) == list(range(101, 110))
+    for split, offset in (("train", 0), ("val", 0), ("test", 100)):
+        table = data.table(split)
+        numbers = [number - offset for number in pixel_number(table.images)]
+        assert table.columns["label"].tolist() == [label(number) for number in numbers]
+    assert data.names == {"label": CLASSES}
+
+
+def test_test_images_without_labels(tmp_path: Path) -> None:
+    write_stanford_cars(tmp_path, num_train=20, num_test=6, test_labels=False)
+    data = make(tmp_path)
+    assert data.table("test").columns["label"].tolist() == [-1] * 6
+    assert data.table("train").columns["label"].min() == 0
+
+
+def test_folders_within_the_folders_of_the_splits(tmp_path: Path) -> None:
+    write_stanford_cars(tmp_path, num_train=20, num_test=6)
+    for folder in ("cars_train", "cars_test"):  # as some copies have it
+        (tmp_path / folder).rename(tmp_path / "inner")
+        (tmp_path / folder).mkdir()
+        (tmp_path / "inner").rename(tmp_path / folder / folder)
+    data = make(tmp_path)
+    assert pixel_number(data.table("test").images) == list(range(101, 107))
+    assert data.table("train").columns["label"].min() == 0
+
+
+@pytest.mark.parametrize("folder", [".", "cars_train", "stanford_cars/cars_train"])
+def test_flat_folder_is_cut_with_a_fixed_seed(tmp_path: Path, folder: str) -> None:
+    write_flat_cars(tmp_path / folder)
+    data = make(tmp_path)
+    assert [len(data.table(split)) for split in ("train", "val", "test")] == [24, 3, 3]
+    numbers = sorted(n for split in ("train", "val", "test") for n in pixel_number(data.table(split).images))
+    assert numbers == list(range(1, 31))
+    assert data.table("train").columns == {}
+    assert data.names == {}
+
+
+def test_annotations_of_other_images(tmp_path: Path) -> None:
+    write_stanford_cars(tmp_path, num_train=20, num_test=6)
+    save_picture(tmp_path / "cars_train" / "00021.jpg", 21, 40)
+    with pytest.raises(DataError, match=r"cars_train_annos.mat: 20 rows and 21 images; 1 are in one .*: 00021.jpg$"):
+        make(tmp_path).prepare_data()
+
+
+@pytest.mark.parametrize("damage", ["empty", "no variable", "no field"])
+def test_damaged_annotations_are_named(tmp_path: Path, damage: str) -> None:
+    write_stanford_cars(tmp_path, num_train=20, num_test=6)
+    path = tmp_path / "devkit" / "cars_train_annos.mat"
+    if damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "no variable":
+        savemat(path, {"other": np.zeros(3)})
+    else:
+        savemat(path, {"annotations": np.zeros(3)})
+    message = {
+        "empty": "not a whole MATLAB file",
+        "no variable": "no key 'annotations'",
+        "no field": "no field 'fname'",
+    }
+    with pytest.raises(DataError, match=f"^{path}: .*{message[damage]}"):
+        make(tmp_path).prepare_data()
+
+
+def test_one_annotated_image(tmp_path: Path) -> None:
+    save_annotations(tmp_path / "devkit" / "cars_test_annos.mat", ["00001.jpg"])
+    for number in range(1, 6):
+        save_picture(tmp_path / "cars_train" / f"{number:05d}.jpg", number, 40)
+    save_picture(tmp_path / "cars_test" / "00001.jpg", 101, 40)
+    assert make(tmp_path).table("test").columns["label"].tolist() == [label(1)]

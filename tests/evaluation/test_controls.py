@@ -1,0 +1,99 @@
+"""What training has to beat. Axes: M images, N groups, B images per group."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from tests.helpers.small_models import every_model, make
+from ugvae.data.table import ImageTable
+from ugvae.errors import ConfigError
+from ugvae.evaluation.classification import classify_groups
+from ugvae.evaluation.controls import (
+    FITTED,
+    UNTRAINED,
+    Controls,
+    encode_controls,
+    fit_batchnorm,
+    mean_images,
+    untrained,
+)
+from ugvae.evaluation.encoding import encode_images
+from ugvae.models import UGVAE, GroupVAE
+
+
+def conv(norm: str = "batch") -> UGVAE:
+    return make(UGVAE, (2, 8, 8), double=False, backbone="conv", norm=norm)
+
+
+def weights(model: GroupVAE) -> torch.Tensor:
+    return torch.cat([each.detach().flatten() for each in model.parameters()])
+
+
+@every_model
+def test_untrained_network_is_the_same_with_other_weights(model_class: type[GroupVAE]) -> None:
+    torch.manual_seed(7)
+    model = make(model_class)
+    state = torch.get_rng_state()
+    first, again, other = untrained(model), untrained(model), untrained(model, seed=1)
+    assert torch.equal(state, torch.get_rng_state())
+    assert dict(first.hparams) == dict(model.hparams)
+    assert first.dtype == model.dtype
+    assert not first.training
+    assert torch.equal(weights(first), weights(again))
+    assert not torch.equal(weights(first), weights(model))
+    assert not torch.equal(weights(first), weights(other))
+
+
+@pytest.mark.parametrize(("num_images", "batches"), [(300, [300]), (1100, [512, 512]), (3000, [512] * 4)])
+def test_batchnorm_is_fitted_to_images_and_no_weight_changes(num_images: int, batches: list[int]) -> None:
+    """The first layer sees the images themselves: its statistics are those of their convolution."""
+    model = conv()
+    before = weights(model)
+    images = torch.randint(256, (num_images, 2, 8, 8), dtype=torch.uint8)
+    assert fit_batchnorm(model, images, seed=3)
+    assert torch.equal(weights(model), before)
+    assert not any(module.training for module in model.modules())
+    first, norm = model.encoder[0], model.encoder[1]
+    order = torch.randperm(num_images, generator=torch.Generator().manual_seed(3))
+    seen = [first(images[rows] / 255).detach() for rows in order.split(512)[: len(batches)]]
+    assert [len(each) for each in seen] == batches
+    assert_close(norm.running_mean, torch.stack([each.mean((0, 2, 3)) for each in seen]).mean(0))
+    assert_close(norm.running_var, torch.stack([each.var((0, 2, 3)) for each in seen]).mean(0))
+    assert norm.momentum == nn.BatchNorm2d(1).momentum, "as it was, should the network be trained on"
+
+
+def test_fitted_features_are_spread_as_wide_as_batchnorm_makes_them() -> None:
+    images = torch.randint(100, 140, (600, 2, 8, 8), dtype=torch.uint8)
+    controls = encode_controls(conv(), images, images, seeds=[0, 1])
+    assert list(controls.encoded) == [UNTRAINED, FITTED]
+    assert controls.note is None
+    for raw, fitted in zip(*controls.encoded.values(), strict=True):
+        assert torch.equal(weights(raw.model), weights(fitted.model))
+        assert raw.h.std(0).mean() < 0.1 * fitted.h.std(0).mean()
+        assert 0.3 < fitted.h.std(0).mean() < 1, "of the positive half of a standard normal: 0.58"
+    first, second = controls.encoded[UNTRAINED]
+    assert not torch.equal(first.z, second.z), "each repetition has weights of its own"
+
+
+@pytest.mark.parametrize("norm", ["group", "none"])
+def test_no_batchnorm_is_said(norm: str) -> None:
+    model, images = conv(norm), torch.randint(256, (20, 2, 8, 8), dtype=torch.uint8)
+    assert not fit_batchnorm(model, images)
+    controls = encode_controls(model, images, images, [0])
+    assert list(controls.encoded) == [UNTRAINED]
+    assert controls.note == "the network has no BatchNorm: there are no statistics to fit"
+
+
+def test_a_control_without_weights_for_every_seed_is_refused() -> None:
+    images = torch.randint(256, (60, 2, 8, 8), dtype=torch.uint8)
+    encoded = encode_images(conv(), images)
+    with pytest.raises(ConfigError, match=r"^seeds: controls take one set of weights for each of the 3 seeds$"):
+        classify_groups(encoded, Controls({UNTRAINED: [encoded]}, None), ImageTable(images), None, seeds=range(3))
+
+
+@pytest.mark.parametrize("pixels_at_once", [3, 4096])
+def test_mean_image_is_the_mean(pixels_at_once: int) -> None:
+    images, groups = torch.randint(256, (300, 1, 2, 2), dtype=torch.uint8), torch.randint(250, (37, 4))
+    want = (images[groups].double() / 255).mean(1).flatten(1)
+    assert_close(torch.from_numpy(mean_images(images, groups, pixels_at_once)).double(), want, atol=1e-6, rtol=0)

@@ -1,0 +1,86 @@
+"""Use of beta and z, against models that use neither, and closed forms. Axes: N groups, B images."""
+
+import json
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from tests.helpers.small_models import every_model, make
+from ugvae.data.table import ImageTable
+from ugvae.distributions import DiagonalGaussian
+from ugvae.errors import ConfigError
+from ugvae.evaluation.encoding import encode_groups
+from ugvae.evaluation.latent_use import latent_use, posterior_use
+from ugvae.models import UGVAE, GroupVAE
+
+N, B = 5, 4
+
+
+def make_table(model: GroupVAE) -> tuple[ImageTable, torch.Tensor]:
+    images = torch.randint(256, (60, *model.image_shape), dtype=torch.uint8)
+    return ImageTable(images), torch.randint(60, (N, B))
+
+
+def ignore(model: GroupVAE, latent: slice) -> None:
+    """Takes the weights of some inputs out of the decoder."""
+    first = next(module for module in model.decoder.modules() if isinstance(module, torch.nn.Linear))
+    with torch.no_grad():
+        first.weight[:, latent] = 0
+
+
+@every_model
+def test_swaps_are_those_of_the_definition(model_class: type[GroupVAE]) -> None:
+    model = make(model_class)
+    table, groups = make_table(model)
+    result = latent_use(model, table, groups, images_per_batch=2 * B)
+    assert json.loads(json.dumps(result)) == result
+    posterior = encode_groups(model, table.images, groups)
+    z, beta = posterior.z.mean, posterior.beta.mean if posterior.beta else None
+    decoded = model.decode(z, beta).detach()
+    images = table.images[groups].double() / 255
+    swapped = {"swap_z": model.decode(z[:, [1, 2, 3, 0]], beta)}
+    if model.beta_dim:
+        swapped["swap_beta"] = model.decode(z, beta[[1, 2, 3, 4, 0]])
+    else:
+        assert result["beta"] is None
+        assert result["swap_beta"] is None
+    normal = [torch.distributions.Normal(each.detach(), model.x_std) for each in (decoded, *swapped.values())]
+    likelihood = [each.log_prob(images).sum((-3, -2, -1)).mean() for each in normal]
+    for (name, other), after in zip(swapped.items(), likelihood[1:], strict=True):
+        assert result[name]["pixels"] == pytest.approx(float((other.detach() - decoded).abs().mean()))
+        assert result[name]["log_likelihood_loss"] == pytest.approx(float(likelihood[0] - after))
+
+
+def test_swapping_what_the_decoder_ignores_changes_nothing() -> None:
+    for latent, name, other in ((slice(3, None), "swap_beta", "swap_z"), (slice(0, 3), "swap_z", "swap_beta")):
+        model = make(UGVAE)
+        ignore(model, latent)
+        result = latent_use(model, *make_table(model))
+        assert result[name] == pytest.approx({"pixels": 0, "log_likelihood_loss": 0}, abs=1e-12)
+        assert result[other]["pixels"] > 1e-3
+        assert result["beta"]["kl"]["mean"] > 0, "to know is not to control"
+
+
+def test_posterior_use_of_known_posteriors() -> None:
+    """First dimension: means ±3 (variance 12 of two values … of 4 groups), s.d. 2; second: the prior in every group."""
+    mean = torch.tensor([[3.0, 0], [-3, 0], [3, 0], [-3, 0]]).double()
+    log_var = torch.tensor([4.0, 1.0]).double().log().expand(4, 2)
+    use = posterior_use(DiagonalGaussian(mean, log_var))
+    assert use["active_units"] == 1
+    assert use["dimensions"] == 2
+    assert use["variance_of_mean"] == pytest.approx([12, 0])
+    assert use["between_over_posterior"] == pytest.approx([math.sqrt(3), 0])
+    normal = torch.distributions.Normal(mean, (0.5 * log_var).exp())
+    kl = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(-1)
+    assert_close(torch.tensor(use["kl"]["mean"]).double(), kl.mean())
+    assert use["kl"]["sd"] == pytest.approx(0)
+
+
+def test_what_cannot_be_swapped_is_named() -> None:
+    model = make(UGVAE)
+    table, groups = make_table(model)
+    for few in (groups[:1], groups[:, :1]):
+        with pytest.raises(ConfigError, match=r"^groups: swapping takes two groups of two images"):
+            latent_use(model, table, few)

@@ -1,0 +1,116 @@
+"""``make compare``: what is trained, what is not trained again, the scores and the table."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from experiments import compare
+from tests.helpers.yaml_sweep import EXPERIMENTS
+from ugvae import cli, models
+from ugvae.datamodules import DigitsDataModule
+from ugvae.errors import ConfigError
+from ugvae.evaluation.comparison import markdown_table, score_model
+
+QUICK = ["--data", "digits", "--epochs", "1", "--images", "64", "--image_samples", "4", "--group_samples", "2"]
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """An empty working folder; ``fit`` runs in this process, once for each model; gives what was run."""
+    done = []
+
+    def run(command: list[str]) -> subprocess.CompletedProcess:
+        done.append(command[3:])
+        if not list((tmp_path / "lightning_logs" / option(command, "--experiment")).glob("version_*")):
+            cli.main(command[3:])
+        return subprocess.CompletedProcess(command, 0)
+
+    (tmp_path / "experiments").mkdir()
+    settings = yaml.safe_load((EXPERIMENTS / "digits.yaml").read_text())
+    settings["figures"] = {"groups_per_label": 0}
+    (tmp_path / "experiments" / "digits.yaml").write_text(yaml.safe_dump(settings))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.setattr(subprocess, "run", run)
+    return done
+
+
+def option(command: list[str], name: str) -> str | None:
+    return command[command.index(name) + 1] if name in command else None
+
+
+def test_trains_scores_and_does_nothing_twice(commands: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [*QUICK, "--models", "NestedVAE", "UGVAE", "--model.z_dim", "4"]
+    compare.main(arguments)
+    assert [option(command, "--model") for command in commands] == ["NestedVAE", "UGVAE"]
+    assert [option(command, "--data.grouping") for command in commands] == ["attribute", None]
+    assert {option(command, "--model.z_dim") for command in commands} == {"4"}
+    assert not any("--ckpt_path" in command for command in commands)
+
+    report = json.loads(Path("lightning_logs/compare_digits/compare.json").read_text())
+    assert list(report["models"]) == ["NestedVAE", "UGVAE"]
+    assert (report["epochs"], report["group_samples"], report["image_samples"]) == (1, 2, 4)
+    for name, score in report["models"].items():
+        kls = sum(score.get(term, 0) for term in ("kl_z", "kl_d", "kl_beta"))
+        assert score["elbo"] == pytest.approx(score["reconstruction"] - kls, abs=1e-3)
+        assert score["importance_weighted"] > score["elbo"]
+        assert ("nmi" in score) == (name == "UGVAE")
+        assert (score["groups"], score["group_size"]) == (4, 16)
+        assert score["seconds_per_epoch"] > 0
+    table = Path("lightning_logs/compare_digits/compare.md").read_text()
+    assert "| UGVAE | " in table
+    assert "S = 2, T = 4" in table
+
+    compare.main(arguments)
+    assert len(commands) == 2
+    assert "already trained" in capsys.readouterr().out
+    manifest = Path("lightning_logs/compare_digits/UGVAE/manifest.json")
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "finished": False}))
+    compare.main(arguments)
+    assert [option(command, "--ckpt_path") for command in commands[2:]] == ["last"]  # goes on, of UGVAE alone
+    compare.main([*arguments[:-1], "5"])
+    assert len(commands) == 5  # other settings: trained anew
+    assert not any("--ckpt_path" in command for command in commands[3:])
+
+
+def test_stops_where_training_stops(commands: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = subprocess.CompletedProcess([], 3)
+    monkeypatch.setattr(subprocess, "run", lambda command: failed)
+    with pytest.raises(SystemExit) as stopped:
+        compare.main([*QUICK, "--models", "VAE"])
+    assert stopped.value.code == 3
+    assert not json.loads(Path("lightning_logs/compare_digits/VAE/manifest.json").read_text())["finished"]
+
+
+def test_unknown_names(commands: list, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, message in ((["--data", "nowhere"], "data: no "), ([*QUICK, "--models", "VEA"], "unknown VEA")):
+        with pytest.raises(SystemExit):
+            compare.main(arguments)
+        assert message in capsys.readouterr().err
+    assert issubclass(ConfigError, ValueError)
+    assert set(compare.MODELS) == {"VAE", "BetaVAE", "GMVAE", "MLVAE", "NestedVAE", "UGVAE"}
+
+
+@pytest.mark.parametrize("name", compare.MODELS)
+def test_scores_follow_from_the_seed(name: str) -> None:
+    data = DigitsDataModule(image_size=8)
+    model = getattr(models, name)((1, 8, 8), 4).eval()
+    groups = torch.arange(48).view(12, 4)
+    scores = [score_model(model, data.table("test"), groups, 2, 3, seed, 16) for seed in (0, 0, 1)]
+    assert scores[0] == scores[1] != scores[2]
+    assert not any(key.startswith("inner") for key in scores[0])
+    assert ("kl_w" in scores[0]) == (name == "GMVAE")
+
+
+def test_table_has_a_column_for_what_any_model_has() -> None:
+    table = markdown_table({"A": {"elbo": 1.234, "nmi": 0.5}, "B": {"elbo": -2.0, "parameters": 12345}})
+    assert table.splitlines() == [
+        "| model | ELBO | NMI | parameters |",
+        "|---|---|---|---|",
+        "| A | 1.23 | 0.500 |  |",
+        "| B | -2.00 |  | 12,345 |",
+    ]

@@ -1,0 +1,59 @@
+"""Translation against content over made-up runs."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from experiments.paper.__main__ import main
+from experiments.paper.frontier import points_of
+from tests.helpers.made_up_runs import translation, write_run
+from ugvae.runs.folder import read_run
+
+PAGE = "# Page\n\n<!-- frontier -->\n\nold text\n\n<!-- /frontier -->\n\n## After\n"
+
+
+@pytest.fixture
+def doc(tmp_path: Path) -> Path:
+    path = tmp_path / "docs" / "page.md"
+    path.parent.mkdir()
+    path.write_text(PAGE)
+    return path
+
+
+def test_page_and_figure_show_every_run(tmp_path: Path, doc: Path) -> None:
+    first = write_run(tmp_path / "lightning_logs" / "a" / "version_0")
+    results = {"translation": translation(fixed=0.1234, transported=0.98)}
+    second = write_run(tmp_path / "lightning_logs" / "b" / "version_0", results=results)
+    main(["frontier", "--runs", str(first), str(second), "--doc", str(doc)])
+    page = doc.read_text()
+    assert "old text" not in page
+    assert page.endswith("<!-- /frontier -->\n\n## After\n")
+    rows = [line for line in page.splitlines() if line.startswith(("| a ", "| b "))]
+    assert rows == [
+        "| a | 0.03 | 0.92 | 0.41 | 0.55 | 0.97 | 0.31 |",
+        "| b | 0.03 | 0.92 | 0.12 | 0.55 | 0.98 | 0.31 |",
+    ]
+    with Image.open(doc.parent / "figures" / "translation_frontier.png") as image:
+        assert len(set(image.convert("RGB").resize((80, 60)).getdata())) > 20
+
+
+def test_points_are_of_the_worse_direction(tmp_path: Path) -> None:
+    result = translation()
+    result["rates"]["B to A"] = {"domain": {**result["rates"]["A to B"]["domain"], "fixed": 0.2}, "content": {}}
+    result["rates"]["B to A"]["content"] = {**result["rates"]["A to B"]["content"], "transported": 0.11}
+    run = read_run(write_run(tmp_path / "a" / "v", results={"translation": result}))
+    points = points_of(run)
+    assert list(points) == ["reconstruction", "fixed", "transported"]
+    assert points["fixed"] == (0.2, 0.55)
+    assert points["transported"] == (0.97, 0.11)
+
+
+def test_run_without_translation_is_named(tmp_path: Path, doc: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_run(tmp_path / "a" / "v", results={})
+    for runs, message in (([run], "has no result of translation; make evaluate RUN="), ([], "expected at least one")):
+        with pytest.raises(SystemExit) as stopped:
+            main(["frontier", "--runs", *map(str, runs), "--doc", str(doc)])
+        assert stopped.value.code == 2
+        assert message in capsys.readouterr().err
+    assert doc.read_text() == PAGE

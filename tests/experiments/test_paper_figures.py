@@ -1,0 +1,151 @@
+"""The figures of the paper as commands, on tiny runs. Axes: R rows, S columns, K components."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from experiments.paper import fig6, fig7
+from tests.helpers.small_models import make
+from tests.helpers.tiny_runs import DIGITS, call, refused, run_of, write_run
+from ugvae.evaluation.trained_run import load_run
+from ugvae.models import GMVAE, MLVAE, UGVAE, VAE
+from ugvae.plots.maps import map_figure
+
+QUICK = ["--mapped", "4", "--group_size", "6"]
+
+
+def test_crossing_is_between_two_pure_groups(tmp_path: Path) -> None:
+    run = run_of(tmp_path, UGVAE)
+    result = call("fig5", run, *QUICK, "--images", "2", "3")
+    domain = load_run(run).table.columns["domain"]
+    assert [int(domain[row]) for row in result["rows"]] == [0, 1]
+    assert result["kinds"] == {"left": {"domain": 0}, "right": {"domain": 1}}
+    assert list(result["change"]) == ["fixed", "transported"]
+    assert all(0 < change < 1 for way in result["change"].values() for change in way.values())
+    assert result["group_size"] == 6
+    assert {"versions", "config", "options", "split"} <= set(result)
+    label = call("fig5", run, *QUICK, "--column", "label", "--values", "3", "8")
+    values = load_run(run).table.columns["label"]
+    assert [int(values[row]) for row in label["rows"]] == [3, 8]
+
+
+def test_figures_follow_from_the_seed(tmp_path: Path) -> None:
+    run = run_of(tmp_path, UGVAE)
+    for name, key, options in (("fig5", "rows", QUICK), ("fig10", "components", ["--rows", "3"])):
+        first = call(name, run, *options)
+        picture = imread(run / "paper" / first["figures"][0]["file"])
+        state = torch.get_rng_state()
+        again = call(name, run, *options)
+        assert torch.equal(state, torch.get_rng_state())
+        assert again == first
+        np.testing.assert_array_equal(imread(run / "paper" / first["figures"][0]["file"]), picture)
+        assert call(name, run, *options, "--seed", "1")[key] != first[key]
+
+
+def test_grids_of_one_domain_are_between_groups_without_a_common_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    draw = fig6.grids_between
+    monkeypatch.setattr(fig6, "grids_between", lambda run, rows, o: seen.append(rows) or draw(run, rows, o))
+    run = run_of(tmp_path, MLVAE)
+    result = call("fig6", run, *QUICK)
+    assert list(result["change"]) == ["left", "right"]
+    assert list(result["change"]["left"]) == ["fixed"], "nothing is transported without a mixture"
+    domain = load_run(run).table.columns["domain"]
+    for number, groups in enumerate(seen):
+        assert domain[groups].unique().tolist() == [number]
+        assert len(groups.unique()) == groups.numel()
+    single = call("fig6", run_of(tmp_path / "single", MLVAE, DIGITS), *QUICK)
+    assert list(single["change"]) == ["any images"]
+
+
+def test_components_are_counted_by_domain(tmp_path: Path) -> None:
+    run = run_of(tmp_path, GMVAE)
+    result = call("fig12", run)
+    table, model = load_run(run, needs_beta=False).table, load_run(run, needs_beta=False).model
+    d = model.infer(model.to_unit(table.images[:]).unsqueeze(0)).d[0].argmax(-1)
+    counts = [[int(((d == k) & (table.columns["domain"] == value)).sum()) for value in (0, 1)] for k in range(5)]
+    assert result["counts"] == counts
+    assert result["domains"] == ["left", "right"]
+    shares = [each["share"] for each in call("fig3", run)["components"]]
+    assert shares == pytest.approx([sum(row) / len(table) for row in counts])
+
+
+def test_kinds_of_the_map_by_attribute(tmp_path: Path) -> None:
+    run = run_of(tmp_path, UGVAE, DIGITS)
+    by_default = call("fig7", run, "--mapped", "3", "--group_size", "5")
+    assert list(by_default["images"]) == [f"label {digit}" for digit in range(10)]
+    asked = call("fig7", run, "--mapped", "3", "--group_size", "500", "--column", "label", "--values", "4", "7")
+    assert asked["group_size"] == min(asked["images"].values())
+    assert set(asked["silhouette"]) == {"mean", "sample"}
+    assert -1 <= asked["silhouette"]["mean"] <= 1
+
+
+def test_silhouette_is_high_for_kinds_that_lie_apart() -> None:
+    labels = torch.tensor([0, 1, -1]).repeat(10)
+    apart = (labels * 10.0).unsqueeze(1) + 0.1 * torch.randn(30, 2)
+    assert fig7.separation(apart, labels) > 0.9
+    assert fig7.separation(torch.randn(30, 2), labels) < 0.3
+    assert fig7.separation(apart, torch.full((30,), -1)) is None
+
+
+def test_path_is_drawn_through_its_points() -> None:
+    path = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 1.0]])
+    points = np.random.default_rng(0).normal(size=(6, 2))
+    figure = map_figure(points, np.arange(6) % 2, {0: "a", 1: "b"}, "title", {"path": path})
+    line, first, last = figure.axes[0].lines
+    np.testing.assert_array_equal(line.get_xydata(), path)
+    np.testing.assert_array_equal(first.get_xydata()[0], path[0])
+    np.testing.assert_array_equal(last.get_xydata()[0], path[-1])
+
+
+def test_what_does_not_apply_and_what_is_mistyped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, vae = str(run_of(tmp_path, UGVAE)), str(run_of(tmp_path, VAE))
+    single = str(run_of(tmp_path / "single", UGVAE, DIGITS))
+    for arguments, said in (
+        (["fig4", "--run", run], "fig4: the z of UGVAE has a mixture as prior; fig3 walks through its components"),
+        (["fig5", "--run", vae], f"run: {vae} holds a VAE, which has no beta"),
+        (["fig5", "--run", single], "fig5: the data are of one domain; name two kinds of image"),
+        (["fig7", "--run", vae], "fig7: the model is VAE, which has no beta"),
+        (["fig9", "--run", run], "fig9: UGVAE has beta besides z; see fig3"),
+        (["fig10", "--run", vae], "fig10: VAE has no mixture"),
+        (["fig11", "--run", run], "fig11: UGVAE has a mixture; see fig5"),
+        (["fig12", "--run", run], "fig12: UGVAE has beta for what a group shares"),
+        (["fig13", "--run", run], "fig13: UGVAE has beta; see fig5"),
+        (["fig5", "--run", run, "--attribute", "Mael"], "fig5: no column 'Mael'; --attribute: the data have"),
+        (["fig5", "--run", run, "--column", "lable"], "fig5: no column 'lable'; --column: the data have"),
+        (["fig5", "--run", run, "--column", "label", "--values", "3", "3"], "fig5: two different values of 'label'"),
+        (["fig5", "--run", run, "--values", "0", "7"], "fig5: no test image is domain 7"),
+        (["fig5", "--run", run, "--images", "0", "99"], "images: numbers in a group of 16 are 0 to 15"),
+        (["fig5", "--run", run, "--steps", "1"], "steps: expected 2 or more, got 1"),
+        (["fig6", "--run", run, "--mapped", "0"], "mapped: expected 1 or more, got 0"),
+        (["fig7", "--run", run, "--values", "3"], "fig7: --values belong to a --column"),
+        (["fig7", "--run", run, "--has", "Black_Hiar"], "fig7: no column 'Black_Hiar'; --has, --attribute"),
+        (["fig3", "--run", run, "--z_range", "0"], "z_range: expected a number > 0, got 0.0"),
+        (["prior", "--run", run, "--component", "9"], "component: expected 0 to 4, got 9"),
+        (["prior", "--run", vae, "--component", "0"], "component: VAE has no mixture"),
+        (["figures", "--run", str(tmp_path)], f"run: {tmp_path} is not the folder of a run"),
+    ):
+        assert refused(capsys, *arguments).startswith(said)
+    for typed in (["fig33", "--run", run], ["fig5", "--run", run, "--atribute", "Male"], ["fig5"]):
+        assert "usage: experiments.paper" in refused(capsys, *typed)
+
+
+def test_a_run_is_loaded_once_until_it_changes(tmp_path: Path) -> None:
+    folder = run_of(tmp_path, UGVAE)
+    first = load_run(folder)
+    assert load_run(folder) is first
+    checkpoint = folder / "checkpoints" / "best.ckpt"
+    torch.save(torch.load(checkpoint, weights_only=True), checkpoint)
+    assert load_run(folder) is not first
+
+
+def test_many_components_fill_pages(tmp_path: Path) -> None:
+    model = make(UGVAE, (1, 8, 8), double=False, num_components=23)
+    result = call("fig3", write_run(tmp_path / "run", model), "--steps", "2")
+    assert [each["file"] for each in result["figures"]] == ["fig3_1.png", "fig3_2.png"]
+    assert len(result["components"]) == 23

@@ -1,0 +1,167 @@
+"""The report: self-contained, escaped, from the JSON alone, and open about what is missing."""
+
+import itertools
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from experiments.paper.__main__ import FIGURES, TABLES, main
+from tests.helpers.made_up_runs import change, write_run
+from ugvae.evaluation.verdict import CLAIMS
+
+VOID = {"meta", "img", "br", "hr", "link", "path", "line", "circle", "rect"}
+HOSTILE = "</style><script>alert(1)</script>\"'&<b>"
+
+
+class Outline(HTMLParser):
+    """What a page links to, its ids, headings and text; checks that every tag is closed in turn."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.text: list[str] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def report(run: Path) -> str:
+    main(["report", "--run", str(run)])
+    return (run / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "lightning_logs" / "mnist" / "version_0")
+
+
+def test_page_needs_nothing_else(run: Path) -> None:
+    page = report(run)
+    outline = Outline(page)
+    ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for tag, attributes in outline.tags:
+        assert tag != "script"
+        source = attributes.get("src", "data:")
+        assert source.startswith("data:")
+        link = attributes.get("href", "#verdict")
+        outside = link == "https://arxiv.org/abs/2012.08234" and tag == "a"
+        assert outside or link.startswith("data:") or link.removeprefix("#") in ids
+        if tag == "img":
+            assert attributes["alt"]
+            assert int(attributes["width"]) > 0
+    assert "url(" not in page
+    assert "@import" not in page
+    headings = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch("h[1-6]", tag)]
+    assert headings[0] == 1
+    assert headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(headings))
+
+
+def test_numbers_stand_beside_the_papers_and_the_controls(run: Path) -> None:
+    words = Outline(report(run)).words()
+    row = words.index("beta sample 0.91 ± 0.01")
+    assert words.index("the paper prints 0.85 0.86 0.85 0.86", row) > row
+    assert words.index("untrained, BatchNorm fitted, beta sample 0.54 ± 0.01", row) > row
+    for said in ("MNIST to Digits, transported z 0.97 0.31", "7 of 20", "+6.200 ± 0.100", "thickness 0.66 0.44 0.61"):
+        assert said in words
+    assert "377.77" in words
+    assert "0.612" in words
+    assert "3:20 (validation and figures included, in 2 sessions)" in words
+    assert "model.z_dim 11 10" in words
+    assert "seed_everything 3 1" in words
+    assert "Look for rows that differ." in words
+
+
+def test_a_changed_number_changes_the_page(run: Path) -> None:
+    before = Outline(report(run)).words()
+
+    def lower(result: dict) -> None:
+        features = result["results"]["Male / not Male"]["accuracy"]["kinds"]
+        features["beta sample"]["rbf"]["mean"] = features["beta sample"]["linear"]["mean"] = 0.4321
+
+    change(run, "table1", lower)
+    after = Outline(report(run)).words()
+    assert "0.43 ± 0.01" in after
+    assert "0.43 ± 0.01" not in before
+    assert "Holds Beta carries what" in before
+    assert "Holds in part Beta carries what" in after
+
+
+def test_what_is_missing_is_said_with_its_command(run: Path) -> None:
+    (run / "test.json").unlink()
+    (run / "trained.json").unlink()
+    (run / "metrics.csv").unlink()
+    (run / "paper" / "fig3.png").unlink()
+    (run / "paper" / "bound.json").write_text('{"bounds": [')
+    words = Outline(report(run)).words()
+    assert "test.json is not there. Made by make evaluate RUN=lightning_logs/mnist/version_0" in words
+    assert "Training time not stored" in words
+    assert "The curves: metrics.csv has none" in words
+    assert "fig3.png: the file is not there" in words
+    assert "paper/bound.json: damaged" in words
+    assert "does not apply UGVAE has beta" in words
+    assert "not run — python -m experiments.paper series --run lightning_logs/mnist/version_0" in words
+    assert "Not measured The importance-weighted bound" in words
+
+
+def test_a_run_without_any_result_names_every_command(tmp_path: Path) -> None:
+    run = tmp_path / "mnist" / "version_0"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text("model: {class_path: ugvae.models.VAE}\n")
+    words = Outline(report(run)).words()
+    for name in FIGURES | TABLES:
+        assert f"python -m experiments.paper {name} --run" in words
+    assert words.count("Not measured") == len(CLAIMS)
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a & <i>b" / "version_0")
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("data/mnist", '"' + HOSTILE.replace('"', '\\"') + '"'))
+    for name in ("table1", "index"):
+        path = run / "paper" / f"{name}.json"
+        hostile = HOSTILE.replace('"', '\\"')
+        path.write_text(path.read_text().replace("Male / not Male", hostile).replace("Look for", hostile))
+    page = report(run)
+    outline = Outline(page)
+    assert not {tag for tag, _ in outline.tags} & {"script", "b", "i"}
+    assert "<script>alert(1)" in outline.words()  # as text
+    images = [attributes["alt"] for tag, attributes in outline.tags if tag == "img"]
+    assert any(HOSTILE in alt for alt in images)
+
+
+def test_earlier_result_of_a_command_that_failed_since_is_not_shown(run: Path) -> None:
+    assert "7 of 20" in Outline(report(run)).words()
+    index = run / "paper" / "index.json"
+    index.write_text(index.read_text().replace('"status": "done"', '"status": "failed"'))
+    words = Outline(report(run)).words()
+    assert "7 of 20" not in words
+    assert words.count("Not measured") == len(CLAIMS)
+
+
+def test_only_a_run_has_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["report", "--run", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "has no config.yaml" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,103 @@
+"""What the tests of bad input share: one rule, a count of what was tried, and a look at what was written where.
+
+The rule: bad input is refused by an error of the project that names the file or the setting, or it is read, and then
+right. Anything else that is raised fails the test.
+
+``python -m tests.bad_input`` runs these tests alone and prints the counts; pytest prints them after any session.
+The examples of hypothesis are the same in every run. HYPOTHESIS_PROFILE=thorough tries many times as many.
+"""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+
+from ugvae.errors import ConfigError, DataError
+
+SHARED = {
+    "derandomize": True,  # the same examples in every run
+    "database": None,  # nothing is written
+    "deadline": None,  # machines are busy
+    "suppress_health_check": list(HealthCheck),
+    "phases": [Phase.explicit, Phase.generate],  # a failing example is small enough: looking for a smaller one is slow
+}
+settings.register_profile("quick", max_examples=60, **SHARED)
+settings.register_profile("thorough", max_examples=2000, **SHARED)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+FEW = settings(max_examples=settings().max_examples // 3)  # of examples that take half a second each
+
+REFUSED: Counter[str] = Counter()
+READ: Counter[str] = Counter()
+
+
+def attempt(kind: str, read: Callable[[], Any], *names: object) -> Any:
+    """Tries one bad input, and counts it.
+
+    Args:
+        kind: of input, for the counts.
+        read: gives what was read, for the caller to compare with the truth.
+        *names: an error must contain one of these.
+
+    Returns:
+        What was read; None if it was refused.
+    """
+    try:
+        content = read()
+    except (ConfigError, DataError) as error:
+        said = str(error)
+        assert not names or any(str(name) in said for name in names), f"{said!r} names none of {names}"
+        assert said.strip()
+        REFUSED[kind] += 1
+        return None
+    READ[kind] += 1
+    return content
+
+
+@st.composite
+def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
+    """``whole`` cut short, with bytes changed, put in, taken out or added, up to three times."""
+    data = whole
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(0, max(0, len(data) - 1)))
+        extra = draw(st.binary(min_size=1, max_size=4))
+        data = {
+            "cut": data[:place],
+            "changed": data[:place] + extra + data[place + len(extra) :],
+            "put in": data[:place] + extra + data[place:],
+            "taken out": data[:place] + data[place + len(extra) :],
+            "added": data + extra,
+        }[draw(st.sampled_from(["cut", "changed", "changed", "put in", "taken out", "added"]))]
+    return data
+
+
+def files_below(folder: Path) -> dict[str, bytes | None]:
+    """All that is in a folder, by name: bytes of files, None for the rest; links are not followed."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() and not path.is_symlink() else None
+        for path in folder.rglob("*")
+    }
+
+
+def counts() -> list[str]:
+    """One line for each kind of input, and one for all."""
+    kinds = sorted(REFUSED.keys() | READ.keys())
+    lines = [f"{kind}: {REFUSED[kind] + READ[kind]} ({REFUSED[kind]} refused, {READ[kind]} read)" for kind in kinds]
+    total = REFUSED.total() + READ.total()
+    return [*lines, f"all: {total} ({REFUSED.total()} refused, {READ.total()} read)"] if total else []
+
+
+def main() -> int:
+    """Runs the tests of bad input; gives pytest's exit status."""
+    files = sorted(str(path) for path in (Path(__file__).parents[1] / "robustness").glob("test_bad_*.py"))
+    return pytest.main([*files, *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""The baselines restated plainly: one group, one image, one component at a time, with variances instead of logarithms.
+
+``BOUNDS`` has one function per model: (model, images, *noise) to its terms, its ``total`` and its ``objective``, nats
+per group. ``exact_log_likelihood`` is the closed form for models made linear by ``make_linear``.
+
+Axes: G groups, B images, P pixels, D dimensions of what drives the mixture.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import MultivariateNormal
+
+from tests.helpers.reference import _component, _linear_gaussian, kl_normal, log_normal, reference_elbo
+from ugvae.models import GroupVAE
+
+Terms = dict[str, Tensor]
+
+
+@contextmanager
+def recorded_noise() -> Iterator[list[Tensor]]:
+    """Inside, what ``torch.randn_like`` returns is recorded in order."""
+    draws: list[Tensor] = []
+    original = torch.randn_like
+
+    def draw(like: Tensor) -> Tensor:
+        draws.append(original(like))
+        return draws[-1]
+
+    with patch("torch.randn_like", draw):
+        yield draws
+
+
+def encode(model: GroupVAE, image: Tensor) -> Tensor:
+    return model.encoder(image[None])[0]
+
+
+def log_likelihood(model: GroupVAE, image: Tensor, latent: Tensor) -> Tensor:
+    decoded = torch.sigmoid(model.decoder(latent[None])[0])
+    return log_normal(image, decoded, torch.full_like(image, model.x_std**2))
+
+
+def kl_standard(mean: Tensor, variance: Tensor) -> Tensor:
+    return kl_normal(mean, variance, torch.zeros_like(mean), torch.ones_like(mean))
+
+
+def stack(rows: list[list[Terms]]) -> Terms:
+    """Terms of each image of each group to terms ``(G, B)``."""
+    return {name: torch.stack([torch.stack([image[name] for image in row]) for row in rows]) for name in rows[0][0]}
+
+
+def vae_image(model: GroupVAE, image: Tensor, noise: Tensor) -> tuple[Tensor, Terms]:
+    """The sampled z of one image, and its terms."""
+    mean, variance = _linear_gaussian(model.z_head, encode(model, image))
+    z = mean + variance.sqrt() * noise
+    return z, {"reconstruction": log_likelihood(model, image, z), "kl_z": kl_standard(mean, variance)}
+
+
+def vae(model: GroupVAE, images: Tensor, z_noise: Tensor) -> Terms:
+    terms = stack(
+        [
+            [vae_image(model, *pair)[1] for pair in zip(*group, strict=True)]
+            for group in zip(images, z_noise, strict=True)
+        ]
+    )
+    total = (terms["reconstruction"] - terms["kl_z"]).sum(1)
+    return {**terms, "total": total, "objective": total}
+
+
+def beta_vae(model: GroupVAE, images: Tensor, z_noise: Tensor) -> Terms:
+    terms = vae(model, images, z_noise)
+    return {**terms, "objective": (terms["reconstruction"] - model.beta * terms["kl_z"]).sum(1)}
+
+
+def mlvae(model: GroupVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -> Terms:
+    rows, kl_beta = [], []
+    for group, z_draws, beta_draw in zip(images, z_noise, beta_noise, strict=True):
+        precision = torch.full_like(beta_draw, 1.0 if model.prior_expert else 0.0)
+        weighted = torch.zeros_like(beta_draw)
+        for image in group:
+            mean, variance = _linear_gaussian(model.beta_head, encode(model, image))
+            precision, weighted = precision + 1 / variance, weighted + mean / variance
+        beta = weighted / precision + precision.rsqrt() * beta_draw
+        kl_beta.append(kl_standard(weighted / precision, 1 / precision))
+        rows.append([])
+        for image, draw in zip(group, z_draws, strict=True):
+            mean, variance = _linear_gaussian(model.z_head, encode(model, image))
+            latent = torch.cat([mean + variance.sqrt() * draw, beta])
+            terms = {"reconstruction": log_likelihood(model, image, latent), "kl_z": kl_standard(mean, variance)}
+            rows[-1].append(terms)
+    terms = {**stack(rows), "kl_beta": torch.stack(kl_beta)}
+    total = (terms["reconstruction"] - terms["kl_z"]).sum(1) - terms["kl_beta"]
+    return {**terms, "total": total, "objective": total}
+
+
+def gmvae_image(model: GroupVAE, image: Tensor, z_draw: Tensor, w_draw: Tensor) -> Terms:
+    h = encode(model, image)
+    mean, variance = _linear_gaussian(model.z_head, h)
+    w_mean, w_variance = _linear_gaussian(model.w_head, h)
+    z, w = mean + variance.sqrt() * z_draw, w_mean + w_variance.sqrt() * w_draw
+    components = [_component(model, k, w) for k in range(model.num_components)]
+    joint = torch.stack([log_normal(z, *component).exp() / model.num_components for component in components])
+    pi = joint / joint.sum()  # Bayes
+    return {
+        "reconstruction": log_likelihood(model, image, z),
+        "kl_z": sum(p * kl_normal(mean, variance, *component) for p, component in zip(pi, components, strict=True)),
+        "kl_d": sum(p * torch.log(p * model.num_components) for p in pi),
+        "kl_w": kl_standard(w_mean, w_variance),
+    }
+
+
+def gmvae(model: GroupVAE, images: Tensor, z_noise: Tensor, w_noise: Tensor) -> Terms:
+    groups = zip(images, z_noise, w_noise, strict=True)
+    terms = stack([[gmvae_image(model, *each) for each in zip(*group, strict=True)] for group in groups])
+    total = (terms["reconstruction"] - terms["kl_z"] - terms["kl_d"] - terms["kl_w"]).sum(1)
+    return {**terms, "total": total, "objective": total}
+
+
+def nested_vae(model: GroupVAE, images: Tensor, z_noise: Tensor, common_noise: Tensor) -> Terms:
+    rows = []
+    for group, z_draws, common_draws in zip(images, z_noise, common_noise, strict=True):
+        outer = [vae_image(model, image, draw) for image, draw in zip(group, z_draws, strict=True)]
+        rows.append([])
+        for i, (z, terms) in enumerate(outer):
+            partner = outer[i + 1 if i % 2 == 0 else i - 1][0]
+            hidden = torch.relu(model.inner_encoder[0](z))
+            mean, variance = _linear_gaussian(model.inner_encoder[2], hidden)
+            common = mean + variance.sqrt() * common_draws[i]
+            predicted = model.inner_decoder[2](torch.relu(model.inner_decoder[0](common)))
+            inner = log_normal(partner, predicted, torch.ones_like(predicted))
+            rows[-1].append({**terms, "inner_reconstruction": inner, "inner_kl": kl_standard(mean, variance)})
+    terms = stack(rows)
+    outer = (terms["reconstruction"] - model.outer_kl_weight * terms["kl_z"]).sum(1)
+    inner = (terms["inner_reconstruction"] - model.inner_kl_weight * terms["inner_kl"]).sum(1)
+    total = (terms["reconstruction"] - terms["kl_z"]).sum(1)
+    return {**terms, "total": total, "objective": outer + inner}
+
+
+def ugvae(model: GroupVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -> Terms:
+    terms = reference_elbo(model, images, z_noise, beta_noise)
+    total = (terms["reconstruction"] - terms["kl_z"] - terms["kl_d"]).sum(1) - terms["kl_beta"]
+    return {**terms, "total": total, "objective": total}
+
+
+BOUNDS: dict[str, Callable[..., Terms]] = {
+    "VAE": vae,
+    "BetaVAE": beta_vae,
+    "GMVAE": gmvae,
+    "MLVAE": mlvae,
+    "NestedVAE": nested_vae,
+    "UGVAE": ugvae,
+}
+
+
+@torch.no_grad()
+def make_linear(model: GroupVAE) -> None:
+    """Makes decoder and mixture prior linear, with random weights, and the posteriors wide enough to cover the exact.
+
+    Component k is z ~ N(A_k c + a_k, diag s_k²), where c is beta or w: ReLU(c) and ReLU(−c) make c.
+    """
+    model.decoder = nn.Linear(model.z_dim + model.beta_dim, math.prod(model.image_shape)).to(model.dtype)
+    nn.init.normal_(model.decoder.weight, std=0.5)
+
+    def linear_decode(latent: Tensor) -> Tensor:
+        return model.decoder(latent).unflatten(-1, model.image_shape)
+
+    model._decode = linear_decode
+    for head in (module for name, module in model.named_children() if name in ("z_head", "beta_head", "w_head")):
+        head.bias[head.out_features // 2 :] = 1.0
+    if model.num_components:
+        prior, width = model.mixture_prior, model.condition_dim
+        slopes = 0.5 * torch.randn(model.num_components, width, model.z_dim, dtype=model.dtype)
+        hidden = torch.zeros(model.num_components, prior.weight.shape[1], width, dtype=model.dtype)
+        hidden[:, :width], hidden[:, width : 2 * width] = torch.eye(width), -torch.eye(width)
+        prior.hidden.weight.copy_(hidden.flatten(0, 1))
+        prior.hidden.bias.zero_()
+        prior.weight.zero_()
+        prior.weight[:, :width, : model.z_dim], prior.weight[:, width : 2 * width, : model.z_dim] = slopes, -slopes
+        nn.init.normal_(prior.bias)
+
+
+@torch.no_grad()
+def exact_log_likelihood(model: GroupVAE, images: Tensor) -> Tensor:
+    """log p(X) of one group ``(B, C, H, W)`` under a linear model, by enumeration of every assignment of d."""
+    if not model.beta_dim and len(images) > 1:
+        return sum(exact_log_likelihood(model, image[None]) for image in images)
+    weight, offset = model.decoder.weight, model.decoder.bias
+    of_z, of_beta = weight[:, : model.z_dim], weight[:, model.z_dim :]
+    noise = model.x_std**2 * torch.eye(len(weight), dtype=model.dtype)
+    eye = torch.eye(model.beta_dim or model.condition_dim, dtype=model.dtype)
+    parts = []  # of each component: mean, slope on beta or w, covariance given it
+    for k in range(max(1, model.num_components)):
+        if model.num_components:
+            mean, variance = _component(model, k, eye.new_zeros(len(eye)))
+            slope = torch.stack([_component(model, k, axis)[0] - mean for axis in eye], 1)
+        else:
+            mean, variance = of_z.new_zeros(model.z_dim), of_z.new_ones(model.z_dim)
+            slope = of_z.new_zeros(model.z_dim, len(eye))
+        slope = of_z @ slope + (of_beta if model.beta_dim else 0)
+        parts.append((of_z @ mean + offset, slope, of_z @ variance.diag() @ of_z.T + noise))
+    values = []
+    for d in itertools.product(parts, repeat=len(images)):
+        means, slopes, covariances = zip(*d, strict=True)
+        joint = torch.cat(slopes) @ torch.cat(slopes).T + torch.block_diag(*covariances)
+        values.append(MultivariateNormal(torch.cat(means), joint).log_prob(images.flatten()))
+    return torch.stack(values).logsumexp(0) - len(images) * math.log(len(parts))

@@ -1,0 +1,94 @@
+"""What each of two ranks finds of groups that span them, and of a meter that all fill.
+
+Axes: G groups, B images per group and rank, R ranks.
+"""
+
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from tests.helpers.ranks import join
+from tests.helpers.reference import fixed_noise
+from tests.helpers.small_models import make
+from ugvae import models
+from ugvae.models import ELBO, GroupVAE
+from ugvae.models.metrics import TermMeter, mean_terms
+
+G, B, R = 2, 3, 2
+CASES = [("UGVAE", False), ("UGVAE", True), ("MLVAE", False), ("MLVAE", True)]  # with or without prior_expert
+TERMS = torch.arange(24.0).view(4, 6)  # of 4 groups: reconstruction of 2 images, their kl_z, kl_d of both, kl_beta
+SHARES = [slice(0, 3), slice(3, 4)]  # groups of each rank: not equally many
+
+
+def case(name: str, prior_expert: bool, span: bool, **settings: bool) -> tuple[GroupVAE, Tensor, Tensor, Tensor]:
+    """A model in float64, images (G, R·B, …), and noise of z and of beta: the same in every process."""
+    torch.manual_seed(3)
+    model = make(getattr(models, name), prior_expert=prior_expert, span_devices=span, **settings)
+    images = torch.rand(G, R * B, *model.image_shape, dtype=model.dtype)
+    z, beta = torch.randn(G, R * B, model.z_dim), torch.randn(G, model.beta_dim)
+    return model, images, z.to(model.dtype), beta.to(model.dtype)
+
+
+class Loss(torch.nn.Module):
+    """The training loss as a module, so that DistributedDataParallel averages its gradients."""
+
+    def __init__(self, model: GroupVAE) -> None:
+        super().__init__()
+        self.model = model
+        self.bound = torch.compile(model._bound) if model.hparams.compile else model._bound
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ELBO]:
+        elbo = self.bound(images)
+        return self.model.loss(elbo), elbo
+
+
+def spanning_step(rank: int, name: str, prior_expert: bool, **settings: bool) -> dict[str, Any]:
+    """Loss, terms and gradients of one step on this rank's images."""
+    model, images, z, beta = case(name, prior_expert, span=True, **settings)
+    parallel = DistributedDataParallel(Loss(model))
+    mine = slice(rank * B, (rank + 1) * B)
+    other = beta if rank == 0 else torch.full_like(beta, torch.nan)  # the first rank's noise alone may count
+    with fixed_noise(z[:, mine], other):
+        loss, elbo = parallel(images[:, mine])
+    loss.backward()
+    gradients = {parameter: value.grad for parameter, value in model.named_parameters()}
+    return {"loss": loss.detach(), "elbo": [term.detach() for term in elbo], "gradients": gradients}
+
+
+def as_elbo(terms: Tensor) -> ELBO:
+    """Rows of ``TERMS`` as a bound of groups of 2 images."""
+    return ELBO(terms[:, 0:2], terms[:, 2:4], terms[:, 4:5].expand(-1, 2), terms[:, 5])
+
+
+def metered(rank: int, spoil: int | None) -> tuple[dict[str, float], tuple | None]:
+    """What the meter says after this rank's groups came one by one; ``spoil`` makes the last of a rank infinite."""
+    meter = TermMeter(ELBO._fields)
+    for group in range(*SHARES[rank].indices(len(TERMS))):
+        terms = TERMS[group : group + 1].clone()
+        if rank == spoil and group == SHARES[rank].stop - 1:
+            terms[:, 5] = torch.inf
+        meter.push(mean_terms(as_elbo(terms), ELBO._fields), torch.full((1, 2), group))
+    means, bad = meter.flush()
+    return {name: value for name, value in means.items() if name != "images_per_second"}, bad and tuple(bad)
+
+
+def work() -> None:
+    """One of the ranks: leaves what it found in ``RANK.pt``."""
+    rank, _ = join()
+    found = {"steps": {case: spanning_step(rank, *case) for case in CASES}}
+    found["metered"], found["spoilt"] = metered(rank, None), metered(rank, 1)
+    torch.save(found, f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def compiled_work() -> None:
+    """The same with a bound that is traced and split into graphs; the step that makes machine code is left out."""
+    rank, _ = join()
+    with patch("torch.compile", partial(torch.compile, backend="aot_eager")):
+        found = spanning_step(rank, *CASES[0], compile=True)
+    torch.save({"steps": {CASES[0]: found}}, f"{rank}.pt")
+    torch.distributed.destroy_process_group()

@@ -1,0 +1,50 @@
+"""Runs that have just begun, on the digits that need no files: what the figures and tables are made of."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from experiments.paper import __main__ as paper
+from tests.helpers.small_models import make
+from ugvae.models import GroupVAE
+
+DIGITS = {"class_path": "ugvae.datamodules.DigitsDataModule", "init_args": {"image_size": 8}}
+TWO_DOMAINS = {
+    "class_path": "ugvae.datamodules.MixedDataModule",
+    "init_args": {"domains": [DIGITS, DIGITS], "domain_names": ["left", "right"], "image_size": 8, "grouping": "pure"},
+}
+
+
+def write_run(folder: Path, model: GroupVAE, data: dict = DIGITS) -> Path:
+    """A run's folder with the settings of its data and the checkpoint of a model as it is."""
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump({"seed_everything": 1, "data": data}))
+    checkpoint = {
+        "state_dict": model.state_dict(),
+        "hyper_parameters": dict(model.hparams),
+        "model_class": type(model).__name__,
+        "pytorch-lightning_version": "2.6.6",
+        "global_step": 0,
+    }
+    torch.save(checkpoint, folder / "checkpoints" / "best.ckpt")
+    return folder
+
+
+def run_of(folder: Path, model_class: type[GroupVAE], data: dict = TWO_DOMAINS) -> Path:
+    return write_run(folder / model_class.__name__, make(model_class, (1, 8, 8), double=False), data)
+
+
+def call(name: str, run: Path, *options: str) -> dict:
+    """Runs a command and gives its JSON."""
+    paper.main([name, "--run", str(run), *options])
+    return json.loads((run / "paper" / f"{name}.json").read_text())
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The message of a command that ends with status 2."""
+    with pytest.raises(SystemExit, match="2"):
+        paper.main(list(arguments))
+    return capsys.readouterr().err.removeprefix("error: ").strip()

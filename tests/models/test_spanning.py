@@ -1,0 +1,70 @@
+"""Groups that span two ranks, and the meter that both fill."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.helpers import spanning
+from tests.helpers.ranks import Ranks, launched
+from tests.helpers.reference import fixed_noise
+from tests.helpers.spanning import CASES, SHARES, TERMS, as_elbo, case
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What two ranks found (tests/spanning.py)."""
+    return found_by_ranks(tmp_path_factory.mktemp("ranks"), spanning.work)
+
+
+def found_by_ranks(folder: Path, work: Callable[[], None]) -> list[dict[str, Any]]:
+    ranks = Ranks(folder, launched(), work)
+    assert ranks.finish() == [0, 0], ranks.said
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+
+
+def check_spanning_step(ranks: list[dict[str, Any]], name: str, prior_expert: bool) -> None:
+    model, images, z, beta = case(name, prior_expert, span=False)
+    with fixed_noise(z, beta):
+        elbo = model.elbo(images)
+    loss = model.loss(elbo)
+    loss.backward()
+    found = [rank["steps"][name, prior_expert] for rank in ranks]
+    exact = {"rtol": 0, "atol": 1e-10}
+    torch.testing.assert_close(sum(rank["loss"] for rank in found) / 2, loss.detach(), **exact)
+    reconstruction, kl_z, kl_d, kl_beta = zip(*(rank["elbo"] for rank in found), strict=True)
+    for parts, whole in zip((reconstruction, kl_z, kl_d), elbo, strict=False):
+        torch.testing.assert_close(torch.cat(parts, 1), whole.detach(), **exact)
+    torch.testing.assert_close(sum(kl_beta), elbo.kl_beta.detach(), **exact)
+    for rank in found:
+        for parameter, value in model.named_parameters():
+            torch.testing.assert_close(rank["gradients"][parameter], value.grad, **exact, msg=parameter)
+
+
+@pytest.mark.parametrize(("name", "prior_expert"), CASES)
+def test_groups_that_span_ranks_train_as_in_one_process(ranks: list, name: str, prior_expert: bool) -> None:
+    """Two ranks with B images each: loss, terms and gradients of one process with groups of 2 B, in float64."""
+    check_spanning_step(ranks, name, prior_expert)
+
+
+@pytest.mark.slow
+def test_compiled_bound_spans_ranks(tmp_path: Path) -> None:
+    check_spanning_step(found_by_ranks(tmp_path, spanning.compiled_work), *CASES[0])
+
+
+def test_means_weigh_the_ranks_by_their_groups(ranks: list) -> None:
+    elbo = as_elbo(TERMS)
+    wanted = {name: value.mean().item() for name, value in elbo._asdict().items()}
+    wanted["elbo"] = elbo.total.mean().item() / 2
+    for rank in ranks:
+        means, bad = rank["metered"]
+        assert bad is None
+        assert means == pytest.approx(wanted, rel=1e-6)
+
+
+def test_non_finite_step_of_one_rank_is_told_to_all(ranks: list) -> None:
+    bad = [rank["spoilt"][1] for rank in ranks]
+    last = SHARES[1].stop - 1
+    assert bad == [(0, ["elbo", "kl_beta"], [last, last], 1)] * 2

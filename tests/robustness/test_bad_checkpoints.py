@@ -1,0 +1,168 @@
+"""Checkpoints that are cut, changed or hostile: refused by name, and nothing in them runs."""
+
+import os
+import pickle
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import pytorch_lightning
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.helpers.bad_input import attempt, damaged, files_below
+from ugvae.models import UGVAE
+from ugvae.runs.checkpoints import read_checkpoint
+from ugvae.runs.loading import load_model
+
+KIND = "checkpoints"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a small model, with all that loading asks for."""
+    path = tmp_path_factory.mktemp("whole") / "last.ckpt"
+    model = small_ugvae()
+    checkpoint = {
+        "global_step": 3,
+        "epoch": 0,
+        "pytorch-lightning_version": pytorch_lightning.__version__,
+        "state_dict": model.state_dict(),
+        "hyper_parameters": dict(model.hparams),
+        "model_class": "UGVAE",
+    }
+    torch.save(checkpoint, path)
+    return path
+
+
+def small_ugvae() -> UGVAE:
+    torch.manual_seed(0)
+    return UGVAE(image_shape=(1, 8, 8), z_dim=2, beta_dim=2, num_components=2)
+
+
+def check(path: Path) -> None:
+    """Both ways to read it refuse it by name, or give the numbers that were written; nothing is written."""
+    before = files_below(path.parent)
+    attempt(KIND, lambda: read_checkpoint(path), path)
+    model = attempt(KIND, lambda: load_model(path), path)
+    assert files_below(path.parent) == before
+    if model is not None:
+        for name, value in small_ugvae().state_dict().items():
+            assert torch.equal(model.state_dict()[name].cpu(), value), name
+
+
+@given(data=st.data())
+def test_damaged_anywhere(tmp_path: Path, whole: Path, data: st.DataObject) -> None:
+    path = tmp_path / "bad.ckpt"
+    path.write_bytes(data.draw(damaged(whole.read_bytes())))
+    check(path)
+
+
+@given(data=st.data())
+def test_damaged_structure(tmp_path: Path, whole: Path, data: st.DataObject) -> None:
+    """The pickle inside is damaged, and the archive around it is whole."""
+    path = tmp_path / "bad.ckpt"
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w") as target:
+        for member in source.infolist():
+            content = source.read(member)
+            if member.filename.endswith("data.pkl"):
+                content = data.draw(damaged(content))
+            target.writestr(member, content)
+    attempt(KIND, lambda: read_checkpoint(path), path)
+    attempt(KIND, lambda: load_model(path), path)
+
+
+@given(kept=st.floats(0, 0.9999))
+def test_cut_short(tmp_path: Path, whole: Path, kept: float) -> None:
+    path = tmp_path / "bad.ckpt"
+    content = whole.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    assert attempt(KIND, lambda: read_checkpoint(path), path) is None
+    assert attempt(KIND, lambda: load_model(path), path) is None
+
+
+class Call:
+    """An object whose unpickling calls a function."""
+
+    def __init__(self, function: Callable, *arguments: object) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> tuple:
+        return self.function, self.arguments
+
+
+@pytest.mark.parametrize("place", ["whole", "hyper_parameters", "state_dict", "callbacks", "loops", "optimizer_states"])
+@pytest.mark.parametrize("function", [os.system, os.mkdir, subprocess.check_call, eval, exec, open, pickle.loads])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_malicious_pickle_does_not_run(
+    tmp_path: Path, whole: Path, place: str, function: Callable, legacy: bool
+) -> None:
+    mark = tmp_path / "sprung"
+    argument = {
+        os.system: f"touch {mark}",
+        os.mkdir: str(mark),
+        subprocess.check_call: ["touch", str(mark)],
+        eval: f"open({str(mark)!r}, 'w')",
+        exec: f"open({str(mark)!r}, 'w')",
+        open: str(mark),
+        pickle.loads: pickle.dumps(Call(os.mkdir, str(mark))),
+    }[function]
+    trap = Call(function, argument, "w") if function is open else Call(function, argument)
+    content = torch.load(whole, weights_only=True)
+    content = trap if place == "whole" else {**content, place: {"trap": trap}}
+    path = tmp_path / "bad.ckpt"
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    assert attempt(KIND, lambda: read_checkpoint(path), path) is None
+    assert attempt(KIND, lambda: load_model(path), path) is None
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model_class": "os"},
+        {"model_class": None},
+        {"model_class": ["UGVAE"]},
+        {"hyper_parameters": {}},
+        {"hyper_parameters": None},
+        {"hyper_parameters": {"image_shape": (1, 8, 8), "z_dim": 10**18}},
+        {"hyper_parameters": {"image_shape": (1, 8, 8), "z_dim": -1}},
+        {"hyper_parameters": {"image_shape": "large", "z_dim": 2}},
+        {"state_dict": {}},
+        {"state_dict": None},
+        {"state_dict": {"weight": torch.zeros(3)}},
+        {"global_step": "many"},
+        {"pytorch-lightning_version": "999"},
+        {"pytorch-lightning_version": None},
+    ],
+    ids=str,
+)
+def test_contradictory_content(tmp_path: Path, whole: Path, change: dict) -> None:
+    path = tmp_path / "bad.ckpt"
+    torch.save({**torch.load(whole, weights_only=True), **change}, path)
+    attempt(KIND, lambda: read_checkpoint(path), path)
+    model = attempt(KIND, lambda: load_model(path), path)
+    assert model is None or "version" in str(change) or "global_step" in change
+
+
+@pytest.mark.parametrize("content", [None, 3, "text", [], {}, torch.zeros(3), {"state_dict": {}}], ids=str)
+def test_other_content(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "bad.ckpt")
+    assert attempt(KIND, lambda: read_checkpoint(tmp_path / "bad.ckpt"), tmp_path) is None
+    assert attempt(KIND, lambda: load_model(tmp_path / "bad.ckpt"), tmp_path) is None
+
+
+@pytest.mark.parametrize("kind", ["nothing", "folder", "link to itself", "empty archive"])
+def test_no_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "bad.ckpt"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "link to itself":
+        path.symlink_to(path)
+    elif kind == "empty archive":
+        zipfile.ZipFile(path, "w").close()
+    assert attempt(KIND, lambda: read_checkpoint(path), path) is None
+    assert attempt(KIND, lambda: load_model(path), path) is None

@@ -1,0 +1,22 @@
+"""The properties of bad input once more, with many more examples."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+def test_two_thousand_examples_of_each() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bad_input", "--no-header", "-p", "no:cacheprovider"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "HYPOTHESIS_PROFILE": "thorough"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(done.stdout[-3000:])
+    assert done.returncode == 0

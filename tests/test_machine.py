@@ -1,0 +1,78 @@
+"""The machine in one line, and the time of training that a run leaves, resumed or not."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from ugvae import cli, machine
+from ugvae.callbacks import reports
+
+QUICK = ["--data", "DigitsDataModule", "--data.image_size", "8", "--data.groups_per_batch", "40", "--model", "VAE"]
+QUICK += ["--experiment", "tiny", "--figures.groups_per_label", "0", "--trainer.accelerator", "cpu"]
+
+
+def test_line_counts_cores_and_gpus() -> None:
+    parts = {"cpu": "Some CPU", "cores": 1, "memory_gib": 7.8, "gpus": []}
+    assert machine.line(parts) == "1 core of Some CPU, 8 GiB, no GPU"
+    parts |= {"cores": 16, "memory_gib": None, "gpus": ["A", "B", "A"]}
+    assert machine.line(parts) == "16 cores of Some CPU, 2 × A, B"
+
+
+def test_processor_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor\t: 0\nmodel name\t:  Some   CPU @ 2 GHz\nprocessor\t: 1\nmodel name\t: Other\n")
+    monkeypatch.setattr(machine, "CPU_INFO", info)
+    assert machine.cpu_model() == "Some CPU @ 2 GHz"
+    info.write_text("processor\t: 0\n")
+    assert machine.cpu_model()
+    assert "Some" not in machine.cpu_model()
+
+
+def test_maker_of_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: Some CPU\n")
+    monkeypatch.setattr(machine, "CPU_INFO", info)
+    assert machine.cpu_vendor() == "AuthenticAMD"
+    monkeypatch.setattr(machine, "CPU_INFO", tmp_path / "none")
+    assert machine.cpu_vendor() == ""
+
+
+def test_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(machine, "MEMORY_LIMITS", (limit, tmp_path / "missing"))
+    whole = machine.memory_gib()
+    limit.write_text("max\n")
+    assert machine.memory_gib() == whole
+    limit.write_text(f"{2**28}\n")
+    assert machine.memory_gib() == 0.25
+
+
+def test_description_is_json_without_the_machines_name() -> None:
+    described = machine.describe()
+    assert json.loads(json.dumps(described)) == described
+    assert described["cores"] >= 1
+    assert described["line"] == machine.line(described)
+    assert machine.platform.node() not in json.dumps(described)
+
+
+def test_sessions_of_a_resumed_run_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.setattr(reports, "describe", lambda: {"line": "one machine"})
+    started = time.monotonic()
+    cli.main(["fit", *QUICK, "--trainer.max_epochs", "1"])
+    file = Path("lightning_logs/tiny/version_0/trained.json")
+    first = json.loads(file.read_text())
+    assert (first["epochs"], len(first["sessions"])) == (1, 1)
+    assert 0 < first["seconds"] == first["sessions"][0]["seconds"] < time.monotonic() - started
+    monkeypatch.setattr(reports, "describe", lambda: {"line": "another"})
+    cli.main(["fit", *QUICK, "--trainer.max_epochs", "2", "--ckpt_path", "last"])
+    both = json.loads(file.read_text())
+    assert (both["epochs"], both["steps"]) == (2, 2 * first["steps"])
+    assert [session["hardware"] for session in both["sessions"]] == ["one machine", "another"]
+    assert [session["last_step"] for session in both["sessions"]] == [first["steps"], both["steps"]]
+    assert both["seconds"] == pytest.approx(sum(session["seconds"] for session in both["sessions"]))
+    assert both["sessions"][0]["seconds"] <= first["seconds"]  # what came after the checkpoint is no part of it
+    assert {"torch", "scikit_learn"} <= set(both["versions"])
