@@ -1,4 +1,7 @@
-"""Errors that the user can mend. The command line prints their message alone, without a traceback."""
+"""Errors that the user can mend, and the checks of settings. The command line prints the message without a traceback."""
+
+import math
+from collections.abc import Collection
 
 
 class ConfigError(ValueError):
@@ -31,3 +34,31 @@ class OutputError(OSError):
 
     def __str__(self) -> str:
         return self.strerror or super().__str__()
+
+
+def check_counts(**settings: int) -> None:
+    """Raises a ConfigError that names the first setting that is not a whole number > 0."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{name}: expected a whole number > 0, got {value}")
+
+
+def check_positive(**settings: float) -> None:
+    """Raises a ConfigError that names the first setting that is not a finite number > 0."""
+    for name, value in settings.items():
+        if not 0 < value < math.inf:
+            raise ConfigError(f"{name}: expected a number > 0, got {value}")
+
+
+def check_not_negative(**settings: float) -> None:
+    """Raises a ConfigError that names the first setting that is not a finite number ≥ 0."""
+    for name, value in settings.items():
+        if not 0 <= value < math.inf:
+            raise ConfigError(f"{name}: expected a number ≥ 0, got {value}")
+
+
+def check_choice(name: str, value: str | None, choices: Collection[str]) -> None:
+    """Raises a ConfigError that names a setting which is none of the ``choices``."""
+    if value not in choices:
+        *others, last = choices
+        raise ConfigError(f"{name}: expected {', '.join(others)} or {last}, got {value!r}")

@@ -12,9 +12,9 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from ugvae.distributed import distributed_rank, gather_objects
-from ugvae.errors import ConfigError
+from ugvae.errors import ConfigError, check_counts, check_positive
 from ugvae.machine import compiled
-from ugvae.models.bound import ELBO, Posterior, check_counts, check_positive
+from ugvae.models.bound import ELBO, Posterior
 from ugvae.models.latent import LatentModel
 from ugvae.models.metrics import NonFiniteStep, TermMeter, check_finite_weights, mean_terms, non_finite_error
 from ugvae.models.optim import ScheduledModule

@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from ugvae.models.bound import ELBO, check_not_negative
+from ugvae.errors import check_not_negative
+from ugvae.models.bound import ELBO
 from ugvae.models.vae import VAE
 
 

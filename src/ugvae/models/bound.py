@@ -3,7 +3,6 @@
 Axes: G groups, B images per group, K components.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -11,7 +10,6 @@ from torch import Tensor
 
 from ugvae.distributed import distributed_rank, gather
 from ugvae.distributions import DiagonalGaussian, kl_standard_normal, product_of_gaussians
-from ugvae.errors import ConfigError
 
 
 class ELBO(NamedTuple):
@@ -98,27 +96,6 @@ def sample_shared(factors: DiagonalGaussian, prior_expert: bool, span: bool) -> 
     q_beta = product_of_gaussians(DiagonalGaussian(mean, log_var), prior_expert)
     beta = torch.addcmul(q_beta.mean, q_beta.std, noise[:, 0].detach())
     return beta, kl_standard_normal(q_beta) / num_ranks
-
-
-def check_positive(**settings: float) -> None:
-    """Raises a ConfigError that names the first setting that is not a finite number > 0."""
-    for name, value in settings.items():
-        if not 0 < value < math.inf:
-            raise ConfigError(f"{name}: expected a number > 0, got {value}")
-
-
-def check_not_negative(**settings: float) -> None:
-    """Raises a ConfigError that names the first setting that is not a finite number ≥ 0."""
-    for name, value in settings.items():
-        if not 0 <= value < math.inf:
-            raise ConfigError(f"{name}: expected a number ≥ 0, got {value}")
-
-
-def check_counts(**settings: int) -> None:
-    """Raises a ConfigError that names the first setting that is not a whole number > 0."""
-    for name, value in settings.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{name}: expected a whole number > 0, got {value}")
 
 
 def check_images(images: Tensor, image_shape: tuple[int, int, int], dtype: torch.dtype) -> None:

@@ -18,8 +18,9 @@ from ugvae.distributions import (
     standard_normal_log_prob,
     take_components,
 )
+from ugvae.errors import check_counts
 from ugvae.models.base import GroupVAE
-from ugvae.models.bound import ELBO, Posterior, check_counts, without_mixture
+from ugvae.models.bound import ELBO, Posterior, without_mixture
 from ugvae.networks.heads import HIDDEN, GaussianHead, MixturePrior
 
 

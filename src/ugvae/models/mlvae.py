@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal, product_of_gaussians
+from ugvae.errors import check_counts
 from ugvae.models.base import GroupVAE
-from ugvae.models.bound import ELBO, Posterior, check_counts, sample_shared, without_mixture
+from ugvae.models.bound import ELBO, Posterior, sample_shared, without_mixture
 from ugvae.networks.heads import HIDDEN, GaussianHead
 
 

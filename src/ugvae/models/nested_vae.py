@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
-from ugvae.errors import ConfigError
+from ugvae.errors import ConfigError, check_counts, check_not_negative
 from ugvae.models.base import GroupVAE
-from ugvae.models.bound import ELBO, Posterior, check_counts, check_not_negative, without_mixture
+from ugvae.models.bound import ELBO, Posterior, without_mixture
 from ugvae.networks.heads import HIDDEN, GaussianHead, full_precision
 
 

@@ -16,8 +16,9 @@ from ugvae.distributions import (
     take_components,
     transport_between,
 )
+from ugvae.errors import check_counts
 from ugvae.models.base import GroupVAE
-from ugvae.models.bound import ELBO, Posterior, check_counts, sample_shared
+from ugvae.models.bound import ELBO, Posterior, sample_shared
 from ugvae.networks.heads import HIDDEN, ComponentHead, GaussianHead, MixturePrior
 
 
