@@ -7,7 +7,12 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from ugvae.distributions import DiagonalGaussian, image_log_likelihood, standard_normal_log_prob
+from ugvae.distributions import (
+    DiagonalGaussian,
+    image_log_likelihood,
+    product_of_gaussians,
+    standard_normal_log_prob,
+)
 from ugvae.models.bound import GlobalDraw
 from ugvae.networks.heads import full_precision
 
@@ -16,11 +21,12 @@ class LatentModel:
     """Encoder to q(z | x), decoder from z or [z, beta], a prior to sample from.
 
     Where the prior is not z ~ N(0, I), or there is a global latent, a model says so in ``sample_z``, ``_log_prior``
-    and ``q_beta``; sampling and the importance-weighted bound follow.
+    and ``beta_factors``; sampling and the importance-weighted bound follow.
 
     Attributes:
         z_dim: dimensions of the local latent.
         beta_dim: dimensions of the global latent, 0 if there is none.
+        prior_expert: whether N(0, I) is one more factor of q(beta | X, Z).
         num_components: K, 0 if there is no mixture.
         condition_dim: dimensions of what drives the mixture, the argument of ``prior``.
     """
@@ -28,6 +34,7 @@ class LatentModel:
     image_shape: tuple[int, int, int]
     z_dim: int
     beta_dim = 0
+    prior_expert = False
     num_components = 0
     condition_dim = 0
 
@@ -132,15 +139,24 @@ class LatentModel:
         """
         return self.standard_normal(groups, group_size, self.z_dim)
 
-    def q_beta(self, h: Tensor, z: Tensor, mask: Tensor | None = None) -> DiagonalGaussian | None:
-        """q(beta | X, Z), ``(G, beta_dim)``, from h ``(G, B, 256)`` and z ``(G, B, z_dim)``, if there is a beta.
+    def beta_factors(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
+        """The Gaussian factor of each image in q(beta | X, Z), ``(G, B, beta_dim)``; only where there is a beta.
 
         Args:
-            h: features of the images.
-            z: local latents.
+            h: features, ``(G, B, 256)``.
+            z: local latents, ``(G, B, z_dim)``.
+        """
+        raise TypeError(f"{type(self).__name__} has no global latent")
+
+    def q_beta(self, h: Tensor, z: Tensor, mask: Tensor | None = None) -> DiagonalGaussian | None:
+        """q(beta | X, Z), the product of all factors (paper, eq. 8-9), ``(G, beta_dim)``; None without a global latent.
+
+        Args:
+            h: features, ``(G, B, 256)``.
+            z: local latents, ``(G, B, z_dim)``.
             mask: which images there are, bool ``(G, B)``; all by default.
         """
-        return None
+        return product_of_gaussians(self.beta_factors(h, z), self.prior_expert, mask) if self.beta_dim else None
 
     def _log_prior(self, z: Tensor, h: Tensor, beta: Tensor | None) -> Tensor:
         """Log p(z | beta) with d summed out, (G, N), for z (G, N, z_dim) of images with features h (G, N, 256).
@@ -158,7 +174,7 @@ class LatentModel:
         """
         h = self.encode(images, mask)
         q_z = self.z_head(h)
-        q_beta = self.q_beta(h, q_z.sample(), mask) if self.beta_dim else None
+        q_beta = self.q_beta(h, q_z.sample(), mask)
         if q_beta is None:
             return GlobalDraw(h, q_z, None, h.new_zeros(len(h)))
         beta = q_beta.sample()

@@ -62,13 +62,11 @@ class UGVAE(GroupVAE):
         self.beta_head = GaussianHead(HIDDEN + num_components, beta_dim)
         self.mixture_prior = MixturePrior(beta_dim, z_dim, num_components)
 
-    def _factors(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
-        """Features h (G, B, 256) and π (G, B, K) to the factors of q(beta | X, Z), (G, B, beta_dim)."""
-        return self.beta_head(torch.cat([h, pi], -1))
+    def beta_factors(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
+        return self._factors(h, self.d_head(z).softmax(-1))
 
-    def q_beta(self, h: Tensor, z: Tensor, mask: Tensor | None = None) -> DiagonalGaussian:
-        factors = self._factors(h, self.d_head(z).softmax(-1))
-        return product_of_gaussians(factors, self.prior_expert, mask)
+    def _factors(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
+        return self.beta_head(torch.cat([h, pi], -1))
 
     def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
         h = self.encode(images, mask)
