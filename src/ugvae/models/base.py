@@ -12,6 +12,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from ugvae.distributed import distributed_rank
+from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError, check_choice, check_counts, check_not_negative, check_positive, plain_value
 from ugvae.models.bound import Bound, BoundSums, Posterior
 from ugvae.models.latent import LatentModel
@@ -24,7 +25,7 @@ ImageShape = tuple[PositiveInt, PositiveInt, PositiveInt]  # (C, H, W)
 
 
 class GroupVAE(LatentModel, ScheduledModule):
-    """Base of all models. A subclass adds its networks, ``_bound``, ``_infer``, and what ``LatentModel`` asks for.
+    """Base of all models. A subclass adds its networks, ``_bound``, ``_posterior``, and what ``LatentModel`` asks for.
 
     Attributes:
         data_grouping: how the training images must be grouped (``data.grouping``); None takes any.
@@ -103,8 +104,8 @@ class GroupVAE(LatentModel, ScheduledModule):
         """The bound of float images ``(G, B, C, H, W)`` in [0, 1] with mask ``(G, B)``, unchecked."""
 
     @abstractmethod
-    def _infer(self, images: Tensor, mask: Tensor | None) -> Posterior:
-        """The posteriors of float images ``(G, B, C, H, W)`` in [0, 1] with mask ``(G, B)``, unchecked."""
+    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
+        """The posteriors from features h ``(G, B, 256)`` of images with mask ``(G, B)``."""
 
     def elbo(self, images: Tensor, mask: Tensor | None = None) -> Bound:
         """The evidence lower bound with one reparameterised sample of the latents.
@@ -132,7 +133,25 @@ class GroupVAE(LatentModel, ScheduledModule):
         Raises:
             ValueError: wrong shape, type or range.
         """
-        return self._infer(self.checked(images), self.checked_mask(mask, images))
+        mask = self.checked_mask(mask, images)
+        return self._posterior(self.encode(self.checked(images), mask), mask)
+
+    @torch.no_grad()
+    def encode_images(self, images: Tensor) -> tuple[Posterior, DiagonalGaussian | None]:
+        """What each image says by itself, whatever its group: the local posteriors, and its factor of beta.
+
+        The product of the factors of a group (``product_of_gaussians``) is what ``infer`` gives as its beta.
+
+        Args:
+            images: ``(G, B, C, H, W)``, uint8 or float in [0, 1], on any device.
+
+        Returns:
+            posteriors without beta; the factors, a Gaussian ``(G, B, beta_dim)``, or None without a global latent.
+        """
+        h = self.encode(self.checked(images))
+        posterior = self._posterior(h, None)
+        factors = self.beta_factors(h, posterior.z.mean) if self.beta_dim else None
+        return posterior._replace(beta=None), factors
 
     def objective(self, bound: Bound) -> Tensor:
         """What training maximises, nats per group ``(G,)``: the bound, unless the model weighs its terms."""
@@ -231,7 +250,7 @@ class GroupVAE(LatentModel, ScheduledModule):
 
     def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> tuple[Posterior, dict[str, Tensor]]:
         columns = {name: column for name, column in batch.items() if name != "image"}
-        return self._infer(self.to_unit(batch["image"]), batch.get("mask")), columns
+        return self.infer(batch["image"], batch.get("mask")), columns
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         self._raise_if_not_finite()

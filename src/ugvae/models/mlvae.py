@@ -57,8 +57,7 @@ class MLVAE(GroupVAE):
         reconstruction = image_log_likelihood(images, self.decode(z, beta), self.x_std)
         return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta}, mask=mask)
 
-    def _infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
-        h = self.encode(images, mask)
+    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
         q_z = self.z_head(h)
         return Posterior(q_z, beta=self.q_beta(h, q_z.mean, mask))
 

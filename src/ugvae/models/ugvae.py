@@ -85,8 +85,7 @@ class UGVAE(GroupVAE):
             mask=mask,
         )
 
-    def _infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
-        h = self.encode(images, mask)
+    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
         z = self.z_head(h)
         pi = self.d_head(z.mean).softmax(-1)
         return Posterior(z, pi, product_of_gaussians(self._factors(h, pi), self.prior_expert, mask))
