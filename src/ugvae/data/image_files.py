@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ugvae.data.cache import Cache, CacheKey, default_workers, open_cache
+from ugvae.data.build import build_cache
+from ugvae.data.cache import Cache, CacheKey, open_cache
 from ugvae.data.decoding import Transform
 from ugvae.data.listing import (
     Listing,
@@ -23,7 +24,8 @@ from ugvae.data.listing import (
 )
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable
-from ugvae.errors import ConfigError, DataError
+from ugvae.errors import ConfigError, DataError, check_counts
+from ugvae.machine import cores
 
 MISSING = """{title}: {reason} under {root}.
 Expected:
@@ -69,8 +71,8 @@ class ImageFilesDataModule(GroupDataModule):
         **kwargs,
     ) -> None:
         super().__init__(root, image_size=image_size, **kwargs)
-        if cache_workers is not None and cache_workers < 1:
-            raise ConfigError(f"cache_workers: expected a whole number > 0, got {cache_workers}")
+        if cache_workers is not None:
+            check_counts(cache_workers=cache_workers)
         self.skip_corrupt, self.cache_dir, self.cache_workers = skip_corrupt, cache_dir, cache_workers
         self._cache: Cache | None = None
 
@@ -140,8 +142,12 @@ class ImageFilesDataModule(GroupDataModule):
             variant = {**asdict(transform), **options, **({"root": str(root.resolve())} if self.cache_dir else {})}
             name = f"{re.sub(r'[^a-z0-9]+', '-', self.title.lower())}-{self.image_size}-{short_digest(variant)}"
             folder = (Path(self.cache_dir) if self.cache_dir else root / ".cache") / name
-            workers = self.cache_workers or default_workers()
-            self._cache = open_cache(folder, key, lambda: self.describe(list(files)), workers, self.skip_corrupt)
+
+            def build() -> None:
+                workers = self.cache_workers or cores()
+                build_cache(folder, key, self.describe(list(files)), workers, self.skip_corrupt)
+
+            self._cache = open_cache(folder, key, build, self.skip_corrupt)
         return self._cache
 
     def missing(self, reason: str) -> DataError:
