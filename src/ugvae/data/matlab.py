@@ -25,6 +25,7 @@ HEADER = 128  # bytes
 NAME, DIMENSIONS, FLAGS, MATRIX, COMPRESSED = 1, 5, 6, 14, 15  # types of elements
 VALUES = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18}  # types of elements of numbers and text
 CELL, STRUCT, PLAIN = 1, 2, {4, *range(6, 16)}  # classes of matrices; plain ones hold text or numbers
+COMPLEX = 0x0800  # flag of a matrix with a real and an imaginary part
 
 
 def read_variable(path: Path, key: str) -> np.ndarray:
@@ -106,12 +107,13 @@ def check_matrices(matrices: list[tuple[int, memoryview]], order: str, depth: in
         (types, parts) = zip(*elements(content, order), strict=True)
         if types[:3] != (FLAGS, DIMENSIONS, NAME) or len(parts[0]) != 8 or len(parts[1]) % 4:
             raise ValueError("a matrix without flags, dimensions and name")
-        matrix_class = parts[0][0 if order == "<" else 3]
+        (flags,) = struct.unpack_from(f"{order}I", parts[0])
+        matrix_class, is_complex = flags & 0xFF, bool(flags & COMPLEX)
         shape = struct.unpack(f"{order}{len(parts[1]) // 4}i", parts[1])
         if len(shape) < 2 or min(shape) < 0:
             raise ValueError(f"a matrix of shape {shape}")
         if matrix_class in PLAIN:
-            if len(types) not in (4, 5) or not VALUES.issuperset(types[3:]):
+            if len(types) != 4 + is_complex or not VALUES.issuperset(types[3:]):
                 raise ValueError(f"values of the types {types[3:]}")
             continue
         skipped, fields = 3, 1
