@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     groups = trained_groups(trained_run, max(2, count), options.seed)
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
-        images = model.to_unit(trained_run.table.images[groups].to(model.device))
+        images = trained_run.table.images[groups]
         ladder = bound_ladder(model, images, options.group_samples, options.image_samples)
     results = {
         "model": type(model).__name__,
