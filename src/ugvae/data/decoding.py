@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
+import torch
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torchvision.transforms.v2 import functional
 
 from ugvae.errors import DataError
 
@@ -20,6 +23,7 @@ MAX_PIXELS = 89_478_485  # PIL's own threshold for suspecting a decompression bo
 DRAFT_MARGIN = 2  # a JPEG is decoded at a reduced scale only if that leaves this many times the pixels needed
 WHITE = 250  # of 255: what counts as the white border of a rendering, JPEG noise included
 TRIM_MARGIN = 0.04  # of the side, left around what is drawn
+RESIZE_CHUNK = 4096  # images that are resized together, which bounds the memory of the float copy
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # of PNGs with fewer than 8 bits, from one grey to the next
 BROKEN = (  # what PIL raises on damaged files of one format or another
@@ -162,6 +166,13 @@ def fit(image: Image.Image, transform: Transform) -> np.ndarray:
         image = image.resize(size, Image.Resampling.BILINEAR)
     pixels = np.asarray(image)
     return pixels[None, None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None]
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """uint8 images ``(N, C, H, W)`` at ``size`` × ``size`` pixels, by antialiased bilinear interpolation."""
+    if images.shape[-2:] == (size, size):
+        return images
+    return torch.cat([functional.resize(chunk, [size, size], antialias=True) for chunk in images.split(RESIZE_CHUNK)])
 
 
 def centre_square(size: tuple[int, int], side: int) -> tuple[int, int, int, int]:

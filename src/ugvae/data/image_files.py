@@ -27,15 +27,6 @@ from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError, DataError, check_counts
 from ugvae.machine import cores
 
-MISSING = """{title}: {reason} under {root}.
-Expected:
-{tree}
-There: {there}
-Get it: {source}
-Licence: {licence}
-Meanwhile, with no download at all: make train DATA=digits"""
-SHOWN = 5  # names that a message shows
-
 
 class ImageFilesDataModule(GroupDataModule):
     """Base of the datasets of image files. A subclass says which files there are, what is known of each, and its split.
@@ -56,10 +47,6 @@ class ImageFilesDataModule(GroupDataModule):
     """
 
     channels = 3
-    title = ""  # of the dataset, for messages
-    tree = ""  # what is expected under root
-    source = ""  # where to get it
-    licence = ""
 
     def __init__(
         self,
@@ -150,33 +137,10 @@ class ImageFilesDataModule(GroupDataModule):
             self._cache = open_cache(folder, key, build, self.skip_corrupt)
         return self._cache
 
-    def missing(self, reason: str) -> DataError:
-        """The one error of all missing files: what is expected, what there is, where to get it."""
-        root = Path(self.root)
-        there = sorted(path.name for path in root.iterdir() if not path.name.startswith(".")) if root.is_dir() else []
-        shown = summary(there) if there else "an empty folder" if root.is_dir() else "no such folder"
-        return DataError(
-            MISSING.format(
-                title=self.title,
-                reason=reason,
-                root=root,
-                tree=self.tree.format(root=root).strip("\n"),
-                there=shown,
-                source=self.source,
-                licence=self.licence,
-            )
-        )
-
 
 def short_digest(content: dict) -> str:
     """Eight hexadecimal digits that tell settings apart."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def summary(names: list[str]) -> str:
-    """The first few of many names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def inner(root: Path, name: str) -> str:

@@ -4,6 +4,7 @@ Axes: G groups per batch, B images per group, C channels, H and W pixels.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,11 +19,19 @@ from torch import Tensor
 from ugvae.data.groupings import GROUPINGS, Grouping, GroupingKind
 from ugvae.data.samplers import GroupLoader
 from ugvae.data.table import GroupDataset, ImageTable
-from ugvae.errors import ConfigError, check_choice, check_counts, check_not_negative
+from ugvae.errors import ConfigError, DataError, check_choice, check_counts, check_not_negative
 from ugvae.runs.folder import read_config
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+MISSING = """{title}: {reason} under {root}.
+Expected:
+{tree}
+There: {there}
+{tried}Get it: {source}
+Licence: {licence}
+Meanwhile, with no download at all: make train DATA=digits"""
+SHOWN = 5  # names that a message shows
 GPU_SHARE = 0.25  # of the free memory of a GPU, the most that a table may take
 
 
@@ -52,6 +61,10 @@ class GroupDataModule(LightningDataModule):
     """
 
     channels = 1
+    title = ""  # name of the dataset, for messages
+    tree = ""  # the files that are expected under {root}
+    source = ""  # where to get them
+    licence = ""
 
     def __init__(
         self,
@@ -148,6 +161,23 @@ class GroupDataModule(LightningDataModule):
             self._on_device[split] = table.to(self.trainer.strategy.root_device)
         return self._on_device[split]
 
+    def missing(self, reason: str, tried: Sequence[str] = ()) -> DataError:
+        """The error of missing files: what is expected, what is there, and where to get it."""
+        root = Path(self.root)
+        there = sorted(path.name for path in root.iterdir() if not path.name.startswith(".")) if root.is_dir() else []
+        return DataError(
+            MISSING.format(
+                title=self.title,
+                reason=reason,
+                root=root,
+                tree=self.tree.format(root=root).strip("\n"),
+                there=summary(there) if there else "an empty folder" if root.is_dir() else "no such folder",
+                tried="".join(f"Tried {source}\n" for source in tried),
+                source=self.source,
+                licence=self.licence,
+            )
+        )
+
     def train_dataloader(self) -> GroupLoader:
         loader = self.loader("train", shuffle=True)
         if announcement := loader.sampler.announcement():
@@ -168,6 +198,12 @@ def split_rows(num_images: int, held_out: int, seed: int) -> tuple[Tensor, Tenso
     """Cuts ``num_images`` rows at random into (kept, held out), both in ascending order."""
     order = torch.randperm(num_images, generator=torch.Generator().manual_seed(seed))
     return order[held_out:].sort().values, order[:held_out].sort().values
+
+
+def summary(names: Sequence[str]) -> str:
+    """The first few of many names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def fits(images: Tensor, device: torch.device) -> bool:
