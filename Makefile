@@ -51,10 +51,9 @@ test: $(READY)  ## Run the tests
 test-slow: $(READY)  ## Run the slow tests and those that need the network
 	$(BIN)/python -m pytest -m "slow or network" $(ARGS)
 
-lint: $(READY)  ## Check style, and the dependencies for known vulnerabilities where pip-audit and a network are
+lint: $(READY)  ## Check style
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m tests.helpers.audit
 
 bench: $(READY)  ## Time everything, about 5 minutes: ARGS="--json FILE --doc docs/performance.md"
 	$(BIN)/python -m experiments.bench $(ARGS)

@@ -20,7 +20,7 @@ from PIL import Image
 from tests.data.mnist import fake_hashes
 from tests.helpers.yaml_sweep import EXPERIMENTS, SHORT, SMALL, YAMLS, tiny_config
 from ugvae import cli, models
-from ugvae.datamodules import mnist
+from ugvae.datamodules import mnist_files
 
 DIGITS = ["--config", str(EXPERIMENTS / "digits.yaml")]
 
@@ -30,7 +30,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, and no W&B unless the test asks for it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    monkeypatch.setattr(mnist, "SHA256", fake_hashes())
+    monkeypatch.setattr(mnist_files, "SHA256", fake_hashes())
     return tmp_path
 
 
@@ -172,7 +172,7 @@ def test_damaged_checkpoint_is_refused_by_name(
 def test_missing_mnist_says_what_to_run_meanwhile(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mnist, "sources", dict)
+    monkeypatch.setattr(mnist_files, "sources", dict)
     with pytest.raises(SystemExit):
         run("fit", "--config", str(EXPERIMENTS / "mnist.yaml"), *SHORT)
     said = capsys.readouterr().err

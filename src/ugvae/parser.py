@@ -172,7 +172,7 @@ def _optional(class_path: str, name: str) -> bool:
     for base in cls.__mro__:
         parameter = inspect.signature(base.__init__).parameters.get(name)
         if parameter is not None and parameter.annotation is not inspect.Parameter.empty:
-            return "None" in str(parameter.annotation)
+            return any(word in str(parameter.annotation) for word in ("None", "Optional"))
     return True
 
 
