@@ -25,7 +25,6 @@ from ugvae.callbacks import (
     TestReport,
     TrainingFigures,
 )
-from ugvae.callbacks.profiling import NoProfiler
 from ugvae.callbacks.ranks import ADVICE, explain_launcher, is_lost_rank, reason
 from ugvae.data.module import GroupDataModule
 from ugvae.distributed import distributed_rank
@@ -108,7 +107,7 @@ class UGVAECommand(LightningCLI):
         config = self.config_init[self.subcommand]
         callbacks = [ElboProgressBar()]
         if self.subcommand == "fit":
-            callbacks += [RankWatch(), GracefulStop(), ExactResume(self.checkpoint), RunSummary()]
+            callbacks += [GracefulStop(), ExactResume(self.checkpoint), RunSummary()]
             if config.trainer.logger is None:
                 kwargs["logger"] = run_loggers(config.experiment, self.checkpoint)
         else:
@@ -117,10 +116,13 @@ class UGVAECommand(LightningCLI):
             callbacks += self._reports(config)
         # jsonargparse hands out the same list at every call
         kwargs["callbacks"] = [*(config.trainer.callbacks or []), *callbacks]
-        kwargs["profiler"] = config.trainer.profiler or NoProfiler()
+
         given = config.trainer.plugins or []
         kwargs["plugins"] = [*(given if isinstance(given, list) else [given]), AtomicCheckpointIO()]
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        if self.subcommand == "fit" and trainer.num_devices * trainer.num_nodes > 1:
+            trainer.callbacks.insert(0, RankWatch())
+        return trainer
 
     def _reports(self, config: Any) -> list:
         directory = run_directory(self.checkpoint) if self.checkpoint else None

@@ -1,4 +1,4 @@
-"""Errors that the user can mend, and the checks of settings. The command line prints the message without a traceback."""
+"""Errors that the user can mend, and checks of settings. The command line prints the message, without a traceback."""
 
 import math
 from collections.abc import Collection

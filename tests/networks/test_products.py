@@ -30,7 +30,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     ],
 )
 def test_where_onednn_is_faster(vendor: str, flags: set[str], faster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "cpu_vendor", lambda: vendor)
+    monkeypatch.setattr(products, "cpu_model", lambda: vendor)
     monkeypatch.setattr(products, "cpu_flags", lambda: flags)
     monkeypatch.setattr("torch.backends.mkl.is_available", lambda: True)
     monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: True)

@@ -8,7 +8,6 @@ import time
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 
-from ugvae.callbacks.base import RunCallback
 from ugvae.machine import clock
 
 
@@ -20,7 +19,7 @@ def say(line: str) -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for the rest of the run
 
 
-class ElboProgressBar(RunCallback, TQDMProgressBar):
+class ElboProgressBar(TQDMProgressBar):
     """A bar per epoch with the ELBO (nats per image) and the time left of the run; a line per epoch in a log file."""
 
     def __init__(self, refresh_rate: int = 20) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import BasePredictionWriter
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
-from ugvae.callbacks.base import RunCallback
 from ugvae.callbacks.progress import say
 from ugvae.errors import NonFiniteLossError, OutputError
 from ugvae.evaluation.clusters import cluster_scores
@@ -20,7 +19,7 @@ from ugvae.runs.files import save_arrays, save_json
 TIMES = "sessions"  # of a checkpoint: what trained it so far
 
 
-class RunSummary(RunCallback):
+class RunSummary(Callback):
     """Says at the end of training where everything is and what to run next, and writes ``trained.json``.
 
     That file holds the seconds of training, with validation and figures, and the machine. Checkpoints carry the time
@@ -121,7 +120,7 @@ class RunSummary(RunCallback):
         )
 
 
-class TestReport(RunCallback):
+class TestReport(Callback):
     """Writes ``test.json``: the ELBO terms of the test split, cluster scores, and what is needed to run it again.
 
     Args:

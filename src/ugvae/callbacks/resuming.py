@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 
-from ugvae.callbacks.base import RunCallback
 from ugvae.data.cache import check_mapped
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import digest
@@ -18,7 +17,7 @@ from ugvae.runs.loggers import MetricsLogger
 SETTINGS, ROWS = "run_settings", "metrics_rows"
 
 
-class ExactResume(RunCallback):
+class ExactResume(Callback):
     """Notes in every checkpoint what the run is of, and refuses to go on with anything else.
 
     Args:

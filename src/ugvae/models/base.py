@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ugvae.distributed import distributed_rank, gather_objects
 from ugvae.errors import ConfigError, check_counts, check_positive
-from ugvae.machine import compiled
 from ugvae.models.bound import ELBO, Posterior
 from ugvae.models.latent import LatentModel
 from ugvae.models.metrics import NonFiniteStep, TermMeter, check_finite_weights, mean_terms, non_finite_error
@@ -99,7 +98,7 @@ class GroupVAE(LatentModel, ScheduledModule):
         self.training_terms, self.evaluation_terms = TermMeter(self.terms), TermMeter(self.terms)
         self._resumed: dict[str, Any] | None = None  # this rank's part of a checkpoint, until training goes on from it
         self.latest_terms: dict[str, float] = {}  # means of the last flush, for the progress bar
-        self.training_outputs = compiled(self._training_outputs) if compile else self._training_outputs
+        self.training_outputs = torch.compile(self._training_outputs) if compile else self._training_outputs
 
     @abstractmethod
     def _bound(self, images: Tensor) -> ELBO:

@@ -8,13 +8,13 @@ Axes: N rows, I features in, O features out.
 import torch
 from torch import Tensor, nn
 
-from ugvae.machine import cpu_flags, cpu_vendor
+from ugvae.machine import cpu_flags, cpu_model
 
 
 def onednn_is_faster() -> bool:
     """Whether this processor multiplies float32 faster by oneDNN than by MKL, and torch has both."""
     both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
-    return both and cpu_vendor() == "AuthenticAMD" and "avx512f" in cpu_flags()
+    return both and "AMD" in cpu_model() and "avx512f" in cpu_flags()
 
 
 class WideLinear(nn.Linear):
