@@ -20,7 +20,8 @@ from PIL import Image
 from tests.data.mnist import fake_hashes
 from tests.helpers.yaml_sweep import EXPERIMENTS, SHORT, SMALL, YAMLS, tiny_config
 from ugvae import cli, models
-from ugvae.datamodules import mnist
+from ugvae.data.module import load_data
+from ugvae.datamodules import DigitsDataModule, mnist
 
 DIGITS = ["--config", str(EXPERIMENTS / "digits.yaml")]
 
@@ -110,6 +111,19 @@ def test_checkpoint_loads_outside_the_command_line(short_run: Path) -> None:
     assert model.infer(torch.rand(2, 4, 1, 28, 28)).z.mean.shape == (2, 4, 3)
 
 
+def test_run_of_an_earlier_version_is_read(short_run: Path) -> None:
+    """Its datamodules were in a package of their own."""
+    shutil.copytree(short_run, "lightning_logs")
+    folder = Path("lightning_logs/digits/version_0")
+    config = folder / "config.yaml"
+    settings = config.read_text()
+    assert "class_path: ugvae.datamodules.DigitsDataModule" in settings
+    config.write_text(settings.replace("ugvae.datamodules.", "datamodules."))
+    assert type(load_data(config)) is DigitsDataModule
+    run("test", "--config", str(config), "--ckpt_path", str(folder / "checkpoints" / "best.ckpt"))
+    assert (folder / "test.json").exists()
+
+
 def test_wandb_run_offline_holds_the_media(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     run("fit", *DIGITS, *SMALL, *SHORT)
@@ -140,7 +154,7 @@ def test_wandb_run_offline_holds_the_media(monkeypatch: pytest.MonkeyPatch) -> N
         (["--data.group_size=10000"], "group_size × groups_per_batch"),
         (["--data.num_workers=-1"], "num_workers"),
         (["--data.predict_split=all"], "predict_split: expected one of train, val, test"),
-        (["--figures.every_n_epochs=-1"], "figures: every_n_epochs"),
+        (["--figures.every_n_epochs=-1"], "figures.every_n_epochs"),
         (["--ckpt_path=nowhere.ckpt"], "ckpt_path: no such file: nowhere.ckpt"),
         (["--config=nowhere.yaml"], "nowhere.yaml"),
     ],

@@ -79,14 +79,14 @@ def memory_gib() -> float | None:
     return min([total, *(int(limit) for limit in limits if limit.isdigit())]) / GIB
 
 
-def default_precision(backbone: str, accelerator: str) -> str:
+def default_precision(backbone: str | None, accelerator: str) -> str:
     """Lightning's ``precision`` for a backbone: mixed where the device multiplies bfloat16 faster and it pays.
 
     Convolutions gain by it; of the small matrix products of ``mlp`` the casts take back most. Densities are computed in
     float32 whatever the precision is.
 
     Args:
-        backbone: ``mlp`` or ``conv``.
+        backbone: ``mlp`` or ``conv``; None for a model that has no such setting.
         accelerator: Lightning's setting, ``auto`` or the name of a device.
 
     Returns:

@@ -53,7 +53,8 @@ def test_two_nodes_started_by_torchrun(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", *meeting]
     own = {"cwd": tmp_path, "env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     agents = [
-        subprocess.Popen([*command, f"--node-rank={node}", "-m", "tests.helpers.rank_runs", *NODES], **own) for node in (0, 1)
+        subprocess.Popen([*command, f"--node-rank={node}", "-m", "tests.helpers.rank_runs", *NODES], **own)
+        for node in (0, 1)
     ]
     try:
         for agent in agents:
