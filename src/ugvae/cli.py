@@ -36,7 +36,7 @@ TRAINER_DEFAULTS = {
     "enable_model_summary": False,
 }
 LAST_WORDS = 8.0  # seconds for the first rank to write its own message: Lightning ends all ranks when one has failed
-MENDABLE = (ConfigError, DataError, NonFiniteLossError, OutputError)
+MENDABLE = (ConfigError, DataError, MisconfigurationException, NonFiniteLossError, OutputError)
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HARMLESS_WARNINGS = (
     "does not have many workers",  # tables in memory are fastest without

@@ -18,7 +18,8 @@ from ugvae import cli, models
 from ugvae.errors import DataError, OutputError
 from ugvae.runs import loggers
 from ugvae.runs.files import save_json
-from ugvae.runs.loggers import MetricsWriter, read_rows
+from ugvae.runs.folder import read_rows
+from ugvae.runs.loggers import MetricsWriter
 
 LAST = RUN / "checkpoints" / "last.ckpt"
 FOLDER = [

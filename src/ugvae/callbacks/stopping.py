@@ -52,8 +52,8 @@ class GracefulStop(Callback):
         checkpoint: RunCheckpoint = trainer.checkpoint_callback
         number = self._received or signal.SIGTERM  # None where another process received it
         rank_zero_info(f"\nStopped by {signal.Signals(number).name}; saved {checkpoint.last_model_path}")
-        # what a shell reports for a process ended by the signal; of the first rank alone, since a launcher takes any
-        # other status than 0 for a failure and kills all, also in the midst of what they do at the end
+        # The first rank ends with the status that a shell gives to a process which the signal has ended. The others end
+        # with 0, since a launcher takes any other status for a failure and kills all ranks before they are done.
         raise SystemExit(128 + number if trainer.is_global_zero else 0)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -4,7 +4,7 @@ import csv
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ugvae.errors import OutputError
 from ugvae.runs.files import atomic_path, output_error
-from ugvae.runs.folder import ROOT, run_directory
+from ugvae.runs.folder import ROOT, read_rows, run_directory
 
 CONNECT_SECONDS = 30  # to reach the server of W&B at the start
 FINISH_SECONDS = 60  # to send the rest at the end; what is left can be sent later
@@ -123,16 +123,6 @@ class MetricsWriter:
             self._warned = True
 
 
-def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Names of the columns, and the rows without the last one if it was cut short; nothing if there is no file."""
-    if not path.exists():
-        return [], []
-    with path.open(newline="") as file:
-        reader = csv.DictReader([line for line in file if line.endswith("\n")])
-        rows = [{name: value for name, value in row.items() if value} for row in reader]
-    return list(reader.fieldnames or []), rows
-
-
 def _write_rows(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:
     with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
@@ -151,6 +141,22 @@ def _append_rows(path: Path, names: list[str], rows: list[dict[str, Any]]) -> No
         raise
 
 
+def _patient(log: Callable[..., None]) -> Callable[..., None]:
+    """A method of W&B's logger that warns of its first failure and does nothing after it."""
+
+    @wraps(log)
+    def attempt(logger: "PatientWandbLogger", *arguments: Any, **named: Any) -> None:
+        if logger.failed:
+            return
+        try:
+            log(logger, *arguments, **named)
+        except Exception as error:  # whatever is wrong with W&B, training goes on
+            logger.failed = True
+            rank_zero_warn(f"W&B failed ({_line(error)}); training goes on, metrics.csv and figures/ have everything")
+
+    return attempt
+
+
 class PatientWandbLogger(WandbLogger):
     """Lightning's W&B logger, silent after its first failure.
 
@@ -162,28 +168,12 @@ class PatientWandbLogger(WandbLogger):
 
     def __init__(self, name: str, save_dir: str, online: bool) -> None:
         super().__init__(name=name, save_dir=save_dir, project="ugvae", experiment=start_wandb(name, save_dir, online))
-        self._failed = False
+        self.failed = False
 
-    def _attempt(self, act: Callable[..., Any], *arguments: Any, **named: Any) -> None:
-        if self._failed:
-            return
-        try:
-            act(*arguments, **named)
-        except Exception as error:  # whatever is wrong with W&B, training goes on
-            self._failed = True
-            rank_zero_warn(f"W&B failed ({_line(error)}); training goes on, metrics.csv and figures/ have everything")
-
-    def log_metrics(self, *arguments: Any, **named: Any) -> None:
-        self._attempt(super().log_metrics, *arguments, **named)
-
-    def log_hyperparams(self, *arguments: Any, **named: Any) -> None:
-        self._attempt(super().log_hyperparams, *arguments, **named)
-
-    def log_image(self, *arguments: Any, **named: Any) -> None:
-        self._attempt(super().log_image, *arguments, **named)
-
-    def finalize(self, status: str) -> None:
-        self._attempt(super().finalize, status)
+    log_metrics = _patient(WandbLogger.log_metrics)
+    log_hyperparams = _patient(WandbLogger.log_hyperparams)
+    log_image = _patient(WandbLogger.log_image)
+    finalize = _patient(WandbLogger.finalize)
 
 
 def start_wandb(name: str, save_dir: str, online: bool) -> wandb.Run:
