@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,9 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from experiments.bench.images import OneImageAtATime, RandomImages, endless
 from experiments.bench.timing import MOST_STEPS, timed
 from tests.helpers.reference import PlainUGVAE
-from ugvae.callbacks import ElboProgressBar, ExactResume, GracefulStop, RankWatch, RunCheckpoint, RunSummary
-from ugvae.callbacks.base import RunCallback
-from ugvae.callbacks.profiling import NoProfiler
+from ugvae.callbacks import ElboProgressBar, ExactResume, GracefulStop, RunCheckpoint, RunSummary
 from ugvae.cli import HARMLESS_WARNINGS, TRAINER_DEFAULTS
 from ugvae.models import UGVAE
 from ugvae.models.optim import clip_by_norm
@@ -131,7 +129,7 @@ def one_at_a_time(data: RandomImages) -> Iterator[Tensor]:
     return endless(DataLoader(OneImageAtATime(data.table("train").images), batch, shuffle=True, drop_last=True))
 
 
-class StepClock(RunCallback):
+class StepClock(Callback):
     """Seconds of so many whole steps, after the warm ones."""
 
     def __init__(self, steps: int) -> None:
@@ -166,7 +164,7 @@ def lightning(data: RandomImages, model: UGVAE, precision: str, steps: int) -> f
         Path(os.devnull).open("w") as sink,
         redirect_stdout(sink),
     ):
-        callbacks = [clock, bar, RankWatch(), GracefulStop(), ExactResume(), RunSummary(), RunCheckpoint()]
+        callbacks = [clock, bar, GracefulStop(), ExactResume(), RunSummary(), RunCheckpoint()]
         with warnings.catch_warnings():
             for harmless in HARMLESS_WARNINGS:
                 warnings.filterwarnings("ignore", f".*{harmless}")
@@ -175,7 +173,6 @@ def lightning(data: RandomImages, model: UGVAE, precision: str, steps: int) -> f
                 **TRAINER_DEFAULTS,
                 accelerator="cpu",
                 precision=LIGHTNING_PRECISION[precision],
-                profiler=NoProfiler(),
                 max_steps=WARM_STEPS + steps + 1,
                 logger=MetricsLogger(folder, "bench"),
                 callbacks=callbacks,
