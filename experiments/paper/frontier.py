@@ -4,20 +4,20 @@ A point for each run and each way to carry z, the worse of both directions; beyo
 project aims at. Runs differ in one setting each, so that the figure shows what it buys.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from experiments.paper.reproduction import read_runs
 from experiments.paper.reproduction.markdown import table
 from ugvae.errors import ConfigError
 from ugvae.evaluation.translation import WAYS
 from ugvae.evaluation.verdict import CONTENT, TRANSLATED, kept, ways, worst
 from ugvae.plots.figure import DPI, colours, save_figure
 from ugvae.runs.files import replace_section
-from ugvae.runs.folder import RunFolder, read_run
+from ugvae.runs.folder import RunFolder
 
 SECTION = "frontier"
 FIGURE = "translation_frontier.png"
@@ -36,30 +36,28 @@ class Point(NamedTuple):
     content: float
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The runs and the page."""
-    parser.add_argument("--runs", nargs="+", type=Path, required=True, metavar="DIR", help="folders of runs")
-    parser.add_argument("--doc", type=Path, default=Path("docs/reproduction.md"), help="page with a section 'frontier'")
+def frontier(runs: list[Path], doc: Path = Path("docs/reproduction.md")) -> None:
+    """Translation against content over several runs: what one costs of the other.
 
+    Fills a section of a page, and draws ``figures/translation_frontier.png`` beside the page.
 
-def run(options: argparse.Namespace) -> None:
-    """Fills the section, and draws ``figures/translation_frontier.png`` beside the page.
+    Args:
+        runs: folders of runs
+        doc: page with a section 'frontier'
 
     Raises:
         ConfigError: a folder is no run's or has no result of ``translation``, or the page has no such section.
     """
-    runs = [read_run(directory) for directory in options.runs]
-    points = {each.name.removesuffix("/version_0"): points_of(each) for each in runs}
-    if len(points) < len(runs):
-        raise ConfigError(f"runs: each run once, got {', '.join(each.name for each in runs)}")
+    points = {run.name.removesuffix("/version_0"): points_of(run) for run in read_runs(runs)}
     rows = [
-        [name, *(f"{share:.2f}" for way in MARKERS if way in of for share in of[way])] for name, of in points.items()
+        [name, *(f"{share:.2f}" for way in MARKERS if way in reached for share in reached[way])]
+        for name, reached in points.items()
     ]
     heads = ["run", *(f"{way}: {what}" for way in MARKERS for what in ("translated", "kept"))]
     picture = f"![Translation against content](figures/{FIGURE})"
-    replace_section(options.doc, SECTION, f"{picture}\n\n{table(heads, rows)}")
-    save_figure(frontier_figure(points), options.doc.parent / "figures" / FIGURE)
-    print(f"Wrote {options.doc} and {options.doc.parent}/figures/{FIGURE}: {len(runs)} runs", flush=True)
+    replace_section(doc, SECTION, f"{picture}\n\n{table(heads, rows)}")
+    save_figure(frontier_figure(points), doc.parent / "figures" / FIGURE)
+    print(f"Wrote {doc} and {doc.parent}/figures/{FIGURE}: {len(runs)} runs", flush=True)
 
 
 def points_of(run: RunFolder) -> dict[str, Point]:

@@ -1,14 +1,14 @@
-"""Running commands, one or many, and entering into the run's index what came of each."""
+"""Runs one command or many, and enters into the run's index what came of each."""
 
-import argparse
 import shlex
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
+from experiments.paper.command import Command
 from experiments.paper.index import DOES_NOT_APPLY, DONE, FAILED, record
 from ugvae.errors import ConfigError
 from ugvae.evaluation.trained_run import load_run
@@ -16,30 +16,43 @@ from ugvae.evaluation.trained_run import load_run
 
 @dataclass(frozen=True)
 class Job:
-    """A command and its options.
+    """A command, the run it is for and its options.
 
     Attributes:
-        name: of the command.
-        module: that does it.
-        options: as parsed.
-        arguments: as typed; by default the name and the run.
+        command: the command.
+        directory: folder of the run.
+        options: without the run.
+        typed: the command line after the name and the run, as in the index.
     """
 
-    name: str
-    module: ModuleType
-    options: argparse.Namespace
-    arguments: str | None = None
+    command: Command
+    directory: Path
+    options: Mapping[str, Any]
+    typed: str | None = None
+
+    def make(self) -> float:
+        """Runs the command and enters that it is done, or how it failed; gives the seconds.
+
+        Raises:
+            ConfigError: the run or the options do not suit the command; the index is as it was.
+        """
+        run, started = load_run(self.directory, needs_beta=False), time.monotonic()
+        try:
+            self.command.make(run, self.options)
+        except ConfigError:
+            raise
+        except Exception as error:
+            self.record(FAILED, time.monotonic() - started, describe(error))
+            raise
+        seconds = time.monotonic() - started
+        self.record(DONE, seconds)
+        return seconds
 
     def record(self, status: str, seconds: float = 0.0, reason: str | None = None) -> None:
         """Enters the outcome into the run's index."""
-        arguments = self.arguments or shlex.join([self.name, "--run", str(self.options.run)])
-        command = f"python -m experiments.paper {arguments}"
-        record(self.options.run, self.name, title_of(self.module), command, status, seconds, reason)
-
-
-def title_of(module: ModuleType) -> str:
-    """The first line of a module's docstring."""
-    return module.__doc__.splitlines()[0].rstrip(".")
+        typed = self.typed or shlex.join([self.command.name, "--run", str(self.directory)])
+        line = f"python -m experiments.paper {typed}"
+        record(self.directory, self.command.name, self.command.title, line, status, seconds, reason)
 
 
 def run_one(job: Job) -> None:
@@ -50,22 +63,16 @@ def run_one(job: Job) -> None:
     Raises:
         ConfigError: the run or the options do not suit the command.
     """
-    run = load_run(job.options.run, needs_beta=False)
-    started = time.monotonic()
     try:
-        job.module.run(job.options)
+        job.make()
     except ConfigError:
-        if reason := job.module.reason_not(run):
+        if reason := job.command.reason_not(load_run(job.directory, needs_beta=False)):
             job.record(DOES_NOT_APPLY, reason=reason)
         raise
-    except Exception as error:
-        job.record(FAILED, time.monotonic() - started, _describe(error))
-        raise
-    job.record(DONE, time.monotonic() - started)
 
 
-def run_all(directory: Path, jobs: Sequence[Job]) -> list[str]:
-    """Runs those commands that apply to a run, with a line of progress each.
+def run_all(directory: Path, commands: Iterable[Command]) -> list[str]:
+    """Runs those commands that apply to a run, with their default options and a line of progress each.
 
     A command that fails is reported and does not keep the others from running.
 
@@ -73,36 +80,34 @@ def run_all(directory: Path, jobs: Sequence[Job]) -> list[str]:
         the names of those that failed.
     """
     run = load_run(directory, needs_beta=False)
-    apply, failed = [], []
-    for job in jobs:
-        if reason := job.module.reason_not(run):
+    jobs, failed = [], []
+    for command in commands:
+        job = Job(command, directory, command.defaults())
+        if reason := command.reason_not(run):
             _does_not_apply(job, reason)
         else:
-            apply.append(job)
-    for number, job in enumerate(apply, 1):
-        head = f"[{number}/{len(apply)}] {job.name}: {title_of(job.module)}"
-        print(head, flush=True)
-        started = time.monotonic()
+            jobs.append(job)
+    for number, job in enumerate(jobs, 1):
+        name = job.command.name
+        print(f"[{number}/{len(jobs)}] {name}: {job.command.title}", flush=True)
         try:
-            job.module.run(job.options)
+            seconds = job.make()
         except ConfigError as error:  # what is known only once it is tried, such as too few images for a group
             _does_not_apply(job, str(error))
         except Exception as error:  # a fault of this command alone
             traceback.print_exc()
-            job.record(FAILED, time.monotonic() - started, _describe(error))
-            failed.append(job.name)
-            print(f"{job.name}: failed: {_describe(error)}", flush=True)
+            failed.append(name)
+            print(f"{name}: failed: {describe(error)}", flush=True)
         else:
-            seconds = time.monotonic() - started
-            job.record(DONE, seconds)
-            print(f"[{number}/{len(apply)}] {job.name}: done, {seconds:.0f} s", flush=True)
+            print(f"[{number}/{len(jobs)}] {name}: done, {seconds:.0f} s", flush=True)
     return failed
 
 
 def _does_not_apply(job: Job, reason: str) -> None:
     job.record(DOES_NOT_APPLY, reason=reason)
-    print(f"{job.name}: does not apply: {reason}", flush=True)
+    print(f"{job.command.name}: does not apply: {reason}", flush=True)
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
+    """An error in a line."""
     return f"{type(error).__name__}: {error}"

@@ -51,7 +51,7 @@ def test_points_are_of_the_worse_direction(tmp_path: Path) -> None:
 
 def test_run_without_translation_is_named(tmp_path: Path, doc: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "a" / "v", results={})
-    for runs, message in (([run], "has no result of translation; make evaluate RUN="), ([], "expected at least one")):
+    for runs, message in (([run], "has no result of translation; make evaluate RUN="), ([], "runs: expected one or more")):
         with pytest.raises(SystemExit) as stopped:
             main(["frontier", "--runs", *map(str, runs), "--doc", str(doc)])
         assert stopped.value.code == 2

@@ -188,7 +188,7 @@ def test_errors_name_the_fault_and_leave_the_page(
     bare = tmp_path / "bare.md"
     bare.write_text("nothing")
     for arguments, message in (
-        ([run, run, "--doc", doc], "runs: each run once"),
+        ([run, run, "--doc", doc], "each run once"),
         ([run, "--doc", bare], "has no section"),
         ([tmp_path, "--doc", doc], "has no config.yaml"),
     ):

@@ -4,7 +4,6 @@
 says what is not, why, and by which command it is made; it computes nothing but the verdict.
 """
 
-import argparse
 import time
 from pathlib import Path
 
@@ -12,23 +11,21 @@ from experiments.paper.registry import FIGURES, TABLES
 from experiments.paper.report import sections as make
 from experiments.paper.report.page import page
 from experiments.paper.report.tables import is_table
-from experiments.paper.suite import title_of
 from ugvae.evaluation.verdict import verdict
 from ugvae.machine import clock
 from ugvae.runs.files import atomic_path
 from ugvae.runs.folder import RunFolder, read_run
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run."""
-    parser.add_argument("--run", type=Path, required=True, help="folder of a run; report.html is written into it")
+def report(run: Path) -> None:
+    """The report: one self-contained HTML page of all that lies in a run's folder.
 
-
-def run(options: argparse.Namespace) -> None:
-    """Writes ``report.html`` and says where."""
-    folder = read_run(options.run)
-    known = {name: title_of(module) for name, module in (TABLES | FIGURES).items()}
-    path = options.run / "report.html"
+    Args:
+        run: folder of a run; report.html is written into it
+    """
+    folder = read_run(run)
+    known = {name: command.title for name, command in (TABLES | FIGURES).items()}
+    path = run / "report.html"
     content = render(folder, known)
     with atomic_path(path) as temporary:
         temporary.write_text(content, encoding="utf-8")

@@ -15,7 +15,7 @@ LARGEST = 300 * 1024  # bytes of a picture
 SHRINK = 0.85  # of the width, until it fits
 
 
-def pictures(runs: Sequence[RunFolder], files: Sequence[str], doc: Path) -> str | None:
+def copy_pictures(runs: Sequence[RunFolder], files: Sequence[str], doc: Path) -> str | None:
     """Copies the files that the runs have beside the page; Markdown that shows them with their captions.
 
     Args:
