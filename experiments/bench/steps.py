@@ -27,7 +27,7 @@ from ugvae.callbacks.base import RunCallback
 from ugvae.callbacks.profiling import NoProfiler
 from ugvae.cli import HARMLESS_WARNINGS, TRAINER_DEFAULTS
 from ugvae.models import UGVAE
-from ugvae.models.optim import FusedAdam, clip_by_norm
+from ugvae.models.optim import clip_by_norm
 from ugvae.runs.loggers import MetricsLogger
 
 SIZES: dict[str, dict[str, Any]] = {  # Table 2: MNIST and CelebA
@@ -74,7 +74,7 @@ def bare(
 
 def bare_step(model: UGVAE, batches: Iterator[dict[str, Tensor]], precision: str) -> Callable[[int], float]:
     """``run`` of the bare loop with a model and batches."""
-    optimizer = FusedAdam(model.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3, fused=True)
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):

@@ -42,7 +42,7 @@ def bound(
     rows = trained_groups(run, max(2, count), seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        images = model.to_unit(run.table.images[rows].to(model.device))
+        images = run.table.images[rows]
         ladder = bound_ladder(model, images, group_samples, image_samples)
     results = {
         "model": type(model).__name__,

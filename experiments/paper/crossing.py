@@ -72,10 +72,10 @@ def grids_between(run: TrainedRun, groups: Tensor, options: argparse.Namespace) 
     Without beta a grid would have one row; it gets as many as columns instead, each between another pair of images.
     """
     model = run.model
-    images = model.to_unit(run.table.images[groups].to(model.device))
+    images = run.table.images[groups]
     if model.beta_dim:
         pair = tuple(options.images)
-        return {way: posterior_grid(model, images, pair, options.steps, CARRIED[way]) for way in ways_of(model)}
+        return {way: posterior_grid(model, images, pair, options.steps, way) for way in ways_of(model)}
     rows = min(options.steps, groups.shape[1])
     pairs = [tuple((first + row) % groups.shape[1] for first in options.images) for row in range(rows)]
     grids = [posterior_grid(model, images, pair, options.steps) for pair in pairs]

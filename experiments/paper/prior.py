@@ -7,7 +7,6 @@ from experiments.paper.crossing import CHANGE_UNITS, grid_figure, grid_numbers, 
 from ugvae.errors import ConfigError
 from ugvae.evaluation.interpolation import prior_grid
 from ugvae.evaluation.trained_run import TrainedRun, load_run
-from ugvae.evaluation.translation import CARRIED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError(f"component: {type(model).__name__} has no mixture")
     if model.beta_dim:
         drawn = (model, options.component, options.steps, options.seed)
-        grids = {way: prior_grid(*drawn, CARRIED[way]) for way in ways_of(model)}
+        grids = {way: prior_grid(*drawn, way) for way in ways_of(model)}
     else:
         seeds = range(options.seed, options.seed + options.steps)
         grids = {"fixed": stacked([prior_grid(model, options.component, options.steps, seed) for seed in seeds])}

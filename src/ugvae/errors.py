@@ -1,7 +1,8 @@
-"""Errors that the user can mend, and the checks of settings. The command line prints the message without a traceback."""
+"""Errors that the user can mend, and checks of settings. The command line prints the message, without a traceback."""
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 
 class ConfigError(ValueError):
@@ -34,6 +35,15 @@ class OutputError(OSError):
 
     def __str__(self) -> str:
         return self.strerror or super().__str__()
+
+
+def plain_value(value: Any) -> Any:
+    """A setting as plain numbers, text and lists: the types of the command line are no part of a checkpoint."""
+    if isinstance(value, tuple | list):
+        return type(value)(plain_value(item) for item in value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return int(value) if isinstance(value, int) else float(value)
 
 
 def check_counts(**settings: int) -> None:

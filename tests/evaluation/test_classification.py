@@ -34,7 +34,7 @@ class Average(nn.Module):
         super().__init__()
         self.pixel, self.std = pixel, std
 
-    def to_unit(self, images: Tensor) -> Tensor:
+    def checked(self, images: Tensor) -> Tensor:
         return images.float() / 255
 
     def encode(self, images: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from ugvae.models import UGVAE, GroupVAE
 def test_corners_are_the_two_images_as_their_groups_decode_them(model_class: type[GroupVAE], transported: bool) -> None:
     model = make(model_class)
     groups = make_images(model)
-    grid = posterior_grid(model, groups, (1, 3), steps=5, transported=transported)
+    grid = posterior_grid(model, groups, (1, 3), steps=5, way="transported" if transported else "fixed")
     posterior = model.infer(groups)
     rows = 5 if model.beta_dim else 1
     assert grid.images.shape == (rows, 5, *model.image_shape)
@@ -41,7 +41,7 @@ def test_transported_z_is_that_of_translate() -> None:
     """The last row's first column: the first image, carried from its own beta to the other's."""
     model = make(UGVAE)
     groups = make_images(model)
-    grid = posterior_grid(model, groups, (2, 1), transported=True)
+    grid = posterior_grid(model, groups, (2, 1), way="transported")
     beta = model.infer(groups).beta.mean.detach()
     there = model.translate(groups[:1], beta[:1], beta[1:])[0, 2]
     back = model.translate(groups[1:], beta[1:], beta[:1])[0, 1]
@@ -83,7 +83,7 @@ def test_prior_grid_stays_in_its_component() -> None:
     """With components far apart, and transported: every z lies near the component's mean under the row's beta."""
     model = make(UGVAE)
     for seed in range(5):
-        grid = prior_grid(model, component=4, seed=seed, transported=True)
+        grid = prior_grid(model, component=4, seed=seed, way="transported")
         prior = model.prior(grid.beta)
         ends = (grid.z[:, [0, -1]] - prior.mean[:, 4:]) / prior.std[:, 4:]
         assert_close(ends, ends[:1].expand(7, -1, -1))  # the same place in the component, in every row

@@ -41,10 +41,8 @@ class ByHand(nn.Module):
         super().__init__()
         self.moves, self.keeps = moves, keeps
 
-    def to_unit(self, images: Tensor) -> Tensor:
-        return images.float() / 255
-
     def infer(self, images: Tensor) -> Posterior:
+        images = images / 255
         beta = images[..., :2].mean((1, 2, 3, 4)).unsqueeze(-1)
         return Posterior(DiagonalGaussian(images, images), beta=DiagonalGaussian(beta, beta))
 
@@ -54,9 +52,9 @@ class ByHand(nn.Module):
             result[..., :2] = beta.view(-1, 1, 1, 1, 1)
         return result
 
-    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, transport: bool = True) -> Tensor:
-        result = images.clone()
-        if self.moves == "beta" or (self.moves == "z" and transport):
+    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, way: str = "transported") -> Tensor:
+        result = images / 255
+        if self.moves == "beta" or (self.moves == "z" and way == "transported"):
             result[..., :2] = beta_to.view(-1, 1, 1, 1, 1)
         if not self.keeps and not torch.equal(beta_from, beta_to):
             result[..., 2:] = 0.1

@@ -102,7 +102,7 @@ def _reference_group(model: UGVAE, images: Tensor, z_noise: Tensor, beta_noise: 
 
 
 def reference_elbo(model: UGVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -> dict[str, Tensor]:
-    """The terms of the bound, with the names and shapes of ``ugvae.models.ELBO``.
+    """The terms of the bound, with the names and shapes of ``ugvae.models.Bound``.
 
     ``model`` must be in eval mode if it holds a BatchNorm, since images pass one at a time.
 

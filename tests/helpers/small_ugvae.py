@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from tests.helpers.reference import fixed_noise
-from ugvae.models import ELBO, UGVAE
+from ugvae.models import UGVAE, Bound
 
 G, B, Z, BETA, K = 2, 3, 3, 4, 5
 SHAPES = {"mlp": (2, 5, 7), "conv": (2, 16, 16)}
@@ -30,6 +30,6 @@ def make_noise(model: UGVAE, groups: int = G, size: int = B) -> tuple[Tensor, Te
     return draw, torch.randn(groups, model.beta_dim, dtype=model.dtype)
 
 
-def elbo_with(model: UGVAE, images: Tensor, noise: tuple[Tensor, Tensor]) -> ELBO:
+def elbo_with(model: UGVAE, images: Tensor, noise: tuple[Tensor, Tensor]) -> Bound:
     with fixed_noise(*noise):
         return model.elbo(images)

@@ -15,8 +15,8 @@ from tests.helpers.ranks import join
 from tests.helpers.reference import fixed_noise
 from tests.helpers.small_models import make
 from ugvae import models
-from ugvae.models import ELBO, GroupVAE
-from ugvae.models.metrics import TermMeter, mean_terms
+from ugvae.models import Bound, GroupVAE
+from ugvae.models.metrics import BoundMetric
 
 G, B, R = 2, 3, 2
 CASES = [("UGVAE", False), ("UGVAE", True), ("MLVAE", False), ("MLVAE", True)]  # with or without prior_expert
@@ -41,9 +41,9 @@ class Loss(torch.nn.Module):
         self.model = model
         self.bound = torch.compile(model._bound) if model.hparams.compile else model._bound
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ELBO]:
+    def forward(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         elbo = self.bound(images)
-        return self.model.loss(elbo), elbo
+        return self.model.loss(elbo), dict(elbo)
 
 
 def spanning_step(rank: int, name: str, prior_expert: bool, **settings: bool) -> dict[str, Any]:
@@ -56,24 +56,35 @@ def spanning_step(rank: int, name: str, prior_expert: bool, **settings: bool) ->
         loss, elbo = parallel(images[:, mine])
     loss.backward()
     gradients = {parameter: value.grad for parameter, value in model.named_parameters()}
-    return {"loss": loss.detach(), "elbo": [term.detach() for term in elbo], "gradients": gradients}
+    return {
+        "loss": loss.detach(),
+        "elbo": {term: value.detach() for term, value in elbo.items()},
+        "gradients": gradients,
+    }
 
 
-def as_elbo(terms: Tensor) -> ELBO:
+def as_bound(terms: Tensor) -> Bound:
     """Rows of ``TERMS`` as a bound of groups of 2 images."""
-    return ELBO(terms[:, 0:2], terms[:, 2:4], terms[:, 4:5].expand(-1, 2), terms[:, 5])
+    return Bound(
+        {
+            "reconstruction": terms[:, 0:2],
+            "kl_z": terms[:, 2:4],
+            "kl_d": terms[:, 4:5].expand(-1, 2),
+            "kl_beta": terms[:, 5],
+        }
+    )
 
 
 def metered(rank: int, spoil: int | None) -> tuple[dict[str, float], tuple | None]:
-    """What the meter says after this rank's groups came one by one; ``spoil`` makes the last of a rank infinite."""
-    meter = TermMeter(ELBO._fields)
+    """What the metric says after this rank's groups came one by one; ``spoil`` makes the last of a rank infinite."""
+    metric = BoundMetric()
     for group in range(*SHARES[rank].indices(len(TERMS))):
         terms = TERMS[group : group + 1].clone()
         if rank == spoil and group == SHARES[rank].stop - 1:
             terms[:, 5] = torch.inf
-        meter.push(mean_terms(as_elbo(terms), ELBO._fields), torch.full((1, 2), group))
-    means, bad = meter.flush()
-    return {name: value for name, value in means.items() if name != "images_per_second"}, bad and tuple(bad)
+        metric.update(as_bound(terms).sums(), torch.full((1, 2), group))
+    bad = metric.first_bad_step()
+    return metric.compute(), bad and tuple(bad)
 
 
 def work() -> None:

@@ -87,7 +87,7 @@ def test_reduced_precision_is_near_float32(way: str, backbone: str, shape: tuple
         with fixed_noise(*noise), torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext():
             loss, terms = model.training_outputs(images)
         loss.backward()
-        return terms, torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+        return terms.values, torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
 
     expected_terms, expected_gradient = terms_and_gradient(False)
     before = torch.get_float32_matmul_precision()
@@ -103,13 +103,9 @@ def test_reduced_precision_is_near_float32(way: str, backbone: str, shape: tuple
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_compile(), reason="torch.compile needs a C++ compiler")
-@pytest.mark.parametrize("onednn", [False, True])
 @pytest.mark.parametrize(("backbone", "shape"), [("mlp", (1, 28, 28)), ("conv", (3, 16, 16))])
-def test_compiled_step_is_that_of_eager(
-    backbone: str, shape: tuple[int, int, int], onednn: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compiled_step_is_that_of_eager(backbone: str, shape: tuple[int, int, int]) -> None:
     """Loss, terms and gradients to float32 rounding, with the same noise."""
-    monkeypatch.setattr("ugvae.products.onednn_is_faster", lambda: onednn)
     sizes = {"z_dim": 5, "beta_dim": 6, "num_components": 4, "backbone": backbone}
     eager, compiled = (UGVAE(shape, **sizes, compile=each) for each in (False, True))
     compiled.load_state_dict(eager.state_dict())
@@ -120,33 +116,8 @@ def test_compiled_step_is_that_of_eager(
             torch.manual_seed(0)
             loss, terms = model.training_outputs(images)
             loss.backward()
-            found.append((loss.detach(), terms, [parameter.grad for parameter in model.parameters()]))
+            found.append((loss.detach(), terms.values, [parameter.grad for parameter in model.parameters()]))
     torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-3)
-
-
-QUERIES = """
-import pytorch_lightning  # makes torch look for GPUs by the driver's library
-import torch
-from ugvae.models.optim import FusedAdam
-asked = []
-torch.cuda._raw_device_count_nvml = lambda: asked.append(1) or 0
-for make in (lambda found: torch.optim.Adam(found, fused=True), lambda found: FusedAdam(found, lr=0.1)):
-    optimizer = make([torch.zeros(2, requires_grad=True)])
-    optimizer.param_groups[0]["params"][0].grad = torch.ones(2)
-    optimizer.step()  # the first is torch's own
-    asked.clear()
-    for _ in range(3):
-        optimizer.step()
-    print(len(asked))
-"""
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to look for")
-def test_no_step_looks_for_a_gpu() -> None:
-    done = subprocess.run([sys.executable, "-c", QUERIES], capture_output=True, text=True, check=True)
-    theirs, ours = map(int, done.stdout.split())
-    assert ours == 0
-    assert theirs > 0 or not torch.backends.cuda.is_built()  # what there is to avoid
 
 
 DENORMALS = """

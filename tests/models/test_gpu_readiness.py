@@ -15,9 +15,9 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from tests.helpers.small_models import every_model, make
 from ugvae.data.module import GroupDataModule, fits
 from ugvae.data.table import ConcatImages, GroupDataset, ImageTable
-from ugvae.models import ELBO, UGVAE, GroupVAE
-from ugvae.models.metrics import TermMeter
-from ugvae.models.optim import FusedAdam, clip_by_norm
+from ugvae.models import UGVAE, Bound, GroupVAE
+from ugvae.models.metrics import BoundMetric
+from ugvae.models.optim import clip_by_norm
 
 GPU, SHAPE = torch.device("cuda", 0), (3, 8, 8)
 
@@ -40,19 +40,18 @@ def train_on_fake_gpu(make_model: Callable[[], GroupVAE], precision: torch.dtype
     model = make_model()
     with FakeTensorMode():
         move_to_fake_gpu(model)
-        optimizer = FusedAdam(model.parameters(), lr=1e-3)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
         images = torch.empty(3, 4, *model.image_shape, dtype=torch.uint8, device=GPU)
-        meter = TermMeter(model.terms)
+        metric = BoundMetric()
         with torch.autocast("cuda", precision or torch.bfloat16, enabled=precision is not None):
-            loss, means = model.training_outputs(images)
-        meter.push(means, torch.empty(3, 4, dtype=torch.int64, device=GPU))
+            loss, sums = model.training_outputs(images)
+        metric.update(sums, torch.empty(3, 4, dtype=torch.int64, device=GPU))
         for parameter in model.parameters():  # autograd's engine needs a real device; its formulas are torch's own
             parameter.grad = torch.empty_like(parameter)
         clip_by_norm(optimizer, 1.0)
         optimizer.step()
-        optimizer.step()  # the first is torch's own
-        assert means.device == GPU
-        assert means.dtype == loss.dtype == torch.float32  # densities, also under autocast
+        assert sums.values.device == GPU
+        assert sums.values.dtype == loss.dtype == torch.float32  # densities, also under autocast
 
 
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])
@@ -66,7 +65,7 @@ def test_no_step_waits_for_the_device(
 
 def test_a_step_that_waits_is_found() -> None:
     class Waits(UGVAE):
-        def _bound(self, images: Tensor) -> ELBO:
+        def _bound(self, images: Tensor) -> Bound:
             if images.mean() > 0.5:
                 raise ValueError
             return super()._bound(images)
@@ -90,11 +89,11 @@ def test_a_step_is_one_graph_and_compiled_once(model_class: type[GroupVAE], back
     for seed in range(3):
         images = torch.randint(256, (3, 4, *model.image_shape), dtype=torch.uint8)
         torch.manual_seed(seed)
-        loss, means = compiled(images)
+        loss, sums = compiled(images)
         torch.manual_seed(seed)
-        expected, expected_means = model._training_outputs(images)
+        expected, expected_sums = model._training_outputs(images)
         torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-3)
-        torch.testing.assert_close(means, expected_means, rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(sums.values, expected_sums.values, rtol=1e-4, atol=1e-3)
     assert len(graphs) == 1
 
 

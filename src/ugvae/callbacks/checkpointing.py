@@ -79,7 +79,7 @@ class RunCheckpoint(RunCallback, ModelCheckpoint):
         if agreed(trainer, late):
             self._due = True
         if self._due and resumable_after(trainer, batch_idx):
-            pl_module.flush_if_due()  # as its own hook would do only after the checkpoint
+            pl_module.log_if_due()  # as its own hook would do only after the checkpoint
             self.write_last(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -117,7 +117,7 @@ class TrainingFigures(RunCallback):
     def _reconstructions(self, trainer: Trainer, model: LightningModule) -> Figure:
         data = trainer.datamodule
         batches = islice(data.loader("val"), -(-4 // data.groups_per_batch))  # several groups: of several domains
-        images = model.to_unit(torch.cat([batch["image"] for batch in batches]).to(model.device))
+        images = model.checked(torch.cat([batch["image"] for batch in batches]))
         pairs = torch.stack([images, reconstructions(model, images)])
         pairs = pairs[:, :, : -(-48 // len(images))].flatten(1, 2)
         across = min(12, pairs.shape[1])

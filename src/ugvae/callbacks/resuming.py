@@ -1,33 +1,39 @@
 """What a run needs, besides weights and optimiser, to go on as if it had never stopped."""
 
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from pytorch_lightning import LightningModule, Trainer
 
 from ugvae.callbacks.base import RunCallback
 from ugvae.data.cache import check_mapped
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import digest
-from ugvae.distributed import distributed_rank
-from ugvae.errors import ConfigError
+from ugvae.distributed import distributed_rank, gather_objects
+from ugvae.errors import ConfigError, plain_value
 from ugvae.runs.checkpoints import read_checkpoint
 from ugvae.runs.files import remove_strays
 from ugvae.runs.loggers import MetricsLogger
 
-SETTINGS, ROWS = "run_settings", "metrics_rows"
+SETTINGS, ROWS, RANKS = "run_settings", "metrics_rows", "rank_states"  # entries of a checkpoint
 
 
 class ExactResume(RunCallback):
-    """Notes in every checkpoint what the run is of, and refuses to go on with anything else.
+    """Keeps in every checkpoint what an exact resume needs, and refuses to go on with other settings or data.
+
+    Each process keeps its own part: the random states, and the terms of the bound since the last row of the log.
 
     Args:
-        checkpoint: that the run goes on from, if it does.
+        checkpoint: the checkpoint that the run goes on from; None for a new run.
     """
 
     def __init__(self, checkpoint: Path | None = None) -> None:
         self.checkpoint = checkpoint
         self._settings: dict[str, Any] | None = None
+        self._resumed: dict[str, Any] | None = None  # the part of this process, until training goes on from it
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Compares settings and data before any weight is read; clears away what a killed process left."""
@@ -46,8 +52,28 @@ class ExactResume(RunCallback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         check_mapped()
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        rank, num_ranks = distributed_rank()
+        states = checkpoint.get(RANKS, ())
+        # with another number of processes there is no part to go on from, and noise is drawn anew
+        self._resumed = states[rank] if len(states) == num_ranks else None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The last moment before noise is drawn."""
+        if self._resumed is None:
+            return
+        set_random_states(self._resumed["random"])
+        terms = self._resumed["training_terms"]
+        if "names" in terms:  # checkpoints of version 0.1 kept them otherwise; then the next row of the log is of less
+            pl_module.training_terms.restore(terms, pl_module.device)
+            pl_module.speed.start(terms["seconds"], terms["images"])
+        self._resumed = None
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[SETTINGS] = self._settings
+        speed = {"seconds": pl_module.speed.seconds, "images": pl_module.speed.images}
+        terms = {**pl_module.training_terms.saved_state(), **speed}
+        checkpoint[RANKS] = gather_objects({"random": random_states(), "training_terms": terms})
         for logger in metrics_loggers(trainer) if trainer.is_global_zero else []:
             checkpoint[ROWS] = logger.experiment.num_rows
 
@@ -64,9 +90,9 @@ def describe_run(model: LightningModule, data: GroupDataModule) -> dict[str, Any
     """Settings by the name that the user gave them."""
     table = data.table("train")
     groups = data.training_groups
-    own = {f"model.{name}": _plain(value) for name, value in model.hparams.items() if name not in FREE}
+    own = {f"model.{name}": value for name, value in model.hparams.items() if name not in FREE}
     by_domain = groups.kind in ("mixed", "pure", "proportions")
-    return {
+    settings = {
         "model": type(model).__name__,
         **own,
         "data": "+".join(type(part).__name__ for part in getattr(data, "domains", [data])),
@@ -82,6 +108,7 @@ def describe_run(model: LightningModule, data: GroupDataModule) -> dict[str, Any
         "training images": len(table),
         "content of the training images": digest(table),
     }
+    return {name: _plain(value) for name, value in settings.items()}
 
 
 def refuse_differences(checkpoint: Path, saved: dict[str, Any], now: dict[str, Any]) -> None:
@@ -96,4 +123,27 @@ def refuse_differences(checkpoint: Path, saved: dict[str, Any], now: dict[str, A
 
 
 def _plain(value: Any) -> Any:
+    value = plain_value(value)
     return list(value) if isinstance(value, tuple) else value
+
+
+def random_states() -> dict[str, Any]:
+    """The states of Python, NumPy and torch, on the CPU and on all GPUs."""
+    kind, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002  the user's code may draw from it
+    return {
+        "python": random.getstate(),
+        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(cached)],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_states(states: dict[str, Any]) -> None:
+    """Puts back what ``random_states`` gave; the GPUs' only where there are as many as there were."""
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    kind, keys, position, has_gauss, cached = states["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])

@@ -41,7 +41,7 @@ class GracefulStop(RunCallback):
     ) -> None:
         self._stopping = self._stopping or agreed(trainer, self._received is not None)
         if self._stopping and resumable_after(trainer, batch_idx):
-            pl_module.flush_if_due()
+            pl_module.log_if_due()
             trainer.checkpoint_callback.write_last(trainer)
             self._stop(trainer)
 

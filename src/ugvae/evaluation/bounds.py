@@ -36,7 +36,7 @@ def importance_weighted_bound(
 
     Args:
         model: in eval mode.
-        images: float ``(G, B, C, H, W)`` in [0, 1].
+        images: ``(G, B, C, H, W)``, uint8 or float in [0, 1].
         group_samples: S.
         image_samples: T.
         images_per_chunk: images decoded at once, which bounds the memory.
@@ -49,7 +49,7 @@ def importance_weighted_bound(
     """
     if group_samples < 1 or image_samples < 1:
         raise ValueError(f"samples: expected S, T ≥ 1, got {group_samples}, {image_samples}")
-    model.check_images(images)
+    images = model.checked(images)
     if not model.beta_dim:
         group_samples, image_samples = 1, group_samples * image_samples
     total = images.new_full(images.shape[:1], -math.inf)
@@ -77,7 +77,7 @@ def bound_ladder(
 
     Args:
         model: in eval mode.
-        images: float ``(G, B, C, H, W)`` in [0, 1], G ≥ 2 for standard errors.
+        images: ``(G, B, C, H, W)``, uint8 or float in [0, 1], G ≥ 2 for standard errors.
         group_samples: values of S; for a model without a global latent S is 1 alone.
         image_samples: values of T.
         elbo_samples: draws that the ELBO is the mean of.
@@ -92,6 +92,7 @@ def bound_ladder(
     """
     if not group_samples or not image_samples or min(*group_samples, *image_samples) < 1:
         raise ValueError(f"samples: expected S, T ≥ 1, got {list(group_samples)}, {list(image_samples)}")
+    images = model.checked(images)
     size = images.shape[1]
     group_samples = sorted(set(group_samples)) if model.beta_dim else [1]
     image_samples = sorted(set(image_samples))

@@ -1,5 +1,6 @@
 """One model's row of the comparison, and the table. Axes: N groups, B images per group."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 import torch
@@ -9,7 +10,7 @@ from ugvae.data.table import ImageTable
 from ugvae.evaluation.bounds import importance_weighted_bound
 from ugvae.evaluation.clusters import cluster_scores
 from ugvae.evaluation.encoding import encode_groups
-from ugvae.models import ELBO, GroupVAE
+from ugvae.models import GroupVAE
 
 Score = dict[str, float]
 
@@ -55,17 +56,15 @@ def score_model(
         model has components and the table labels.
     """
     size = groups.shape[1]
-    names = [name for name in model.terms if name in (*ELBO._fields, "kl_w")]  # all that make up the ELBO
-    sums: dict[str, list[Tensor]] = {name: [] for name in ("elbo", *names, "importance_weighted")}
+    sums: dict[str, list[Tensor]] = defaultdict(list)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for chunk in groups.split(max(1, images_per_batch // size)):
-            images = model.to_unit(table.images[chunk].to(model.device))
+            images = table.images[chunk]
             elbo = model.elbo(images)
-            for name in names:
-                term = getattr(elbo, name)
-                sums[name].append(term / size if name == "kl_beta" else term.mean(1))
             sums["elbo"].append(elbo.total / size)
+            for name in elbo.keys() - elbo.beside:
+                sums[name].append(elbo[name] / size if elbo[name].ndim == 1 else elbo[name].mean(1))
             bound = importance_weighted_bound(model, images, group_samples, image_samples)
             sums["importance_weighted"].append(bound / size)
     values = {name: torch.cat(parts).double().cpu() for name, parts in sums.items()}

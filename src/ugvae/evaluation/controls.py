@@ -65,7 +65,7 @@ def fit_batchnorm(model: GroupVAE, images: Tensor, seed: int = 0) -> bool:
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     for rows in order.split(FIT_BATCH)[:FIT_BATCHES]:
         if len(rows) == FIT_BATCH or len(rows) == len(images):  # a short rest would count as much as a whole batch
-            model.encode(model.to_unit(images[rows].to(model.device)).unsqueeze(0))
+            model.encode(model.checked(images[rows].unsqueeze(0)))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     model.eval()

@@ -31,10 +31,7 @@ def encode_groups(model: GroupVAE, images: Tensor, groups: Tensor, images_per_ba
     Returns:
         on the CPU: z ``(N, B, z_dim)``, d ``(N, B, K)``, beta ``(N, beta_dim)``; None where the model has none.
     """
-    parts = [
-        model.infer(model.to_unit(images[chunk].to(model.device)))
-        for chunk in groups.split(max(1, images_per_batch // groups.shape[1]))
-    ]
+    parts = [model.infer(images[chunk]) for chunk in groups.split(max(1, images_per_batch // groups.shape[1]))]
     return Posterior(*(_join(pieces) for pieces in zip(*parts, strict=True)))
 
 
@@ -78,7 +75,7 @@ def encode_images(
         rows: those to encode, ``(M,)``; all by default.
     """
     rows = (torch.arange(len(images)) if rows is None else rows).unsqueeze(1)
-    parts = [model.encode(model.to_unit(images[chunk].to(model.device))) for chunk in rows.split(images_per_batch)]
+    parts = [model.encode(model.checked(images[chunk])) for chunk in rows.split(images_per_batch)]
     h = torch.cat(parts)
     return EncodedImages(model, h.squeeze(1), model.z_head(h).mean.squeeze(1))
 

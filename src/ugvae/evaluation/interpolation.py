@@ -11,6 +11,7 @@ from torch import Tensor
 from ugvae.distributions import transport_between
 from ugvae.errors import ConfigError
 from ugvae.models.base import GroupVAE
+from ugvae.models.bound import Way
 
 
 class Grid(NamedTuple):
@@ -47,10 +48,10 @@ def line(start: Tensor, end: Tensor, steps: int) -> Tensor:
 
 
 @torch.no_grad()
-def interpolate(model: GroupVAE, start: Endpoint, end: Endpoint, steps: int = 7, transported: bool = False) -> Grid:
+def interpolate(model: GroupVAE, start: Endpoint, end: Endpoint, steps: int = 7, way: Way = "fixed") -> Grid:
     """Rows from one group's beta to the other's, columns from one image's z to the other's.
 
-    The first and the last corner are the two images as their own groups decode them. With ``transported``, each row
+    The first and the last corner are the two images as their own groups decode them. With ``transported`` z, each row
     begins and ends in the two z carried from their own p(z | k, beta) to the row's, and is straight between them;
     where the prior of z has no beta that changes nothing.
 
@@ -59,14 +60,14 @@ def interpolate(model: GroupVAE, start: Endpoint, end: Endpoint, steps: int = 7,
         start: the image and group of the first corner.
         end: those of the last.
         steps: R and S; R is 1 for a model without beta.
-        transported: carry z along the rows.
+        way: ``transported`` carries z along the rows.
     """
     if start.beta is None:
         z = line(start.z, end.z, steps).unsqueeze(0)
         return Grid(model.decode(z).cpu(), None, z.cpu())
     beta = line(start.beta, end.beta, steps)
     ends = [each.z.expand(steps, -1) for each in (start, end)]
-    if transported and model.num_components:
+    if way == "transported" and model.num_components:
         target = model.prior(beta)  # (R, K, z_dim)
         sources = [model.prior(each.beta.unsqueeze(0)) for each in (start, end)]
         ends = [
@@ -83,16 +84,16 @@ def posterior_grid(
     groups: Tensor,
     images: tuple[int, int] = (0, 0),
     steps: int = 7,
-    transported: bool = False,
+    way: Way = "fixed",
 ) -> Grid:
     """The grid between an image of one group and an image of another (Fig. 5, 6), at posterior means.
 
     Args:
         model: in eval mode.
-        groups: two groups of float images in [0, 1], ``(2, B, C, H, W)``.
+        groups: two groups of images, uint8 or float in [0, 1], ``(2, B, C, H, W)``.
         images: number of the image in the first and in the second group.
         steps: R and S.
-        transported: carry z along the rows.
+        way: ``transported`` carries z along the rows.
 
     Raises:
         ConfigError: not two groups.
@@ -108,12 +109,12 @@ def posterior_grid(
         )
         for side, image in enumerate(images)
     )
-    return interpolate(model, *ends, steps, transported)
+    return interpolate(model, *ends, steps, way)
 
 
 @torch.no_grad()
 def prior_grid(
-    model: GroupVAE, component: int | None = None, steps: int = 7, seed: int = 0, transported: bool = False
+    model: GroupVAE, component: int | None = None, steps: int = 7, seed: int = 0, way: Way = "fixed"
 ) -> Grid:
     """The grid between two draws from the prior: beta ~ N(0, I), and an image of each of the two groups.
 
@@ -122,7 +123,7 @@ def prior_grid(
         component: of both images; None draws one for both. Without effect where there is no mixture.
         steps: R and S.
         seed: of the draws.
-        transported: carry z along the rows.
+        way: ``transported`` carries z along the rows.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -138,4 +139,4 @@ def prior_grid(
     ends = (
         Endpoint(z[side], None if pi is None else pi[side], None if beta is None else beta[side]) for side in (0, 1)
     )
-    return interpolate(model, *ends, steps, transported)
+    return interpolate(model, *ends, steps, way)

@@ -52,7 +52,7 @@ def latent_use(
     sums = {name: torch.zeros(2, dtype=torch.float64) for name in swaps}
     for start in range(0, len(groups), max(1, images_per_batch // groups.shape[1])):
         part = slice(start, start + max(1, images_per_batch // groups.shape[1]))
-        images = model.to_unit(table.images[groups[part]].to(model.device))
+        images = model.checked(table.images[groups[part]])
         decoded = _decode(model, z[part], None if own is None else own[part])
         for name, (other_z, other_beta) in swaps.items():
             swapped = _decode(model, other_z[part], None if other_beta is None else other_beta[part])

@@ -7,7 +7,7 @@ Axes: N groups, B images per group, M images, C channels, H and W pixels.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -23,9 +23,9 @@ from ugvae.errors import ConfigError
 from ugvae.evaluation.content import pooled, probe_survey, survey
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.models.base import GroupVAE
-from ugvae.models.bound import Posterior
+from ugvae.models.bound import Posterior, Way
 
-CARRIED = {"fixed": False, "transported": True}  # by the model alone, the argument of ``translate``
+CARRIED: tuple[Way, ...] = get_args(Way)  # by the model alone
 WAYS = (*CARRIED, "matched")
 Z_ALONE = "matched, own beta"  # the control: what moving z does without beta
 DIRECTIONS = ("A to B", "B to A")
@@ -189,11 +189,10 @@ def global_side(posterior: Posterior, group: int) -> GlobalSide:
 @torch.no_grad()
 def decode_ways(model: GroupVAE, images: Tensor, own: GlobalSide, other: GlobalSide) -> dict[str, Tensor]:
     """A uint8 group ``(1, B, C, H, W)``, or some of it, decoded with its own beta, and in all ways with another's."""
-    source = model.to_unit(images.to(model.device))
     ours, theirs = (each.beta.to(model.device) for each in (own, other))
-    plain = {"reconstruction": model.translate(source, ours, ours, transport=False)}
-    carried = {way: model.translate(source, ours, theirs, transport=value) for way, value in CARRIED.items()}
-    z = match_moments(model.infer(source).z.mean.cpu(), own.z, other.z).to(model.device)
+    plain = {"reconstruction": model.translate(images, ours, ours, "fixed")}
+    carried = {way: model.translate(images, ours, theirs, way) for way in CARRIED}
+    z = match_moments(model.infer(images).z.mean.cpu(), own.z, other.z).to(model.device)
     return plain | carried | {"matched": model.decode(z, theirs), Z_ALONE: model.decode(z, ours)}
 
 

@@ -1,9 +1,11 @@
 """The β-VAE (Higgins et al. 2017, ICLR). Axes: G groups."""
 
+from jsonargparse.typing import NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from ugvae.errors import check_not_negative
-from ugvae.models.bound import ELBO
+from ugvae.models.base import ImageShape
+from ugvae.models.bound import Bound
 from ugvae.models.vae import VAE
 
 
@@ -22,11 +24,13 @@ class BetaVAE(VAE):
         beta: weight of the KL term, β ≥ 0.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], z_dim: int = 10, beta: float = 10.0, **kwargs) -> None:
+    def __init__(
+        self, image_shape: ImageShape, z_dim: PositiveInt = 10, beta: NonNegativeFloat = 10.0, **kwargs
+    ) -> None:
         check_not_negative(beta=beta)
         super().__init__(image_shape, z_dim, **kwargs)
-        self.save_hyperparameters({"beta": beta})
+        self.keep_settings(beta=beta)
         self.beta = beta
 
-    def objective(self, elbo: ELBO) -> Tensor:
-        return elbo._replace(kl_z=self.beta * elbo.kl_z).total
+    def objective(self, bound: Bound) -> Tensor:
+        return bound.weighted(kl_z=self.beta).total

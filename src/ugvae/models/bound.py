@@ -1,9 +1,10 @@
-"""What the models give back: the terms of a bound, posteriors, a draw for the importance-weighted bound.
+"""What the models give back: the terms of a bound, posteriors, and one draw of what a group shares.
 
-Axes: G groups, B images per group, K components.
+Axes: G groups, B images per group, K components, R ranks, D beta_dim.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,42 +12,78 @@ from torch import Tensor
 from ugvae.distributed import distributed_rank, gather
 from ugvae.distributions import DiagonalGaussian, kl_standard_normal, product_of_gaussians
 
+Way = Literal["fixed", "transported"]  # what is done to z where an image gets another beta
 
-class ELBO(NamedTuple):
-    """The terms of the evidence lower bound, in nats. All KL terms are ≥ 0; one that a model lacks is 0.
 
-    A model with further terms returns a tuple of its own, which begins with these four and has a ``total`` too.
+class BoundSums(NamedTuple):
+    """The terms of a batch, added up.
 
     Attributes:
-        reconstruction: log p(x | z, beta) per image, ``(G, B)``.
-        kl_z: local Gaussian term per image, ``(G, B)``.
-        kl_d: component term per image, ``(G, B)``.
-        kl_beta: global term per group, ``(G,)``; of groups that span R processes, one R-th of it on each.
+        names: ``elbo``, then the terms.
+        per_group: for each name, whether the term has one value per group, and not one per image.
+        values: the sums in nats, ``(len(names),)``.
     """
 
-    reconstruction: Tensor
-    kl_z: Tensor
-    kl_d: Tensor
-    kl_beta: Tensor
+    names: tuple[str, ...]
+    per_group: tuple[bool, ...]
+    values: Tensor
+
+
+class Bound(dict[str, Tensor]):
+    """The terms of the evidence lower bound of a batch of groups, by name, in nats.
+
+    A term of the images is ``(G, B)``, a term of the groups ``(G,)``. ``reconstruction``, log p(x | z, beta), counts
+    for the bound and all others count against it: the KL terms, each at least 0. What is logged, drawn and tabulated
+    follows from the names.
+
+    Args:
+        terms: the terms of the bound.
+        beside: further terms that are reported and are no part of the bound, such as those of another objective.
+
+    Attributes:
+        beside: names of the further terms.
+
+    Example:
+        >>> bound = Bound({"reconstruction": torch.tensor([[3.0, 4.0]]), "kl_beta": torch.tensor([2.0])})
+        >>> bound.total
+        tensor([5.])
+    """
+
+    def __init__(self, terms: Mapping[str, Tensor], beside: Mapping[str, Tensor] | None = None) -> None:
+        super().__init__({**terms, **(beside or {})})
+        self.beside = frozenset(beside or ())
 
     @property
     def total(self) -> Tensor:
-        """The bound itself, nats per group, ``(G,)``; of groups that span processes, this one's share."""
-        return (self.reconstruction - self.kl_z - self.kl_d).sum(-1) - self.kl_beta
+        """The bound itself, nats per group, ``(G,)``; of groups that span processes, the share of this process."""
+        per_image, per_group = self["reconstruction"], 0.0
+        for name, term in self.items():
+            if name == "reconstruction" or name in self.beside:
+                continue
+            if term.ndim == 1:
+                per_group = per_group + term
+            else:
+                per_image = per_image - term
+        return per_image.sum(-1) - per_group
 
+    def weighted(self, **weights: float) -> "Bound":
+        """The bound with some of its terms multiplied: what an objective such as that of β-VAE maximises."""
+        terms = {name: weights.get(name, 1.0) * term for name, term in self.items() if name not in self.beside}
+        return Bound(terms, {name: self[name] for name in self.beside})
 
-def without_mixture(reconstruction: Tensor, kl_z: Tensor, kl_beta: Tensor | None = None) -> ELBO:
-    """The bound of a model without components, and without a global latent if ``kl_beta`` is None."""
-    zero = torch.zeros_like(reconstruction)
-    return ELBO(reconstruction, kl_z, kl_d=zero, kl_beta=zero[:, 0] if kl_beta is None else kl_beta)
+    def sums(self) -> BoundSums:
+        """The terms added up over the images and groups, for the record of training; without gradients."""
+        per_group = (False, *(term.ndim == 1 for term in self.values()))
+        values = torch.stack([term.detach().sum() for term in (self.total, *self.values())])
+        return BoundSums(("elbo", *self), per_group, values)
 
 
 class Posterior(NamedTuple):
-    """Posterior of the latents at their means, without sampling. A latent that the model lacks is None.
+    """Posteriors of the latents at their means, without sampling. A latent that the model lacks is None.
 
     Attributes:
         z: Gaussian ``(G, B, z_dim)``.
-        d: component probabilities ``(G, B, K)``.
+        d: component probabilities π ``(G, B, K)``.
         beta: Gaussian ``(G, beta_dim)``.
     """
 
@@ -61,7 +98,7 @@ class GlobalDraw(NamedTuple):
     Attributes:
         h: features of the images, ``(G, B, 256)``.
         z: q(z | x), ``(G, B, z_dim)``.
-        beta: sample of q(beta | X, Z⁰), ``(G, beta_dim)``; None if the model has no global latent.
+        beta: a sample of q(beta | X, Z⁰), ``(G, beta_dim)``; None if the model has no global latent.
         log_weight: log p(beta) − log q(beta | X, Z⁰) in nats, ``(G,)``.
     """
 
@@ -71,48 +108,30 @@ class GlobalDraw(NamedTuple):
     log_weight: Tensor
 
 
-def sample_shared(factors: DiagonalGaussian, prior_expert: bool, span: bool) -> tuple[Tensor, Tensor]:
-    """Samples beta from the product of the factors of a group's images.
+def sample_beta(factors: DiagonalGaussian, prior_expert: bool, span_devices: bool) -> tuple[Tensor, Tensor]:
+    """Samples beta from the product of the factors of the images of a group (paper, eq. 8-9).
 
-    A group that spans the ranks has R·B images, B on each rank. The product over them is the product of the ranks'
-    products, so the ranks exchange one Gaussian per group, with gradients; the noise is that of the first rank.
+    A group that spans R processes has R·B images, B on each process. The product over all of them is the product of
+    the products of the processes. So the processes exchange one Gaussian per group, with gradients, and all of them
+    take the noise of the first one.
 
     Args:
-        factors: one Gaussian per image of this rank, ``(G, B, D)``.
-        prior_expert: multiply by N(0, I) too, once.
-        span: the groups span the ranks; a collective call then.
+        factors: one Gaussian per image of this process, ``(G, B, D)``.
+        prior_expert: multiply by N(0, I) too, once per group.
+        span_devices: the groups span all processes. Then this is a collective call.
 
     Returns:
-        beta ``(G, D)``, the same on all ranks of a group, and KL(q(beta | X, Z) ‖ N(0, I)) in nats ``(G,)``: where the
-        group spans R ranks, this rank's share of it, one R-th, so that the ranks' bounds sum to that of the group.
+        beta ``(G, D)``, the same on all processes of a group; and KL(q(beta | X, Z) ‖ N(0, I)) in nats per group,
+        ``(G,)``. Where a group spans R processes, this is one R-th of the KL: the bounds of the processes add up to
+        the bound of the group.
     """
-    num_ranks = distributed_rank()[1] if span else 1
+    num_ranks = distributed_rank()[1] if span_devices else 1
     if num_ranks == 1:
         q_beta = product_of_gaussians(factors, prior_expert)
         return q_beta.sample(), kl_standard_normal(q_beta)
     part = product_of_gaussians(factors)
-    everything = gather(torch.cat([*part, torch.randn_like(part.mean)], -1)).transpose(0, 1)  # (G, R, 3 D)
-    mean, log_var, noise = everything.chunk(3, -1)
+    parts = gather(torch.cat([*part, torch.randn_like(part.mean)], -1)).transpose(0, 1)  # (G, R, 3 D)
+    mean, log_var, noise = parts.chunk(3, -1)
     q_beta = product_of_gaussians(DiagonalGaussian(mean, log_var), prior_expert)
     beta = torch.addcmul(q_beta.mean, q_beta.std, noise[:, 0].detach())
     return beta, kl_standard_normal(q_beta) / num_ranks
-
-
-def check_images(images: Tensor, image_shape: tuple[int, int, int], dtype: torch.dtype) -> None:
-    """Raises a ValueError that says what is wrong with ``images``.
-
-    Args:
-        images: should be ``(G, B, C, H, W)`` in [0, 1].
-        image_shape: (C, H, W) of the model.
-        dtype: of the model's weights.
-    """
-    if images.ndim != 5 or tuple(images.shape[2:]) != image_shape or 0 in images.shape:
-        c, h, w = image_shape
-        raise ValueError(f"images: expected (G, B, {c}, {h}, {w}) with G, B ≥ 1, got {tuple(images.shape)}")
-    if not images.is_floating_point():
-        raise ValueError(f"images: expected float in [0, 1], got {images.dtype}; divide uint8 by 255")
-    if images.dtype != dtype and not torch.is_autocast_enabled(images.device.type):
-        raise ValueError(f"images: expected {dtype}, the type of the model's weights, got {images.dtype}")
-    low, high = images.aminmax()
-    if not (low >= 0 and high <= 1):
-        raise ValueError(f"images: expected values in [0, 1], got {low:.3g} to {high:.3g}")

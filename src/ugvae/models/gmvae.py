@@ -3,8 +3,7 @@
 Axes: G groups, B images per group, N = G·B images, K components.
 """
 
-from typing import NamedTuple
-
+from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
 from ugvae.distributions import (
@@ -19,32 +18,9 @@ from ugvae.distributions import (
     take_components,
 )
 from ugvae.errors import check_counts
-from ugvae.models.base import GroupVAE
-from ugvae.models.bound import ELBO, Posterior, without_mixture
+from ugvae.models.base import GroupVAE, ImageShape
+from ugvae.models.bound import Bound, Posterior
 from ugvae.networks.heads import HIDDEN, GaussianHead, MixturePrior
-
-
-class NoiseELBO(NamedTuple):
-    """The terms of ``ELBO``, and that of a noise variable of each image.
-
-    Attributes:
-        reconstruction: log p(x | z) per image, ``(G, B)``.
-        kl_z: local Gaussian term per image, ``(G, B)``.
-        kl_d: component term per image, ``(G, B)``.
-        kl_beta: 0, ``(G,)``.
-        kl_w: noise term per image, ``(G, B)``.
-    """
-
-    reconstruction: Tensor
-    kl_z: Tensor
-    kl_d: Tensor
-    kl_beta: Tensor
-    kl_w: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        """The bound itself, nats per group, ``(G,)``."""
-        return ELBO(*self[:4]).total - self.kl_w.sum(-1)
 
 
 class GMVAE(GroupVAE):
@@ -70,20 +46,18 @@ class GMVAE(GroupVAE):
         num_components: K.
     """
 
-    terms = ("reconstruction", "kl_z", "kl_d", "kl_w")
-
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
-        z_dim: int = 10,
-        w_dim: int = 20,
-        num_components: int = 10,
+        image_shape: ImageShape,
+        z_dim: PositiveInt = 10,
+        w_dim: PositiveInt = 20,
+        num_components: PositiveInt = 10,
         **kwargs,
     ) -> None:
         sizes = {"w_dim": w_dim, "num_components": num_components}
         check_counts(**sizes)
         super().__init__(image_shape, z_dim, 0, **kwargs)
-        self.save_hyperparameters(sizes)
+        self.keep_settings(**sizes)
         self.num_components, self.condition_dim = num_components, w_dim
         self.w_head = GaussianHead(HIDDEN, w_dim)
         self.mixture_prior = MixturePrior(w_dim, z_dim, num_components)
@@ -92,20 +66,23 @@ class GMVAE(GroupVAE):
         """Noise ``(N, w_dim)`` to the components of p(z | w), a Gaussian ``(N, K, z_dim)``."""
         return self.mixture_prior(w)
 
-    def _bound(self, images: Tensor) -> NoiseELBO:
+    def _bound(self, images: Tensor) -> Bound:
         h = self.encode(images)
         q_z, q_w = self.z_head(h), self.w_head(h)
         z = q_z.sample()
         components = self.prior(q_w.sample().flatten(0, 1))
         logits = component_log_prob(as_groups_of_one(z), components)  # of π: the prior of d is uniform
         kl_z = mixture_kl(DiagonalGaussian(*map(as_groups_of_one, q_z)), components, logits.softmax(-1))
-        reconstruction = image_log_likelihood(images, self.decode(z), self.x_std)
-        local = without_mixture(reconstruction, kl_z.view(images.shape[:2]))
-        return NoiseELBO(*local._replace(kl_d=kl_uniform(logits).view(images.shape[:2])), kl_w=kl_standard_normal(q_w))
+        return Bound(
+            {
+                "reconstruction": image_log_likelihood(images, self.decode(z), self.x_std),
+                "kl_z": kl_z.view(images.shape[:2]),
+                "kl_d": kl_uniform(logits).view(images.shape[:2]),
+                "kl_w": kl_standard_normal(q_w),
+            }
+        )
 
-    def infer(self, images: Tensor) -> Posterior:
-        """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling: π at the means of z and w."""
-        self.check_images(images)
+    def _infer(self, images: Tensor) -> Posterior:
         h = self.encode(images)
         q_z = self.z_head(h)
         components = self.prior(self.w_head(h).mean.flatten(0, 1))

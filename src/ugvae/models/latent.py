@@ -8,7 +8,7 @@ from einops import repeat
 from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, standard_normal_log_prob
-from ugvae.models.bound import GlobalDraw, check_images
+from ugvae.models.bound import GlobalDraw
 from ugvae.networks.heads import full_precision
 
 
@@ -31,9 +31,22 @@ class LatentModel:
     num_components = 0
     condition_dim = 0
 
-    def check_images(self, images: Tensor) -> None:
-        """Raises a ValueError that says what is wrong with ``images``."""
-        check_images(images, self.image_shape, self.dtype)
+    def checked(self, images: Tensor) -> Tensor:
+        """Images ``(G, B, C, H, W)``, uint8 or float in [0, 1], as floats of the model's type on its device.
+
+        Raises:
+            ValueError: wrong shape, type or range; the message says what was expected.
+        """
+        c, h, w = self.image_shape
+        if images.ndim != 5 or tuple(images.shape[2:]) != (c, h, w) or 0 in images.shape:
+            raise ValueError(f"images: expected (G, B, {c}, {h}, {w}) with G, B ≥ 1, got {tuple(images.shape)}")
+        if images.dtype != torch.uint8 and not images.is_floating_point():
+            raise ValueError(f"images: expected uint8, or float in [0, 1], got {images.dtype}")
+        images = self.to_unit(images.to(self.device))
+        low, high = images.aminmax()
+        if not (low >= 0 and high <= 1):
+            raise ValueError(f"images: expected values in [0, 1], got {low:.3g} to {high:.3g}")
+        return images
 
     def encode(self, images: Tensor) -> Tensor:
         """Float images ``(G, B, C, H, W)`` in [0, 1] to features h ``(G, B, 256)``."""
@@ -139,5 +152,5 @@ class LatentModel:
         return image_log_likelihood(images.unsqueeze(1), means, self.x_std) + log_prior - q_z.log_prob(z)
 
     def to_unit(self, images: Tensor) -> Tensor:
-        """uint8 images to the model's float type in [0, 1], on their own device."""
-        return images.to(self.dtype) / 255
+        """Images as the model's float type, on their own device: bytes divided by 255, floats as they are."""
+        return images.to(self.dtype) if images.is_floating_point() else images.to(self.dtype) / 255

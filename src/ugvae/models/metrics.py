@@ -1,129 +1,145 @@
-"""A running record of ELBO terms that stays on the device until it is read."""
+"""The terms of the bound as one metric, and what is said of a step whose terms are not finite."""
 
 import math
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 from ugvae.distributed import distributed_rank, gather_objects
 from ugvae.errors import NonFiniteLossError
-
-if TYPE_CHECKING:
-    from ugvae.models.bound import ELBO
+from ugvae.models.bound import BoundSums
 
 
-class NonFiniteStep(NamedTuple):
-    """The first bad step since the last flush: how long ago, which terms, which rows of the table, on which rank."""
+class BadStep(NamedTuple):
+    """The first step since the last reset with a NaN or infinite term.
+
+    Attributes:
+        steps_ago: how long ago it was.
+        terms: names of the terms.
+        rows: rows of the training table that made the batch.
+        rank: process that had the batch.
+    """
 
     steps_ago: int
-    names: list[str]
-    indices: list[int]
+    terms: list[str]
+    rows: list[int]
     rank: int = 0
 
 
-@torch.no_grad()
-def mean_terms(elbo: "ELBO", terms: Sequence[str]) -> Tensor:
-    """The ELBO in nats per image, then the terms named, each averaged over the groups and images of a step."""
-    elbo_per_image = elbo.total / elbo.reconstruction.shape[1]
-    return torch.stack([term.mean() for term in (elbo_per_image, *(getattr(elbo, name) for name in terms))])
+class BoundMetric(Metric):
+    """Means of the terms of the bound over all images and groups since the last reset, over all processes.
 
-
-class TermMeter:
-    """Collects the terms of each step; one device synchronisation per ``flush``, none per step.
-
-    With several processes ``flush`` is a collective call, and all of them get the means over the groups of all.
+    The state is two lists, of the sums of each step and of its numbers of images and groups. It stays on the device:
+    ``update`` does no arithmetic and never waits for the device; ``compute`` reads everything at once.
 
     Args:
-        terms: the fields of the bound to record.
+        ranks_per_group: processes that share each group, which then counts once and not once for each process.
     """
 
-    def __init__(self, terms: Sequence[str]) -> None:
-        self._names = ["elbo", *terms]
-        self._rows: list[Tensor] = []
-        self._indices: list[Tensor] = []
-        self._groups: list[int] = []
-        self.start_clock()
+    full_state_update = False
+    rows: list[Tensor]
+    counts: list[Tensor]
 
-    def start_clock(self) -> None:
-        """Forgets the time so far, so that validation does not count as training."""
-        self._clock, self._timed_images = time.perf_counter(), 0
+    def __init__(self, ranks_per_group: int = 1) -> None:
+        super().__init__()
+        self.ranks_per_group = ranks_per_group
+        self.add_state("rows", default=[], dist_reduce_fx="cat")
+        self.add_state("counts", default=[], dist_reduce_fx="cat")
+        self.names: tuple[str, ...] = ()
+        self.per_group: tuple[bool, ...] = ()
+        self.indices: list[Tensor] = []
+        self._known_counts: dict[torch.Size, Tensor] = {}
 
-    def push(self, means: Tensor, indices: Tensor) -> None:
-        """Adds one step: its ``mean_terms``, and the rows ``indices (G, B)`` that its images came from."""
-        self._rows.append(means)
-        self._indices.append(indices)
-        self._groups.append(len(indices))
-        self._timed_images += indices.numel()
+    def update(self, sums: BoundSums, indices: Tensor) -> None:
+        """Adds a step.
 
-    def state_dict(self) -> dict[str, Any]:
-        """All that was recorded since the last flush, as plain values, and the time it took in seconds."""
+        Args:
+            sums: what ``Bound.sums`` gives.
+            indices: rows of the table that the images came from, ``(G, B)``.
+        """
+        self.names, self.per_group = sums.names, sums.per_group
+        if (count := self._known_counts.get(indices.shape)) is None:
+            pair = [indices.numel(), len(indices) / self.ranks_per_group]
+            count = self._known_counts[indices.shape] = torch.tensor(pair, dtype=torch.float64)
+        self.rows.append(sums.values)
+        self.counts.append(count)
+        self.indices.append(indices)
+
+    def compute(self) -> dict[str, float]:
+        """Nats per image; for terms of the groups nats per group. With several processes this is a collective call."""
+        sums = dim_zero_cat(self.rows).cpu().double().view(-1, len(self.names)).sum(0).tolist()
+        images, groups = dim_zero_cat(self.counts).view(-1, 2).sum(0).tolist()
         return {
-            "rows": [row.cpu() for row in self._rows],
-            "indices": [indices.cpu() for indices in self._indices],
-            "groups": list(self._groups),
-            "images": self._timed_images,
-            "seconds": time.perf_counter() - self._clock,
+            name: value / (groups if of_groups else images)
+            for name, of_groups, value in zip(self.names, self.per_group, sums, strict=True)
         }
 
-    def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
-        """Goes on from ``state``, on the device that the next steps are on; its clock runs from now."""
-        self._groups = list(state["groups"])
-        self._rows = [row.to(device) for row in state["rows"]]
-        self._indices = [indices.to(device) for indices in state["indices"]]
-        self._clock, self._timed_images = time.perf_counter() - state["seconds"], state["images"]
+    def reset(self) -> None:
+        super().reset()
+        self.indices = []
 
-    def first_bad(self) -> NonFiniteStep | None:
-        """The first step since the last flush with a NaN or infinite term, on any rank; flushes nothing."""
-        bad = self._first_bad(torch.stack(self._rows).double().cpu()) if self._rows else None
-        return first_of_all(gather_objects(bad))
+    def first_bad_step(self) -> BadStep | None:
+        """The first step since the last reset with a NaN or infinite term, on any process; a collective call."""
+        bad = None
+        if self.rows:
+            rows = torch.stack(self.rows).cpu()
+            steps = (~rows.isfinite()).any(1).nonzero().flatten().tolist()
+            if steps:
+                first = steps[0]
+                values = dict(zip(self.names, rows[first].tolist(), strict=True))
+                terms = [name for name, value in values.items() if not math.isfinite(value)]
+                bad = BadStep(len(rows) - 1 - first, terms, self.indices[first].flatten().tolist())
+        found = [step._replace(rank=rank) for rank, step in enumerate(gather_objects(bad)) if step]
+        return max(found, key=lambda step: step.steps_ago, default=None)
 
-    def flush(self) -> tuple[dict[str, float], NonFiniteStep | None]:
-        """Means over the groups since the last call, in nats per image (kl_beta: per group), with images per second.
+    def saved_state(self) -> dict[str, Any]:
+        """All that was recorded since the last reset, as plain values for a checkpoint."""
+        return {
+            "names": list(self.names),
+            "per_group": list(self.per_group),
+            "rows": [row.cpu() for row in self.rows],
+            "indices": [indices.cpu() for indices in self.indices],
+        }
 
-        Returns:
-            the means, and the first step with a NaN or infinite term if there is one.
-        """
-        if not self._rows:
-            return {}, None
-        rows = torch.stack(self._rows).double().cpu()
-        weights = torch.tensor(self._groups, dtype=rows.dtype)
-        speed = self._timed_images / max(time.perf_counter() - self._clock, 1e-9)
-        sums, groups, speeds, bad = zip(
-            *gather_objects((weights @ rows, weights.sum(), speed, self._first_bad(rows))), strict=True
-        )
-        means = dict(zip(self._names, (sum(sums) / sum(groups)).tolist(), strict=True))
-        means["images_per_second"] = sum(speeds)
-        self._rows, self._indices, self._groups = [], [], []
-        self.start_clock()
-        return means, first_of_all(bad)
-
-    def _first_bad(self, rows: Tensor) -> NonFiniteStep | None:
-        steps = (~rows.isfinite()).any(1).nonzero().flatten().tolist()
-        if not steps:
-            return None
-        first = steps[0]
-        names = [
-            name for name, value in zip(self._names, rows[first].tolist(), strict=True) if not math.isfinite(value)
-        ]
-        return NonFiniteStep(len(rows) - 1 - first, names, self._indices[first].flatten().tolist())
+    def restore(self, state: dict[str, Any], device: torch.device) -> None:
+        """Goes on from what ``saved_state`` gave, on the device of the next steps."""
+        self.reset()
+        names, per_group = tuple(state["names"]), tuple(state["per_group"])
+        for row, indices in zip(state["rows"], state["indices"], strict=True):
+            self.update(BoundSums(names, per_group, row.to(device)), indices.to(device))
 
 
-def first_of_all(bad: Sequence[NonFiniteStep | None]) -> NonFiniteStep | None:
-    """The first bad step of all ranks, of which each has one or none; its rank is noted."""
-    steps = [step._replace(rank=rank) for rank, step in enumerate(bad) if step]
-    return max(steps, key=lambda step: step.steps_ago, default=None)
+class Speed:
+    """Images per second since the clock was last started."""
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self, seconds: float = 0.0, images: int = 0) -> None:
+        """Starts the clock anew; ``seconds`` and ``images`` are those of an interrupted session."""
+        self.images, self._since = images, time.perf_counter() - seconds
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._since
+
+    def images_per_second(self) -> float:
+        """The speed of all processes together; a collective call."""
+        return sum(gather_objects(self.images / max(self.seconds, 1e-9)))
 
 
-def non_finite_error(bad: NonFiniteStep, step: int, epoch: int) -> NonFiniteLossError:
+def non_finite_error(bad: BadStep, step: int, epoch: int) -> NonFiniteLossError:
     """The error that ends a run; it carries the rows of the training table that made the batch.
 
     Args:
-        bad: the step.
-        step: the optimiser step at which it was found.
-        epoch: the epoch of it.
+        bad: the bad step.
+        step: optimiser step at which it was found.
+        epoch: epoch in which it was found.
     """
     step -= bad.steps_ago
     where = f" on rank {bad.rank}" if distributed_rank()[1] > 1 else ""
@@ -131,11 +147,11 @@ def non_finite_error(bad: NonFiniteStep, step: int, epoch: int) -> NonFiniteLoss
         "step": step,
         "epoch": epoch,
         "rank": bad.rank,
-        "terms": bad.names,
-        "rows_of_the_training_images": bad.indices,
+        "terms": bad.terms,
+        "rows_of_the_training_images": bad.rows,
     }
     return NonFiniteLossError(
-        f"non-finite {', '.join(bad.names)} at step {step}{where}; the last good checkpoint is kept. "
+        f"non-finite {', '.join(bad.terms)} at step {step}{where}; the last good checkpoint is kept. "
         "Try a lower model.learning_rate.",
         record,
     )

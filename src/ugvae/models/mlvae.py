@@ -1,12 +1,13 @@
 """The Multi-Level VAE (Bouchacourt, Tomioka, Nowozin 2018, arXiv:1705.08841). Axes: G groups, B images per group."""
 
 import torch
+from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal, product_of_gaussians
 from ugvae.errors import check_counts
-from ugvae.models.base import GroupVAE
-from ugvae.models.bound import ELBO, Posterior, sample_shared, without_mixture
+from ugvae.models.base import GroupVAE, ImageShape
+from ugvae.models.bound import Bound, Posterior, Way, sample_beta
 from ugvae.networks.heads import HIDDEN, GaussianHead
 
 
@@ -31,48 +32,44 @@ class MLVAE(GroupVAE):
         prior_expert: multiply N(0, I) into the product of factors; the paper does not.
     """
 
-    terms = ("reconstruction", "kl_z", "kl_beta")
-
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
-        z_dim: int = 10,
-        beta_dim: int = 20,
+        image_shape: ImageShape,
+        z_dim: PositiveInt = 10,
+        beta_dim: PositiveInt = 20,
         prior_expert: bool = False,
         **kwargs,
     ) -> None:
         check_counts(beta_dim=beta_dim)
         super().__init__(image_shape, z_dim, beta_dim, **kwargs)
-        self.save_hyperparameters({"beta_dim": beta_dim, "prior_expert": prior_expert})
+        self.keep_settings(beta_dim=beta_dim, prior_expert=prior_expert)
         self.prior_expert = prior_expert
         self.beta_head = GaussianHead(HIDDEN, beta_dim)
 
     def q_beta(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
         return product_of_gaussians(self.beta_head(h), self.prior_expert)
 
-    def _bound(self, images: Tensor) -> ELBO:
+    def _bound(self, images: Tensor) -> Bound:
         h = self.encode(images)
         q_z = self.z_head(h)
         z = q_z.sample()
-        beta, kl_beta = sample_shared(self.beta_head(h), self.prior_expert, self.span_devices)
+        beta, kl_beta = sample_beta(self.beta_head(h), self.prior_expert, self.span_devices)
         reconstruction = image_log_likelihood(images, self.decode(z, beta), self.x_std)
-        return without_mixture(reconstruction, kl_standard_normal(q_z), kl_beta)
+        return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta})
 
-    def infer(self, images: Tensor) -> Posterior:
-        """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling."""
-        self.check_images(images)
+    def _infer(self, images: Tensor) -> Posterior:
         h = self.encode(images)
         return Posterior(self.z_head(h), beta=self.q_beta(h))
 
     @torch.no_grad()
-    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, transport: bool = True) -> Tensor:
-        """Images decoded under another content; ``beta_from`` and ``transport`` change nothing, as p(z) has no beta.
+    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, way: Way = "transported") -> Tensor:
+        """Images decoded under another content; ``beta_from`` and ``way`` change nothing, as p(z) has no beta.
 
         Args:
-            images: float ``(G, B, C, H, W)`` in [0, 1].
+            images: ``(G, B, C, H, W)``, uint8 or float in [0, 1].
             beta_from: the content they belong to, ``(G, beta_dim)``.
             beta_to: the content to decode under, ``(G, beta_dim)``.
-            transport: carries z from p(z | beta_from) to p(z | beta_to), which are the same here.
+            way: ``fixed`` or ``transported`` from p(z | beta_from) to p(z | beta_to), which are the same here.
 
         Returns:
             image means ``(G, B, C, H, W)``.

@@ -1,40 +1,14 @@
 """The NestedVAE (Vowels, Camgoz, Bowden 2020, arXiv:2002.11576). Axes: G groups, B images per group."""
 
-from typing import NamedTuple
-
 import torch
+from jsonargparse.typing import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
 from ugvae.errors import ConfigError, check_counts, check_not_negative
-from ugvae.models.base import GroupVAE
-from ugvae.models.bound import ELBO, Posterior, without_mixture
+from ugvae.models.base import GroupVAE, ImageShape
+from ugvae.models.bound import Bound, Posterior
 from ugvae.networks.heads import HIDDEN, GaussianHead, full_precision
-
-
-class NestedELBO(NamedTuple):
-    """The terms of ``ELBO`` of the outer VAE, and those of the inner one, which bounds a latent and no image.
-
-    Attributes:
-        reconstruction: log p(x | z) per image, ``(G, B)``.
-        kl_z: outer Gaussian term per image, ``(G, B)``.
-        kl_d: 0, ``(G, B)``.
-        kl_beta: 0, ``(G,)``.
-        inner_reconstruction: log p(z of the partner | common latent) per image, ``(G, B)``; not in the total.
-        inner_kl: KL of the common latent per image, ``(G, B)``; not in the total.
-    """
-
-    reconstruction: Tensor
-    kl_z: Tensor
-    kl_d: Tensor
-    kl_beta: Tensor
-    inner_reconstruction: Tensor
-    inner_kl: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        """The bound on log p(images), that of the outer VAE, nats per group, ``(G,)``."""
-        return ELBO(*self[:4]).total
 
 
 class NestedVAE(GroupVAE):
@@ -67,16 +41,15 @@ class NestedVAE(GroupVAE):
             training the outer VAE first and the inner one after it would, as in the authors' released code.
     """
 
-    terms = ("reconstruction", "kl_z", "inner_reconstruction", "inner_kl")
     data_grouping = "attribute"
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
-        z_dim: int = 10,
-        common_dim: int = 10,
-        outer_kl_weight: float = 1.0,
-        inner_kl_weight: float = 1.0,
+        image_shape: ImageShape,
+        z_dim: PositiveInt = 10,
+        common_dim: PositiveInt = 10,
+        outer_kl_weight: NonNegativeFloat = 1.0,
+        inner_kl_weight: NonNegativeFloat = 1.0,
         joint: bool = True,
         **kwargs,
     ) -> None:
@@ -84,12 +57,12 @@ class NestedVAE(GroupVAE):
         check_counts(common_dim=common_dim)
         check_not_negative(**weights)
         super().__init__(image_shape, z_dim, 0, **kwargs)
-        self.save_hyperparameters({"common_dim": common_dim, **weights, "joint": joint})
+        self.keep_settings(common_dim=common_dim, **weights, joint=joint)
         self.outer_kl_weight, self.inner_kl_weight, self.joint = outer_kl_weight, inner_kl_weight, joint
         self.inner_encoder = nn.Sequential(nn.Linear(z_dim, HIDDEN), nn.ReLU(), GaussianHead(HIDDEN, common_dim))
         self.inner_decoder = nn.Sequential(nn.Linear(common_dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, z_dim))
 
-    def _bound(self, images: Tensor) -> NestedELBO:
+    def _bound(self, images: Tensor) -> Bound:
         if images.shape[1] % 2:
             raise ConfigError(f"group_size: images 2i and 2i + 1 are a pair, so it must be even, got {images.shape[1]}")
         q_z = self.z_head(self.encode(images))
@@ -98,19 +71,18 @@ class NestedVAE(GroupVAE):
         given = z if self.joint else z.detach()
         q_common = self.inner_encoder(given)
         predicted = full_precision(self.inner_decoder(q_common.sample()))
-        return NestedELBO(
-            *without_mixture(reconstruction, kl_standard_normal(q_z)),
-            inner_reconstruction=DiagonalGaussian(predicted, torch.zeros_like(predicted)).log_prob(partners(given)),
-            inner_kl=kl_standard_normal(q_common),
-        )
+        target = DiagonalGaussian(predicted, torch.zeros_like(predicted))
+        inner = {
+            "inner_reconstruction": target.log_prob(partners(given)),
+            "inner_kl": kl_standard_normal(q_common),
+        }
+        return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z)}, beside=inner)
 
-    def objective(self, elbo: NestedELBO) -> Tensor:
-        inner = elbo.inner_reconstruction - self.inner_kl_weight * elbo.inner_kl
-        return elbo._replace(kl_z=self.outer_kl_weight * elbo.kl_z).total + inner.sum(-1)
+    def objective(self, bound: Bound) -> Tensor:
+        inner = bound["inner_reconstruction"] - self.inner_kl_weight * bound["inner_kl"]
+        return bound.weighted(kl_z=self.outer_kl_weight).total + inner.sum(-1)
 
-    def infer(self, images: Tensor) -> Posterior:
-        """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling: q(z | x) alone."""
-        self.check_images(images)
+    def _infer(self, images: Tensor) -> Posterior:
         return Posterior(self.z_head(self.encode(images)))
 
     def infer_common(self, images: Tensor) -> DiagonalGaussian:

@@ -4,6 +4,7 @@ Axes: G groups, B images per group, K components.
 """
 
 import torch
+from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
 from ugvae.distributions import (
@@ -17,8 +18,8 @@ from ugvae.distributions import (
     transport_between,
 )
 from ugvae.errors import check_counts
-from ugvae.models.base import GroupVAE
-from ugvae.models.bound import ELBO, Posterior, sample_shared
+from ugvae.models.base import GroupVAE, ImageShape
+from ugvae.models.bound import Bound, Posterior, Way, sample_beta
 from ugvae.networks.heads import HIDDEN, ComponentHead, GaussianHead, MixturePrior
 
 
@@ -44,17 +45,17 @@ class UGVAE(GroupVAE):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
-        z_dim: int = 10,
-        beta_dim: int = 20,
-        num_components: int = 10,
+        image_shape: ImageShape,
+        z_dim: PositiveInt = 10,
+        beta_dim: PositiveInt = 20,
+        num_components: PositiveInt = 10,
         prior_expert: bool = False,
         **kwargs,
     ) -> None:
         sizes = {"beta_dim": beta_dim, "num_components": num_components}
         check_counts(**sizes)
         super().__init__(image_shape, z_dim, beta_dim, **kwargs)
-        self.save_hyperparameters({**sizes, "prior_expert": prior_expert})
+        self.keep_settings(**sizes, prior_expert=prior_expert)
         self.num_components, self.condition_dim = num_components, beta_dim
         self.prior_expert = prior_expert
         self.d_head = ComponentHead(z_dim, num_components)
@@ -65,34 +66,31 @@ class UGVAE(GroupVAE):
         """Features h (G, B, 256) and π (G, B, K) to the factors of q(beta | X, Z), (G, B, beta_dim)."""
         return self.beta_head(torch.cat([h, pi], -1))
 
-    def _global_posterior(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
-        """Features h (G, B, 256) and π (G, B, K) to q(beta | X, Z) of shape (G, beta_dim)."""
+    def q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
+        pi = self.d_head(z).softmax(-1)
         return product_of_gaussians(self._factors(h, pi), self.prior_expert)
 
-    def q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
-        return self._global_posterior(h, self.d_head(z).softmax(-1))
-
-    def _bound(self, images: Tensor) -> ELBO:
+    def _bound(self, images: Tensor) -> Bound:
         h = self.encode(images)
         q_z = self.z_head(h)
         z = q_z.sample()
         logits = self.d_head(z)
         pi = logits.softmax(-1)
-        beta, kl_beta = sample_shared(self._factors(h, pi), self.prior_expert, self.span_devices)
-        return ELBO(
-            reconstruction=image_log_likelihood(images, self.decode(z, beta), self.x_std),
-            kl_z=mixture_kl(q_z, self.prior(beta), pi),
-            kl_d=kl_uniform(logits),
-            kl_beta=kl_beta,
+        beta, kl_beta = sample_beta(self._factors(h, pi), self.prior_expert, self.span_devices)
+        return Bound(
+            {
+                "reconstruction": image_log_likelihood(images, self.decode(z, beta), self.x_std),
+                "kl_z": mixture_kl(q_z, self.prior(beta), pi),
+                "kl_d": kl_uniform(logits),
+                "kl_beta": kl_beta,
+            }
         )
 
-    def infer(self, images: Tensor) -> Posterior:
-        """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling: π at the mean of z."""
-        self.check_images(images)
+    def _infer(self, images: Tensor) -> Posterior:
         h = self.encode(images)
         z = self.z_head(h)
         pi = self.d_head(z.mean).softmax(-1)
-        return Posterior(z, pi, self._global_posterior(h, pi))
+        return Posterior(z, pi, product_of_gaussians(self._factors(h, pi), self.prior_expert))
 
     def prior(self, beta: Tensor) -> DiagonalGaussian:
         """Global latent ``(G, beta_dim)`` to the components of p(z | beta), a Gaussian ``(G, K, z_dim)``."""
@@ -105,23 +103,23 @@ class UGVAE(GroupVAE):
         return mixture_log_prob(z, self.prior(beta))
 
     @torch.no_grad()
-    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, transport: bool = True) -> Tensor:
+    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, way: Way = "transported") -> Tensor:
         """Images decoded under another global latent.
 
         Transport carries z along the model's own mixture: under component k by the affine map from p(z | k, beta_from)
         to p(z | k, beta_to), z' = Σ_k π_k [m_k(beta_to) + s_k(beta_to) / s_k(beta_from) · (z − m_k(beta_from))].
 
         Args:
-            images: float ``(G, B, C, H, W)`` in [0, 1].
+            images: ``(G, B, C, H, W)``, uint8 or float in [0, 1].
             beta_from: the global latent they belong to, ``(G, beta_dim)``.
             beta_to: the global latent to decode under, ``(G, beta_dim)``.
-            transport: False keeps z as it is.
+            way: ``transported``, or ``fixed``, which keeps z as it is.
 
         Returns:
             image means ``(G, B, C, H, W)``.
         """
         posterior = self.infer(images)
         z = posterior.z.mean
-        if transport:
+        if way == "transported":
             z = transport_between(z, posterior.d, self.prior(beta_from), self.prior(beta_to))
         return self.decode(z, beta_to)

@@ -1,10 +1,11 @@
 """The variational autoencoder (Kingma & Welling 2014, arXiv:1312.6114). Axes: G groups, B images per group."""
 
+from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
 from ugvae.distributions import image_log_likelihood, kl_standard_normal
-from ugvae.models.base import GroupVAE
-from ugvae.models.bound import ELBO, Posterior, without_mixture
+from ugvae.models.base import GroupVAE, ImageShape
+from ugvae.models.bound import Bound, Posterior
 
 
 class VAE(GroupVAE):
@@ -22,17 +23,13 @@ class VAE(GroupVAE):
         z_dim: dimensions of the local latent.
     """
 
-    terms = ("reconstruction", "kl_z")
-
-    def __init__(self, image_shape: tuple[int, int, int], z_dim: int = 10, **kwargs) -> None:
+    def __init__(self, image_shape: ImageShape, z_dim: PositiveInt = 10, **kwargs) -> None:
         super().__init__(image_shape, z_dim, 0, **kwargs)
 
-    def _bound(self, images: Tensor) -> ELBO:
+    def _bound(self, images: Tensor) -> Bound:
         q_z = self.z_head(self.encode(images))
         reconstruction = image_log_likelihood(images, self.decode(q_z.sample()), self.x_std)
-        return without_mixture(reconstruction, kl_standard_normal(q_z))
+        return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z)})
 
-    def infer(self, images: Tensor) -> Posterior:
-        """Posteriors of float images ``(G, B, C, H, W)`` in [0, 1], without sampling: q(z | x) alone."""
-        self.check_images(images)
+    def _infer(self, images: Tensor) -> Posterior:
         return Posterior(self.z_head(self.encode(images)))

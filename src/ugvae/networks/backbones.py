@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from ugvae.errors import ConfigError
 from ugvae.networks.convolutions import SubPixelUpConv2d, UpConv2d, WholeConv2d, WholeConvTranspose2d
 from ugvae.networks.heads import HIDDEN
-from ugvae.networks.products import WideLinear
 
 
 def _norm(kind: str, channels: int) -> list[nn.Module]:
@@ -39,7 +38,7 @@ class MLPEncoder(nn.Sequential):
     """(N, C, H, W) to h (N, 256): Linear, ReLU."""
 
     def __init__(self, image_shape: tuple[int, int, int]) -> None:
-        super().__init__(nn.Flatten(), WideLinear(math.prod(image_shape), HIDDEN), nn.ReLU())
+        super().__init__(nn.Flatten(), nn.Linear(math.prod(image_shape), HIDDEN), nn.ReLU())
 
 
 class MLPDecoder(nn.Sequential):
@@ -49,7 +48,7 @@ class MLPDecoder(nn.Sequential):
         super().__init__(
             nn.Linear(latent_dim, HIDDEN),
             nn.ReLU(),
-            WideLinear(HIDDEN, math.prod(image_shape)),
+            nn.Linear(HIDDEN, math.prod(image_shape)),
             nn.Unflatten(-1, image_shape),
         )
 
