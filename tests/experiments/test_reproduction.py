@@ -141,14 +141,14 @@ def test_changed_settings_leave_out_defaults_of_classes_and_bases() -> None:
     arguments = {"root": "data/mnist", "group_size": 16, "num_val": 400, "gone": 3, "also_gone": None}
     config = {"data": {"class_path": "datamodules.MNISTDataModule", "init_args": arguments}, "seed_everything": 1}
     config["trainer"] = {"log_every_n_steps": 50, "max_epochs": 3}
-    assert changed(config)[1:] == [
+    assert list(changed(config))[1:] == [
         ("data", "MNISTDataModule", "—"),
         ("data.num_val", "400", "5000"),
         ("data.gone", "3", "no such setting in this version"),
         ("trainer.max_epochs", "3", "none"),
     ]
     unknown = {"model": {"class_path": "nowhere.Model", "init_args": {"size": 3}}}
-    assert ("model.size", "3", "no such setting in this version") in changed(unknown)
+    assert ("model.size", "3", "no such setting in this version") in list(changed(unknown))
 
 
 def test_pictures_of_one_experiment_alone(tmp_path: Path, doc: Path) -> None:
