@@ -1,7 +1,7 @@
-"""Translation against content over several runs: what one costs of the other.
+"""Translation against content over several runs: how much content translation costs.
 
-A point for each run and each way to carry z, the worse of both directions; beyond the dashed lines lies what the
-project aims at. Runs differ in one setting each, so that the figure shows what it buys.
+The figure has a point for each run and each way to carry z, in the worse of both directions. The dashed lines are the
+targets of the project. Runs that differ in one setting show what this setting does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,11 @@ MARKERS = dict(zip(("reconstruction", *WAYS), "+os^", strict=True))
 
 
 class Point(NamedTuple):
-    """What a run reaches in one way to carry z, the worse of both directions.
+    """The rates of a run for one way to carry z, in the worse of both directions.
 
     Attributes:
-        translated: share of images judged to be of the other domain.
-        kept: share of images that keep the content; without labels of it, of what a reconstruction keeps.
+        translated: share of images that are judged to be of the other domain.
+        kept: share of images that keep the content; without labels of the content, relative to a reconstruction.
     """
 
     translated: float
@@ -37,7 +37,7 @@ class Point(NamedTuple):
 
 
 def frontier(runs: list[Path], doc: Path = Path("docs/reproduction.md")) -> None:
-    """Translation against content over several runs: what one costs of the other.
+    """Translation against content over several runs: how much content translation costs.
 
     Fills a section of a page, and draws ``figures/translation_frontier.png`` beside the page.
 
@@ -72,10 +72,10 @@ def frontier_figure(points: Mapping[str, Mapping[str, Point]]) -> Figure:
     """A colour per run, a marker per way to carry z."""
     figure = Figure(figsize=(8.4, 4.6), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    for (name, of), colour in zip(points.items(), colours(len(points)), strict=True):
-        line: Sequence[Point] = sorted(of.values())
+    for (name, reached), colour in zip(points.items(), colours(len(points)), strict=True):
+        line: Sequence[Point] = sorted(reached.values())
         axes.plot(*zip(*line, strict=True), color=colour, lw=0.5, alpha=0.5)
-        for way, point in of.items():
+        for way, point in reached.items():
             axes.plot(*point, MARKERS[way], color=colour, ms=7)
         axes.plot([], [], color=colour, lw=3, label=name)
     for way, marker in MARKERS.items():

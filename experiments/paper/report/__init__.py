@@ -4,14 +4,12 @@
 says what is not, why, and by which command it is made; it computes nothing but the verdict.
 """
 
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 import yaml
-from markupsafe import Markup, escape
 
 from experiments.paper.registry import FIGURES, TABLES
 from experiments.paper.report import sections
@@ -52,7 +50,6 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["code"] = with_code
     parts = sections.parts(run, known)
     seconds, _ = run.seconds
     trained = "" if seconds is None else f", trained in {clock(seconds)}"
@@ -78,13 +75,3 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
         settings=sections.settings_table(run),
         config=yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True),
     )
-
-
-def with_code(text: str) -> Markup:
-    """Text as HTML, with what is between backticks as code.
-
-    Example:
-        >>> with_code("`a < b` & c")
-        Markup('<code>a &lt; b</code> &amp; c')
-    """
-    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704, all of it is escaped

@@ -18,8 +18,8 @@ CAPTIONS = {  # of the figures of training, by how the file name begins
     ),
     "global_walk": "Rows: beta; columns: z, every dimension at once (Fig. 4). Rows all alike mean an unused beta.",
     "latent_walks": "One dimension of z per row, the others at 0 (Fig. 9).",
-    "samples": "Images drawn from the prior: a row is one group, so its images share what beta says.",
-    "beta_map": "t-SNE map of the mean of beta of held-out groups. Clusters mean that beta knows what a group shares.",
+    "samples": "Images drawn from the prior. A row is one group: its images share one beta.",
+    "beta_map": "t-SNE map of the mean of beta of held-out groups. Clusters mean that it holds what a group shares.",
     "z_map": "t-SNE map of the mean of z of held-out images.",
 }
 LONGEST_ENTRY = 28  # letters in a line of the contents
@@ -37,7 +37,7 @@ class Part:
         tables: its numbers, where there is a table for them.
         numbers: all its numbers, where there is none.
         command: the command line; None if it was not stored.
-        seconds: it took.
+        seconds: how long it took; None if it was not stored.
     """
 
     name: str

@@ -66,7 +66,8 @@ def style(runs: Sequence[RunFolder]) -> Iterator[Measured]:
             whole = properties.pop(PIXELS)
             most = max(properties.values())
             holds = graded(most, MOSTLY, NOTABLE) if most > whole else verdict.NO
-            because = f"Shares of variance that beta decides, drawn from its prior: {_listed(properties)}; pixels {whole:.2f}."
+            because = f"Shares of variance that beta, drawn from its prior, decides: {_listed(properties)}; "
+            because += f"pixels {whole:.2f}."
             if HELD_OUT in sets:
                 because += f" With the betas of held-out groups: {_listed(by_beta[HELD_OUT])}."
             yield Measured(run.name, holds, because, f"Untrained, from the prior: {_listed(by_beta[UNTRAINED])}.")
