@@ -72,7 +72,7 @@ class RunSummary(Callback):
         self._earlier = checkpoint.get(TIMES, [])
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Lists the images of a batch with a non-finite loss in ``nonfinite.json``, and names the file in the message."""
+        """Lists the images of a batch with a non-finite loss in ``nonfinite.json``; the message names the file."""
         record = exception.record if isinstance(exception, NonFiniteLossError) else None
         if record is None or self._directory is None:
             return
