@@ -49,8 +49,8 @@ report: $(READY)  ## One HTML page of all that a run has left: RUN=lightning_log
 	@$(NEEDS_RUN)
 	$(BIN)/python -m experiments.paper report --run $(RUN)
 
-test: $(READY)  ## Run the tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY)  ## Run the tests, on two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(READY)  ## Run the slow tests and those that need the network
 	$(BIN)/python -m pytest -m "slow or network" $(ARGS)

@@ -65,7 +65,8 @@ def test_every_yaml_from_fit_to_predict(path: Path, workplace: Path) -> None:
     assert {p.name for p in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert yaml.safe_load((folder / "config.yaml").read_text())["experiment"] == path.stem
 
-    run("validate", *config, "--ckpt_path", "best")
+    if path.stem == "digits":
+        run("validate", *config, "--ckpt_path", "best")
     run("test", *config, "--ckpt_path", "best")
     report = json.loads((folder / "test.json").read_text())
     assert all(np.isfinite(value) for value in report["metrics"].values())
