@@ -5,6 +5,7 @@ import json
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ugvae.data.decoding import IMAGE_SUFFIXES, Transform, decode_image
-from ugvae.data.module import split_rows
+from ugvae.data.module import SPLITS, split_rows, summary
 from ugvae.errors import DataError
 
 HELD_OUT = 0.1  # of the objects, for validation and once more for the test, where the owner has no splits
@@ -156,11 +157,11 @@ def columns_of_names(names: list[str], patterns: Sequence[str]) -> dict[str, lis
 
 
 def split_by_object(objects: np.ndarray, what: str) -> np.ndarray:
-    """0 (train), 1 (val) or 2 (test) for each image, so that no object is in two: about 80, 10 and 10 % of them.
+    """0 (train), 1 (val) or 2 (test) for each image, about 80, 10 and 10 % of the objects, none of them in two.
 
     Args:
         objects: ``(N,)`` number of the object of each image, from 0 on without gaps.
-        what: an object is, for the message.
+        what: the objects, for the message.
 
     Raises:
         DataError: fewer than three objects.
@@ -169,8 +170,44 @@ def split_by_object(objects: np.ndarray, what: str) -> np.ndarray:
     if count < 3:
         raise DataError(f"{count} {what} cannot be divided into training, validation and test; at least 3 are needed")
     held_out = max(1, round(HELD_OUT * count))
-    development, test = split_rows(count, held_out, seed=0)
-    val = development[split_rows(len(development), held_out, seed=0)[1]]
-    split = np.zeros(count, np.int64)
-    split[val], split[test] = 1, 2
-    return split[objects]
+    return hold_out(hold_out(np.zeros(count, np.int64), 2, what, held_out), 1, what, held_out)[objects]
+
+
+def hold_out(split: np.ndarray, number: int, what: str, count: int | None = None) -> np.ndarray:
+    """Moves ``count`` entries of the training split, drawn with a fixed seed, to the split ``number``.
+
+    Args:
+        split: ``(N,)``: 0 train, 1 val, 2 test.
+        number: 1 or 2.
+        what: the entries, for the message.
+        count: 10 % of the training split by default, at least one.
+
+    Raises:
+        DataError: none would be left for training.
+    """
+    train = np.flatnonzero(split == 0)
+    count = max(1, round(HELD_OUT * len(train))) if count is None else count
+    if count >= len(train):
+        raise DataError(f"{len(train)} {what} are too few to cut a {SPLITS[number]} split from them")
+    moved = split.copy()
+    moved[train[split_rows(len(train), count, seed=0)[1]]] = number
+    return moved
+
+
+def check_names(path: Path, rows: list[str], images: list[str]) -> None:
+    """Checks that a text file has one row for each image of a folder.
+
+    Raises:
+        DataError: they differ; the message counts and names the differences.
+    """
+    differences = {
+        "rows without an image": sorted(set(rows) - set(images)),
+        "images without a row": sorted(set(images) - set(rows)),
+        "repeated rows": sorted(name for name, count in Counter(rows).items() if count > 1),
+    }
+    parts = [f"{len(names):,} {kind}: {summary(names)}" for kind, names in differences.items() if names]
+    if parts:
+        raise DataError(
+            f"{path}: {len(rows):,} rows and {len(images):,} images; {'; '.join(parts)}. Take the images and the "
+            "annotations from one source"
+        )
