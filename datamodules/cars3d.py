@@ -27,7 +27,7 @@ class Cars3DDataModule(NamedObjectsDataModule):
         root: folder of the files.
         pattern: for a folder of images, a regular expression that is searched in the path below ``root``. Its named
             groups become columns; the group ``car`` is required.
-        **kwargs: those of ``ImageFilesDataModule``.
+        **kwargs: the settings of ``ImageFilesDataModule``.
     """
 
     title = "3D Cars"

@@ -16,7 +16,7 @@ class Faces3DDataModule(NamedObjectsDataModule):
         root: folder of the images, at any depth.
         pattern: a regular expression for names of another kind, searched in the path below ``root``. Its named groups
             become columns; the group ``scan`` is required.
-        **kwargs: those of ``ImageFilesDataModule``.
+        **kwargs: the settings of ``ImageFilesDataModule``.
     """
 
     title = "3D FACES"
