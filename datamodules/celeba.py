@@ -1,13 +1,13 @@
 """CelebA: 202,599 aligned faces with 40 attributes, as its owners ship it."""
 
-from collections.abc import Iterable, Set
 from pathlib import Path
 
 import numpy as np
 
+from ugvae.data.annotations import read_lines, read_rows
 from ugvae.data.decoding import Transform
 from ugvae.data.image_files import ImageFilesDataModule
-from ugvae.data.listing import Listing, Sources, check_names, existing, read_bytes, scan
+from ugvae.data.listing import Listing, Sources, existing, scan
 from ugvae.errors import DataError
 
 IMAGES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"
@@ -69,24 +69,3 @@ class CelebADataModule(ImageFilesDataModule):
             raise DataError(f"{attributes}: {len(values):,} rows, and line 1 is not their number but {count[:60]!r}")
         split = read_rows(partition, read_lines(partition), names, 1, {"0", "1", "2"})[:, 0]
         return Listing(files[2:], split, dict(zip(header, (values > 0).T.astype(np.int64), strict=True)))
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file, with the line ends of any system."""
-    return read_bytes(path).decode("utf-8-sig", errors="replace").splitlines()
-
-
-def read_rows(path: Path, lines: Iterable[str], images: list[str], width: int, allowed: Set[str]) -> np.ndarray:
-    """Reads rows of an image's name and ``width`` values; returns int8 ``(N, width)`` in the order of ``images``.
-
-    Raises:
-        DataError: another number of values, values that are not ``allowed``, or other images.
-    """
-    rows: list[tuple[str, np.ndarray]] = []
-    for name, *values in filter(None, map(str.split, lines)):
-        if len(values) != width or not allowed.issuperset(values):
-            raise DataError(f"{path}: the row of {name} does not have {width} values of {' or '.join(sorted(allowed))}")
-        rows.append((name, np.array(values, dtype=np.int8)))
-    check_names(path, [name for name, _ in rows], images)
-    by_name = dict(rows)
-    return np.stack([by_name[name] for name in images])

@@ -16,11 +16,10 @@ SPLIT_FOLDERS = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
 class ImageFolderDataModule(ImageFilesDataModule):
     """Any images below a folder. Column, if there are class folders: ``label``, in the order of their names.
 
-    The first folder below ``root`` (below ``train``, ``val`` and ``test``, if there are these) is the class; images
-    outside have label -1. Deeper folders mean nothing.
+    The class is the first folder below ``root`` or below the folders of the splits; images in none have label -1.
 
-    Splits: the folders ``train``, ``val`` (or ``valid``, ``validation``) and ``test`` where there is a ``train``; what
-    is missing of the others is cut from it, 10 % each. Without ``train``: 80, 10 and 10 %. Cut with a fixed seed.
+    Splits: the folders ``train``, ``val`` (or ``valid``, ``validation``) and ``test``; a missing ``val`` or ``test`` is
+    10 % of ``train``. Without ``train``: 80, 10 and 10 %. Cut with a fixed seed.
 
     Args:
         root: folder of the images.
@@ -70,11 +69,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
         return Listing(files, split, {"label": np.array([number[name] for name in classes])}, {"label": names})
 
     def splits_of_folders(self, paths: list[PurePosixPath]) -> np.ndarray:
-        """Splits by the folders train, val and test, of which the last two may be missing.
-
-        Raises:
-            DataError: images elsewhere, or too few of them for training.
-        """
+        """Splits by the folders train, val and test, of which the last two may be missing."""
         strangers = [str(path) for path in paths if path.parts[0] not in SPLIT_FOLDERS or len(path.parts) == 1]
         if strangers:
             raise DataError(

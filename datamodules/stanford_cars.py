@@ -4,8 +4,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from ugvae.data.annotations import check_names
 from ugvae.data.image_files import ImageFilesDataModule, inner
-from ugvae.data.listing import Listing, Sources, check_names, existing, hold_out, scan, split_by_object
+from ugvae.data.listing import Listing, Sources, existing, hold_out, scan, split_by_object
 from ugvae.data.matlab import read_variable
 from ugvae.errors import DataError
 
@@ -81,27 +82,23 @@ class StanfordCarsDataModule(ImageFilesDataModule):
 
 
 def read_annotations(path: Path, images: list[str]) -> np.ndarray:
-    """Reads a devkit file: a struct array ``annotations`` with ``fname`` and, but for the blind test file, ``class``.
-
-    Returns:
-        labels ``(N,)`` from 0 on, in the order of ``images``; -1 without a class.
+    """Labels ``(N,)`` of images from a devkit file: a struct array of ``fname`` and, if known, ``class`` from 1 on.
 
     Raises:
         DataError: another format, or other images.
     """
     rows = read_variable(path, "annotations")
-    if rows.dtype.names is None or "fname" not in rows.dtype.names:
+    fields = rows.dtype.names or ()
+    if "fname" not in fields:
         raise DataError(f"{path}: 'annotations' has no field 'fname'")
-    classes = rows["class"] if "class" in rows.dtype.names else [0] * len(rows)
     try:
-        labels = [int(label) - 1 for label in classes]
+        labels = [int(label) - 1 for label in (rows["class"] if "class" in fields else [0] * len(rows))]
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: a 'class' is not a number ({error})") from error
     if min(labels, default=0) < -1:
         raise DataError(f"{path}: the least class is {min(labels) + 1}, expected 1 or more")
-    names = [str(name) for name in rows["fname"]]
-    check_names(path, names, images)
-    by_name = dict(zip(names, labels, strict=True))
+    by_name = dict(zip(map(str, rows["fname"]), labels, strict=True))
+    check_names(path, [str(name) for name in rows["fname"]], images)
     return np.array([by_name[name] for name in images], np.int64)
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import stat
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import NoReturn
 import numpy as np
 
 from ugvae.data.decoding import IMAGE_SUFFIXES, Transform, decode_image
-from ugvae.data.module import SPLITS, split_rows, summary
+from ugvae.data.module import SPLITS, split_rows
 from ugvae.errors import DataError
 
 HELD_OUT = 0.1  # share of the objects for validation, and again for the test, where the owner has no splits
@@ -180,22 +179,3 @@ def hold_out(split: np.ndarray, number: int, what: str, count: int | None = None
     moved = split.copy()
     moved[train[split_rows(len(train), count, seed=0)[1]]] = number
     return moved
-
-
-def check_names(path: Path, rows: list[str], images: list[str]) -> None:
-    """Checks that a text file has one row for each image of a folder.
-
-    Raises:
-        DataError: they differ; the message counts and names the differences.
-    """
-    differences = {
-        "rows without an image": sorted(set(rows) - set(images)),
-        "images without a row": sorted(set(images) - set(rows)),
-        "repeated rows": sorted(name for name, count in Counter(rows).items() if count > 1),
-    }
-    parts = [f"{len(names):,} {kind}: {summary(names)}" for kind, names in differences.items() if names]
-    if parts:
-        raise DataError(
-            f"{path}: {len(rows):,} rows and {len(images):,} images; {'; '.join(parts)}. Take the images and the "
-            "annotations from one source"
-        )
