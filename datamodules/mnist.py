@@ -46,28 +46,17 @@ class MNISTDataModule(GroupDataModule):
         """Fetches the files that are missing; called by the trainer on one process per node.
 
         Raises:
-            DataError: no source has them; the message shows the expected files and what was tried.
+            DataError: no source has them, or they cannot be written.
         """
         root = Path(self.root)
         missing = [name for name in mnist_files.SHA256 if mnist_files.find(root, name) is None]
         if not missing:
             rank_zero_info(f"MNIST: the files under {root}")
             return
-        tried = []
-        for source, fetch in mnist_files.sources().items():
-            try:
-                arrays = fetch(missing)
-            except (OSError, DataError) as error:
-                tried.append(f"{source}: {error}")
-                continue
-            try:
-                for name, array in arrays.items():
-                    mnist_files.write_idx(root / name, array)
-            except OSError as error:
-                raise DataError(f"{root}: MNIST cannot be written there ({error})") from error
-            rank_zero_info(f"MNIST: from {source}, checked and written to {root}")
-            return
-        raise self.missing(f"no {', '.join(missing)}", tried)
+        source, tried = mnist_files.fetch(root, missing)
+        if source is None:
+            raise self.missing(f"no {', '.join(missing)}", tried)
+        rank_zero_info(f"MNIST: from {source}, checked and written to {root}")
 
     def read_split(self, split: Split) -> ImageTable:
         """Reads and checks two of the four files.

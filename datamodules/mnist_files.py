@@ -41,6 +41,31 @@ def find(root: Path, name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
+def fetch(root: Path, names: list[str]) -> tuple[str | None, list[str]]:
+    """Writes files into ``root`` from the first source that has them.
+
+    Returns:
+        The source, None if no source has them; and the reasons of the sources that were tried before.
+
+    Raises:
+        DataError: the files cannot be written.
+    """
+    tried = []
+    for source, get in sources().items():
+        try:
+            arrays = get(names)
+        except (OSError, DataError) as error:
+            tried.append(f"{source}: {error}")
+            continue
+        try:
+            for name, array in arrays.items():
+                write_idx(root / name, array)
+        except OSError as error:
+            raise DataError(f"{root}: MNIST cannot be written there ({error})") from error
+        return source, tried
+    return None, tried
+
+
 def sources() -> dict[str, Callable[[list[str]], dict[str, Tensor]]]:
     """The sources by description, best first. Each takes names of files and gives checked arrays.
 

@@ -74,5 +74,5 @@ def check_not_negative(**settings: float) -> None:
 def check_choice(name: str, value: str | None, choices: Collection[str]) -> None:
     """Raises a ConfigError that names a setting which is none of the ``choices``."""
     if value not in choices:
-        *others, last = choices
+        *others, last = map(str, choices)
         raise ConfigError(f"{name}: expected {', '.join(others)} or {last}, got {value!r}")

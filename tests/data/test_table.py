@@ -3,9 +3,11 @@
 Axes: G groups, B images, N rows.
 """
 
+import numpy as np
 import pytest
 import torch
 
+from ugvae.data.listing import hold_out, split_by_object
 from ugvae.data.module import split_rows
 from ugvae.data.table import GroupDataset, ImageTable
 from ugvae.errors import DataError
@@ -84,3 +86,14 @@ def test_split_depends_on_its_seed_alone() -> None:
     assert torch.equal(first, again)
     assert torch.equal(first, split_rows(100, 20, seed=0)[1])
     assert not torch.equal(first, other)
+
+
+def test_splits_of_objects_do_not_move() -> None:
+    """Runs of earlier versions go on with the same splits."""
+    split = split_by_object(np.repeat(np.arange(24), 2), "objects")
+    assert np.flatnonzero(split == 1).tolist() == [8, 9, 22, 23]
+    assert np.flatnonzero(split == 2).tolist() == [10, 11, 40, 41]
+    train = hold_out(np.array([0] * 20 + [2] * 5), 1, "images")
+    assert np.flatnonzero(train == 1).tolist() == [4, 5]
+    with pytest.raises(DataError, match="1 images are too few to cut a val split"):
+        hold_out(np.array([0, 2]), 1, "images")
