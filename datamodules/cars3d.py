@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ugvae.data.decoding import CorruptFileError, Transform, fit, matlab_variable
+from ugvae.data.decoding import CorruptFileError, Transform, fit
 from ugvae.data.image_files import NamedObjectsDataModule
 from ugvae.data.listing import Listing, Sources, numbered, scan, split_by_object
+from ugvae.data.matlab import matlab_variable
 
 AZIMUTHS, ELEVATIONS = 24, 4
 SHAPE = (128, 128, 3, AZIMUTHS, ELEVATIONS)

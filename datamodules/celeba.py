@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ugvae.data.cache import read
 from ugvae.data.decoding import Transform
-from ugvae.data.image_files import ImageFilesDataModule, summary
-from ugvae.data.listing import Listing, Sources, existing, scan
+from ugvae.data.image_files import ImageFilesDataModule
+from ugvae.data.listing import Listing, Sources, existing, read_bytes, scan
+from ugvae.data.module import summary
 from ugvae.errors import DataError
 
 IMAGES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"
@@ -120,7 +120,7 @@ def read_partition(path: Path) -> dict[str, int]:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file, whatever system ends them how; what is no UTF-8 stays, replaced, for messages."""
-    return read(path).decode("utf-8-sig", errors="replace").splitlines()
+    return read_bytes(path).decode("utf-8-sig", errors="replace").splitlines()
 
 
 def first_repeated(names: list[str]) -> str:

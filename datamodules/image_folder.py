@@ -4,9 +4,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from ugvae.data.image_files import ImageFilesDataModule, summary
+from ugvae.data.image_files import ImageFilesDataModule
 from ugvae.data.listing import HELD_OUT, Listing, numbered, split_by_object
-from ugvae.data.module import SPLITS, split_rows
+from ugvae.data.module import SPLITS, split_rows, summary
 from ugvae.errors import ConfigError, DataError
 
 SPLIT_FOLDERS = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}

@@ -6,11 +6,9 @@ import torch
 from pytorch_lightning.utilities import rank_zero_info
 
 from ugvae.data.groupings import DOMAIN
-from ugvae.data.module import GroupDataModule
+from ugvae.data.module import GroupDataModule, summary
 from ugvae.data.table import ConcatImages, ImageTable
 from ugvae.errors import ConfigError
-
-NOTED = 5  # names of columns that the note shows
 
 
 class MixedDataModule(GroupDataModule):
@@ -99,9 +97,8 @@ class MixedDataModule(GroupDataModule):
         left_out = [name for name in known if name not in shared]
         if left_out and not self._noted:
             self._noted = True
-            more = f" and {len(left_out) - NOTED} more" if len(left_out) > NOTED else ""
             rank_zero_info(
-                f"domains: {', '.join(left_out[:NOTED])}{more} left out, since not all of "
+                f"domains: {summary(left_out)} left out, since not all of "
                 f"{', '.join(self.domain_names)} have these columns with the same meaning"
             )
         return shared

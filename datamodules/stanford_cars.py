@@ -4,11 +4,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ugvae.data.cache import read
-from ugvae.data.decoding import CorruptFileError, matlab_variable
-from ugvae.data.image_files import ImageFilesDataModule, inner, summary
+from ugvae.data.image_files import ImageFilesDataModule, inner
 from ugvae.data.listing import HELD_OUT, Listing, Sources, existing, scan, split_by_object
-from ugvae.data.module import split_rows
+from ugvae.data.matlab import read_variable
+from ugvae.data.module import split_rows, summary
 from ugvae.errors import DataError
 
 TRAIN, TEST = "cars_train", "cars_test"
@@ -101,7 +100,7 @@ def read_annotations(path: Path, images: list[str]) -> np.ndarray:
     Raises:
         DataError: another format, other images, or one that comes twice.
     """
-    rows = read_matlab(path, "annotations")
+    rows = read_variable(path, "annotations")
     if rows.dtype.names is None or "fname" not in rows.dtype.names:
         raise DataError(f"{path}: 'annotations' has no field 'fname'")
     classes = rows["class"] if "class" in rows.dtype.names else [0] * len(rows)
@@ -126,16 +125,4 @@ def read_classes(path: Path) -> list[str]:
     Raises:
         DataError: another format.
     """
-    return [str(name) for name in read_matlab(path, "class_names")]
-
-
-def read_matlab(path: Path, key: str) -> np.ndarray:
-    """One variable of a .mat file, at least one axis.
-
-    Raises:
-        DataError: no MATLAB file, or no such variable.
-    """
-    try:
-        return np.atleast_1d(matlab_variable(read(path), key, squeeze=True))
-    except CorruptFileError as error:
-        raise DataError(f"{path}: {error}") from error
+    return [str(name) for name in read_variable(path, "class_names")]

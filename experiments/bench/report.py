@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from experiments.bench.results import Measurement, Results
+from experiments.paper.table import Table
 from ugvae.plots.figure import DPI, save_figure
 from ugvae.runs.files import replace_section
 
@@ -23,36 +24,23 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def markdown(rows: Sequence[dict[str, str]]) -> str:
-    """A table of rows whose cells are named by their columns, without the columns that are empty."""
-    heads = [head for head in rows[0] if any(row[head] for row in rows)]
-    lines = [f"| {' | '.join(row[head] for head in heads)} |" for row in [dict(zip(heads, heads, strict=True)), *rows]]
-    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
-
-
-def table(rows: Sequence[Measurement]) -> str:
+def table(rows: Iterable[Measurement]) -> str:
     """One line per way, or per curve: the median at each of its points."""
     ways: dict[tuple[str, str], list[Measurement]] = {}
     for row in rows:
         ways.setdefault((row.case, row.way), []).append(row)
-    plain = {row.case: row.median for row in rows if row.way == REFERENCE}
     lines = []
     for (case, way), points in ways.items():
         first = points[0]
-        curve = " · ".join(f"{row.x:,}: {number(row.median)}" for row in points if row.x is not None)
-        several, in_steps = len(first.values) > 1 and not curve, first.unit == "ms per step" and case in plain
-        lines.append(
-            {
-                "case": case,
-                "way": way,
-                "device": first.device,
-                "unit": first.unit,
-                "median": curve or number(first.median),
-                "min to max": f"{number(min(first.values))} to {number(max(first.values))}" if several else "",
-                "plain / this": f"{plain[case] / first.median:.2f}" if in_steps else "",
-            }
-        )
-    return markdown(lines)
+        line = {"case": case, "way": way, "device": first.device, "unit": first.unit, "median": number(first.median)}
+        if first.x is not None:
+            line["median"] = " · ".join(f"{row.x:,}: {number(row.median)}" for row in points)
+        elif len(first.values) > 1:
+            line["min to max"] = f"{number(min(first.values))} to {number(max(first.values))}"
+        if (case, REFERENCE) in ways and first.unit == "ms per step":
+            line["plain / this"] = f"{ways[case, REFERENCE][0].median / first.median:.2f}"
+        lines.append(line)
+    return Table("", lines).markdown()
 
 
 def sections(results: Results) -> dict[str, str]:
@@ -73,14 +61,14 @@ def draw_curve(axes: Axes, points: Sequence[Measurement]) -> None:
     bars = [medians - [min(row.values) for row in points], [max(row.values) for row in points] - medians]
     axes.errorbar(xs, medians, bars, marker="o", ms=3.5, lw=1.2, capsize=2)
     axes.set_xscale("log")
-    axes.set_xticks(xs)
+    axes.set_xticks(xs, labels=[f"{x // 1000}k" if x % 1000 == 0 else str(x) for x in xs])
     if medians.max() > 4 * medians.min():
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     else:
         axes.set_ylim(0, 1.15 * max(max(row.values) for row in points))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(EngFormatter(sep=""))
         axis.set_minor_locator(NullLocator())
     axes.set_xlabel(points[0].way.replace(", ", ",\n", 1), fontsize=8)
     axes.set_ylabel(points[0].unit, fontsize=8)
@@ -150,7 +138,12 @@ def compare(first: Results, second: Results) -> str:
                 "verdict": judge(before, after),
             }
         )
-    lines = [f"first: {first.machine}", f"second: {second.machine}", "", markdown(rows) if rows else "No row in both."]
+    lines = [
+        f"first: {first.machine}",
+        f"second: {second.machine}",
+        "",
+        Table("", rows).markdown() if rows else "No row in both.",
+    ]
     if only := [name for name in {**first.measurements, **second.measurements} if name not in names]:
         lines += ["", f"In one of them only: {'; '.join(only)}."]
     return "\n".join(lines)

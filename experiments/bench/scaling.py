@@ -36,8 +36,8 @@ STEP_CURVES: dict[str, tuple[tuple[int, ...], Callable[[int], dict[str, int]]]] 
 TABLE_SIZES = (10_000, 100_000, 1_000_000)
 TABLE_CURVES: dict[str, tuple[str, Unit]] = {  # the field of Memory, and its unit
     "images of the table, loader alone": ("images_per_second", "images/s"),
-    "images of the table, memory of training's own": ("own", "MiB"),
-    "images of the table, peak with pages of the file": ("whole", "MiB"),
+    "images of the table, memory without its pages": ("own", "MiB"),
+    "images of the table, memory with its pages": ("whole", "MiB"),
 }
 EVALUATION_CURVES = {"groups, encode_beta": (100, 1000, 5000), "groups, classify_groups": (200, 1000, 3000)}
 

@@ -3,17 +3,16 @@
 Axes: C channels, H = W pixels.
 """
 
-import math
 import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from typing import NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
-from scipy.io import loadmat, whosmat
-from scipy.io.matlab import MatReadError
+from torch import Tensor
+from torchvision.transforms.v2 import functional
 
 from ugvae.errors import DataError
 
@@ -24,6 +23,7 @@ MAX_PIXELS = 89_478_485  # PIL's own threshold for suspecting a decompression bo
 DRAFT_MARGIN = 2  # a JPEG is decoded at a reduced scale only if that leaves this many times the pixels needed
 WHITE = 250  # of 255: what counts as the white border of a rendering, JPEG noise included
 TRIM_MARGIN = 0.04  # of the side, left around what is drawn
+RESIZE_CHUNK = 4096  # images that are resized together, which bounds the memory of the float copy
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # of PNGs with fewer than 8 bits, from one grey to the next
 BROKEN = (  # what PIL raises on damaged files of one format or another
@@ -168,6 +168,13 @@ def fit(image: Image.Image, transform: Transform) -> np.ndarray:
     return pixels[None, None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None]
 
 
+def resized(images: Tensor, size: int) -> Tensor:
+    """uint8 images ``(N, C, H, W)`` at ``size`` × ``size`` pixels, by antialiased bilinear interpolation."""
+    if images.shape[-2:] == (size, size):
+        return images
+    return torch.cat([functional.resize(chunk, [size, size], antialias=True) for chunk in images.split(RESIZE_CHUNK)])
+
+
 def centre_square(size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
     """(left, upper, right, lower) of the square of that side about the centre."""
     left, upper = (size[0] - side) // 2, (size[1] - side) // 2
@@ -185,127 +192,3 @@ def trimmed(image: Image.Image) -> tuple[int, int, int, int]:
     (width, height), (left, upper, right, lower) = image.size, drawn
     reach = max(abs(2 * left - width), abs(2 * right - width), abs(2 * upper - height), abs(2 * lower - height))
     return centre_square(image.size, min(round(reach * (1 + TRIM_MARGIN)), width, height))
-
-
-MAX_VALUES = 2**27  # of a variable, as its header states them: a bomb is refused before it is unpacked
-MATLAB_BROKEN = (*BROKEN, AssertionError, MatReadError)  # what scipy raises on damaged files
-
-
-def matlab_variable(data: bytes, key: str, squeeze: bool = False) -> np.ndarray:
-    """One variable out of the bytes of a .mat file; ``squeeze`` drops axes of one entry, MATLAB's scalars among them.
-
-    Raises:
-        CorruptFileError: no whole MATLAB file, a 7.3 one, no such variable, or one of too many values.
-    """
-    try:
-        shapes = {name: shape for name, shape, _ in whosmat(BytesIO(data))}
-        if math.prod(shapes.get(key, ())) > MAX_VALUES:
-            raise CorruptFileError(f"{key!r} has shape {shapes[key]}, more than {MAX_VALUES:,} values")
-        check_structure(data)
-        content = loadmat(BytesIO(data), variable_names=[key], squeeze_me=squeeze)
-    except NotImplementedError as error:
-        raise CorruptFileError("a MATLAB 7.3 file; save it with -v7") from error
-    except CorruptFileError:
-        raise
-    except MATLAB_BROKEN as error:
-        raise CorruptFileError(f"not a whole MATLAB file ({error or type(error).__name__})") from error
-    if key not in content:
-        raise CorruptFileError(f"no key {key!r} in this MATLAB file")
-    return content[key]
-
-
-HEADER = 128
-MATRIX, COMPRESSED = 14, 15
-FLAGS, DIMENSIONS, NAME = 6, 5, 1  # types of a matrix's first three elements
-ITEM_SIZE = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2, 18: 4}  # bytes, by type
-CELL, STRUCT, CHAR = 1, 2, 4  # classes of matrices
-NUMERIC = range(6, 16)
-COMPLEX = 0x08
-DEEPEST = 20
-MOST_BYTES = 2**30  # unpacked
-
-
-class Element(NamedTuple):
-    """An element: its type, its data, and where the next one begins."""
-
-    type: int
-    data: memoryview
-    end: int
-
-
-def check_structure(data: bytes) -> None:
-    """Raises a ValueError that says what is not as the format has it."""
-    if len(data) < HEADER or data[126:128] not in (b"IM", b"MI"):
-        raise ValueError("no header")
-    order = "<" if data[126:128] == b"IM" else ">"
-    view, position = memoryview(data), HEADER
-    while position < len(view):
-        element = _element(view, position, order, padded=False)
-        position = element.end
-        if element.type == COMPRESSED:
-            unpacker = zlib.decompressobj()
-            content = memoryview(unpacker.decompress(element.data, MOST_BYTES))
-            if not unpacker.eof:
-                raise ValueError("a compressed element that is cut or too large")
-            element = _element(content, 0, order)
-        if element.type != MATRIX:
-            raise ValueError(f"an element of type {element.type} in the place of a matrix")
-        _check_matrix(element.data, order, DEEPEST)
-
-
-def _element(view: memoryview, position: int, order: str, padded: bool = True) -> Element:
-    if position + 8 > len(view):
-        raise ValueError("ends within a tag")
-    first, size = struct.unpack_from(f"{order}2I", view, position)
-    if first >> 16:  # a small one: size and type in one word, the data in the other
-        kind, size, start = first & 0xFFFF, first >> 16, position + 4
-        if size > 4:
-            raise ValueError("a small element of more than 4 bytes")
-        return Element(kind, view[start : start + size], position + 8)
-    start = position + 8
-    if start + size > len(view):
-        raise ValueError("an element longer than the file")
-    return Element(first, view[start : start + size], start + (-(-size // 8) * 8 if padded else size))
-
-
-def _check_matrix(data: memoryview, order: str, depth: int) -> None:
-    if not len(data):
-        return  # an empty one
-    if not depth:
-        raise ValueError("matrices within matrices without end")
-    flags = _element(data, 0, order)
-    dimensions = _element(data, flags.end, order)
-    name = _element(data, dimensions.end, order)
-    if (flags.type, dimensions.type, name.type) != (FLAGS, DIMENSIONS, NAME) or len(flags.data) != 8:
-        raise ValueError("a matrix without flags, dimensions and name")
-    word = struct.unpack_from(f"{order}I", flags.data)[0]
-    if len(dimensions.data) % 4:
-        raise ValueError("dimensions that are no whole numbers")
-    shape = struct.unpack(f"{order}{len(dimensions.data) // 4}i", dimensions.data)
-    if len(shape) < 2 or min(shape) < 0:
-        raise ValueError(f"a matrix of shape {shape}")
-    kind, count, position = word & 0xFF, math.prod(shape), name.end
-    if kind == CHAR or kind in NUMERIC:
-        for _ in range(2 if word >> 8 & COMPLEX else 1):
-            part = _element(data, position, order)
-            position = part.end
-            if part.type not in ITEM_SIZE or (kind != CHAR and len(part.data) != count * ITEM_SIZE[part.type]):
-                raise ValueError(f"{len(part.data)} bytes of type {part.type} for {count} values")
-    elif kind in (CELL, STRUCT):
-        fields = 1
-        if kind == STRUCT:
-            length = _element(data, position, order)
-            names = _element(data, length.end, order)
-            if len(length.data) != 4 or not (size := struct.unpack(f"{order}i", length.data)[0]) or size < 0:
-                raise ValueError("a struct without the length of its fields' names")
-            if len(names.data) % size:
-                raise ValueError("names of fields that do not fill their length")
-            fields, position = len(names.data) // size, names.end
-        for _ in range(count * fields):
-            part = _element(data, position, order)
-            if part.type != MATRIX:
-                raise ValueError(f"an element of type {part.type} in the place of a matrix")
-            _check_matrix(part.data, order, depth - 1)
-            position = part.end
-    else:
-        raise ValueError(f"a matrix of class {kind}, neither numbers, text, cells nor structs")

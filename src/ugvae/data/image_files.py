@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ugvae.data.cache import Cache, CacheKey, default_workers, open_cache
+from ugvae.data.build import build_cache
+from ugvae.data.cache import Cache, CacheKey, open_cache
 from ugvae.data.decoding import Transform
 from ugvae.data.listing import (
     Listing,
@@ -23,16 +24,8 @@ from ugvae.data.listing import (
 )
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable
-from ugvae.errors import ConfigError, DataError
-
-MISSING = """{title}: {reason} under {root}.
-Expected:
-{tree}
-There: {there}
-Get it: {source}
-Licence: {licence}
-Meanwhile, with no download at all: make train DATA=digits"""
-SHOWN = 5  # names that a message shows
+from ugvae.errors import ConfigError, DataError, check_counts
+from ugvae.machine import cores
 
 
 class ImageFilesDataModule(GroupDataModule):
@@ -54,10 +47,6 @@ class ImageFilesDataModule(GroupDataModule):
     """
 
     channels = 3
-    title = ""  # of the dataset, for messages
-    tree = ""  # what is expected under root
-    source = ""  # where to get it
-    licence = ""
 
     def __init__(
         self,
@@ -69,8 +58,8 @@ class ImageFilesDataModule(GroupDataModule):
         **kwargs,
     ) -> None:
         super().__init__(root, image_size=image_size, **kwargs)
-        if cache_workers is not None and cache_workers < 1:
-            raise ConfigError(f"cache_workers: expected a whole number > 0, got {cache_workers}")
+        if cache_workers is not None:
+            check_counts(cache_workers=cache_workers)
         self.skip_corrupt, self.cache_dir, self.cache_workers = skip_corrupt, cache_dir, cache_workers
         self._cache: Cache | None = None
 
@@ -140,37 +129,18 @@ class ImageFilesDataModule(GroupDataModule):
             variant = {**asdict(transform), **options, **({"root": str(root.resolve())} if self.cache_dir else {})}
             name = f"{re.sub(r'[^a-z0-9]+', '-', self.title.lower())}-{self.image_size}-{short_digest(variant)}"
             folder = (Path(self.cache_dir) if self.cache_dir else root / ".cache") / name
-            workers = self.cache_workers or default_workers()
-            self._cache = open_cache(folder, key, lambda: self.describe(list(files)), workers, self.skip_corrupt)
-        return self._cache
 
-    def missing(self, reason: str) -> DataError:
-        """The one error of all missing files: what is expected, what there is, where to get it."""
-        root = Path(self.root)
-        there = sorted(path.name for path in root.iterdir() if not path.name.startswith(".")) if root.is_dir() else []
-        shown = summary(there) if there else "an empty folder" if root.is_dir() else "no such folder"
-        return DataError(
-            MISSING.format(
-                title=self.title,
-                reason=reason,
-                root=root,
-                tree=self.tree.format(root=root).strip("\n"),
-                there=shown,
-                source=self.source,
-                licence=self.licence,
-            )
-        )
+            def build() -> None:
+                workers = self.cache_workers or cores()
+                build_cache(folder, key, self.describe(list(files)), workers, self.skip_corrupt)
+
+            self._cache = open_cache(folder, key, build, self.skip_corrupt)
+        return self._cache
 
 
 def short_digest(content: dict) -> str:
     """Eight hexadecimal digits that tell settings apart."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def summary(names: list[str]) -> str:
-    """The first few of many names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def inner(root: Path, name: str) -> str:

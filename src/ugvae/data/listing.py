@@ -113,6 +113,18 @@ def existing(root: Path, names: Sequence[str]) -> Sources:
     return {name: _stamp((root / name).stat()) for name in names if (root / name).is_file()}
 
 
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: it cannot be opened or read, which says nothing about its content.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+
+
 def source_digest(files: Sources, options: dict) -> str:
     """SHA-256 of the names, sizes and times of files, and of the settings that say how to read them."""
     lines = [json.dumps(options, sort_keys=True), *(f"{name}\0{stamp}" for name, stamp in files.items())]
