@@ -22,8 +22,8 @@ from ugvae.runs.files import save_json
 QUICK = {"quick": True, "rounds": 2, "turn": 0.02}
 Part = Literal["mlp", "conv", "loader", "scaling"]
 PARTS = {  # what measures a part, and its seconds
-    "mlp": (partial(bench_backbone, "mlp"), 120),
-    "conv": (partial(bench_backbone, "conv"), 180),
+    "mlp": (partial(bench_backbone, "mlp"), 150),
+    "conv": (partial(bench_backbone, "conv"), 210),
     "loader": (bench_loader, 10),
     "scaling": (bench_scaling, 130),
 }

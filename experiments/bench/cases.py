@@ -4,7 +4,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 
@@ -13,13 +13,13 @@ from experiments.bench.memory import memory_of_training
 from experiments.bench.plain import Feeding, plain_process
 from experiments.bench.results import Measurement
 from experiments.bench.steps import SHAPES, SIZES, WARM_STEPS, Backbone, Precision, bare, can_compile, lightning
-from experiments.bench.timing import MOST_STEPS, Device, Plan, Run, Way, measure, timed
+from experiments.bench.timing import MOST_STEPS, Plan, Run, Way, measure, timed
 from ugvae.machine import default_precision
 
 BATCHES: dict[Backbone, tuple[int, int]] = {"mlp": (128, 1024), "conv": (128, 512)}
 TIMED_STEPS: dict[Backbone, int] = {"mlp": MOST_STEPS, "conv": 12}  # of one timing at most
 FED: dict[Backbone, Feeding] = {"mlp": "one image at a time", "conv": "decoding JPEGs in the loop"}
-MEDIUM = "matmul_precision medium"
+LOOPS = {"bare loop": bare, "Lightning": lightning}
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,23 @@ class Setting:
     Attributes:
         loop: ``bare loop``, or ``Lightning`` with everything on.
         precision: of matrix products and convolutions.
-        variant: ``compiled``, ``1 thread``, or ``matmul_precision medium`` (products alone in bfloat16).
+        variant: ``compiled`` or ``1 thread``.
         large: timed with the larger batch too.
     """
 
     loop: str
     precision: Precision = "float32"
-    variant: str = ""
+    variant: Literal["", "compiled", "1 thread"] = ""
     large: bool = False
 
     @property
     def name(self) -> str:
-        """The name in the results: ``bare loop, compiled, float32``."""
-        return ", ".join(filter(None, (self.loop, self.variant, self.precision)))
+        """The name in the results: ``bare loop, compiled, float32`` or ``bare loop, float32, 1 thread``."""
+        return {
+            "": f"{self.loop}, {self.precision}",
+            "compiled": f"{self.loop}, compiled, {self.precision}",
+            "1 thread": f"{self.loop}, {self.precision}, 1 thread",
+        }[self.variant]
 
 
 SETTINGS = (  # the most important first, those that take long to compile last
@@ -49,7 +53,7 @@ SETTINGS = (  # the most important first, those that take long to compile last
     Setting("Lightning"),
     Setting("bare loop", "bfloat16", large=True),
     Setting("Lightning", "bfloat16"),
-    Setting("bare loop", "bfloat16", MEDIUM, large=True),
+    Setting("bare loop", "matmul_precision medium", large=True),
     Setting("bare loop", "float32", "1 thread"),
     Setting("bare loop", "bfloat16", "1 thread"),
     Setting("bare loop", "float32", "compiled"),
@@ -61,18 +65,15 @@ SETTINGS = (  # the most important first, those that take long to compile last
 
 def possible(setting: Setting, backbone: Backbone, plan: Plan) -> bool:
     """Whether a setting is to be timed; records what the machine cannot do, or not fast."""
-    if setting.precision == "bfloat16" and default_precision("conv", plan.device) == "32-true":
+    if setting.precision != "float32" and default_precision("conv", plan.device) == "32-true":
         plan.leave_out(f"{backbone}: bfloat16", "emulated here, and many times slower")
         return False
     if setting.variant == "compiled" and not can_compile():
         plan.leave_out(f"{backbone}: compiled", "no C++ compiler")
         return False
-    return {
-        "": True,
-        "compiled": not plan.quick,
-        "1 thread": plan.device == "cpu" and torch.get_num_threads() > 1,
-        MEDIUM: backbone == "mlp",
-    }[setting.variant]
+    if setting.variant == "1 thread" and (plan.device == "cuda" or torch.get_num_threads() == 1):
+        return False
+    return not (plan.quick and setting.variant == "compiled") and (backbone == "mlp" or "medium" not in setting.name)
 
 
 def bench_batch(backbone: Backbone, batch: int, plan: Plan) -> list[Measurement]:
@@ -93,7 +94,8 @@ def bench_batch(backbone: Backbone, batch: int, plan: Plan) -> list[Measurement]
         ways = []
         for setting in SETTINGS:
             if (setting.large or not large) and possible(setting, backbone, plan):
-                run = run_of(setting, SIZES[backbone], data, plan.device)
+                sizes = {**SIZES[backbone], "compile": setting.variant == "compiled"}
+                run = LOOPS[setting.loop](data, sizes, setting.precision, plan.device)
                 ways.append(way(setting.name, run, 1 if setting.variant == "1 thread" else None))
         for place, feeding in ((0, "no feeding"), (3, FED[backbone]))[: 1 if large else 2]:
             run = partial(plain, (feeding, backbone, batch, folder, plan.device))
@@ -101,19 +103,11 @@ def bench_batch(backbone: Backbone, batch: int, plan: Plan) -> list[Measurement]
         return measure(ways, plan)
 
 
-def run_of(setting: Setting, sizes: dict[str, Any], data: NoiseDataModule, device: Device) -> Run:
-    """The ``run`` of a setting, with a model of its own."""
-    sizes = {**sizes, "compile": setting.variant == "compiled"}
-    if setting.variant == MEDIUM:
-        return bare(data, sizes, "float32", device, "medium")
-    return {"bare loop": bare, "Lightning": lightning}[setting.loop](data, sizes, setting.precision, device)
-
-
 def bench_backbone(backbone: Backbone, plan: Plan) -> list[Measurement]:
     """Times, and peak memory of the bare loop, of one backbone with batches of two sizes."""
     rows = []
     batches = BATCHES[backbone][: 1 if plan.quick else 2]
-    for batch, part in zip(batches, (0.6, 0.5), strict=False):
+    for batch, part in zip(batches, (0.65, 0.5), strict=False):
         rows += bench_batch(backbone, batch, plan.share(part))
     for batch in batches:
         for setting in SETTINGS[0], SETTINGS[2]:

@@ -20,7 +20,7 @@ from ugvae.models.optim import clip_by_norm
 from ugvae.runs.loggers import MetricsLogger
 
 Backbone = Literal["mlp", "conv"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "matmul_precision medium"]
 SHAPES: dict[Backbone, tuple[int, int, int]] = {"mlp": (1, 28, 28), "conv": (3, 64, 64)}
 SIZES: dict[Backbone, dict[str, Any]] = {  # Table 2: MNIST and CelebA
     "mlp": {"backbone": "mlp", "z_dim": 10, "beta_dim": 20, "num_components": 10},
@@ -34,28 +34,19 @@ def can_compile() -> bool:
     return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
 
 
-def bare(
-    data: NoiseDataModule,
-    sizes: dict[str, Any],
-    precision: Precision = "float32",
-    device: Device = "cpu",
-    products: Literal["high", "medium"] = "high",
-) -> Run:
-    """All that training computes and nothing else: the project's batches, bound, clipping and fused Adam.
+def set_products(precision: Precision) -> None:
+    """Sets how float32 matrix products are computed, as the command line does with its default or with ``medium``."""
+    torch.set_float32_matmul_precision("medium" if precision == "matmul_precision medium" else "high")
 
-    Args:
-        data: gives the batches.
-        sizes: settings of ``UGVAE``.
-        precision: bfloat16 is autocast.
-        device: the device that computes.
-        products: ``matmul_precision`` of the command line.
-    """
+
+def bare(data: NoiseDataModule, sizes: dict[str, Any], precision: Precision = "float32", device: Device = "cpu") -> Run:
+    """All that training computes and nothing else: the project's batches, bound, clipping and fused Adam."""
     model = UGVAE(data.image_shape, **sizes).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3, fused=True)
     batches = data.endless()
 
     def step() -> None:
-        torch.set_float32_matmul_precision(products)
+        set_products(precision)
         images = next(batches)["image"].to(device, non_blocking=True)
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             loss, _ = model.training_outputs(images)
@@ -89,7 +80,7 @@ def lightning(data: NoiseDataModule, sizes: dict[str, Any], precision: Precision
     model = UGVAE(data.image_shape, **sizes)
 
     def run(steps: int) -> float:
-        torch.set_float32_matmul_precision("high")
+        set_products(precision)
         clock, bar = StepClock(steps, device), ElboProgressBar()
         bar.show()
         with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as sink, warnings.catch_warnings():
@@ -98,7 +89,7 @@ def lightning(data: NoiseDataModule, sizes: dict[str, Any], precision: Precision
                 **TRAINER_DEFAULTS,
                 accelerator=device,
                 devices=1,
-                precision={"float32": "32-true", "bfloat16": "bf16-mixed"}[precision],
+                precision="bf16-mixed" if precision == "bfloat16" else "32-true",
                 max_steps=clock.last + 1,
                 limit_val_batches=0,
                 logger=MetricsLogger(folder, "bench"),

@@ -124,14 +124,14 @@ def measure(ways: Sequence[Way], plan: Plan) -> list[Measurement]:
     """Times all ways of one case in turn, round after round; the most important ways come first.
 
     Two single steps of each way are not counted: they compile, allocate, and show what a step takes. When they have
-    taken half of the time, the other ways are left out. On a slow machine timings become shorter, down to one step, and
-    then rounds become fewer, down to one.
+    taken two thirds of the time, the other ways are left out. On a slow machine timings become shorter, down to one
+    step, and then rounds become fewer, down to one.
     """
-    case, half = ways[0].row.case, plan.left / 2
+    case, kept = ways[0].row.case, plan.left / 3
     plan.tell(f"{case}: first steps of {len(ways)} ways")
     step, overhead = {}, 0.0
     for way in ways:
-        if step and plan.left < half:
+        if step and plan.left < kept:
             late = "; ".join(other.row.name.removeprefix(f"{case}: ") for other in ways[len(step) :])
             plan.leave_out(f"{case}: {late}", "no time left")
             break

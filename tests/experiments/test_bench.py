@@ -55,7 +55,7 @@ def test_rounds_take_turns_and_values_are_in_their_units(clock: SimpleNamespace)
     [
         (30, 5, []),
         (10, 2, ["case: rounds 3 to 5 (no time left)"]),
-        (5, 1, ["case: c (no time left)", "case: rounds 2 to 5 (no time left)"]),
+        (4, 1, ["case: c (no time left)", "case: rounds 2 to 5 (no time left)"]),
         (1, 1, ["case: b; c (no time left)", "case: rounds 2 to 5 (no time left)"]),
     ],
 )
@@ -64,7 +64,7 @@ def test_a_slow_machine_does_less(clock: SimpleNamespace, seconds: float, rounds
     rows = timing.measure([make_way(clock, name, cost=0.75) for name in "abc"], plan)
     assert {len(row.values) for row in rows} == {rounds}
     assert plan.left_out == left_out
-    assert clock.now <= seconds + 2 * 0.75 * (seconds < 5)
+    assert clock.now <= seconds + 2 * 0.75, "more than the first steps of one way over the budget"
 
 
 def test_progress_tells_the_time_left(clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,7 +193,7 @@ def test_quick_run_fills_the_document(tmp_path: Path, monkeypatch: pytest.Monkey
     assert all(value > 0 for row in rows.values() for value in row["values"] if "training" not in row["way"])
     assert {row["device"].split(" ")[0] for row in rows.values()} == {"CPU"}
     wanted = {"plain, no feeding, float32", "plain, one image at a time, float32", "Lightning, float32"}
-    wanted |= {"Lightning, bfloat16", "bare loop, matmul_precision medium, bfloat16"}
+    wanted |= {"Lightning, bfloat16", "bare loop, matmul_precision medium"}
     assert {f"mlp 128: {way}" for way in wanted} <= rows.keys()
     assert [row["x"] for row in rows.values() if row["way"] == "images per group B, 4096 in all"] == [1, 2]
 
