@@ -1,20 +1,17 @@
-"""The importance-weighted bound on the likelihood of held-out groups beside the ELBO, for growing S and T.
+"""The importance-weighted bound on the likelihood of held-out groups beside the ELBO."""
 
-It must lie above the ELBO and rise with the draws: S of beta per group, T of z per image.
-"""
-
-import argparse
 import time
+from collections.abc import Sequence
 
 import torch
 
-from experiments.paper.common import Captioned, save_results
+from experiments.paper.command import Command, Made
+from experiments.paper.common import Captioned
 from ugvae.evaluation.bounds import bound_ladder
 from ugvae.evaluation.kinds import trained_groups
-from ugvae.evaluation.trained_run import TrainedRun, load_run
+from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.plots.charts import bound_figure
 
-GROUP_SAMPLES, IMAGE_SAMPLES = (1, 5), (1, 5, 20, 50)
 IMAGES = 512  # held-out images that the bound is computed of, unless told otherwise
 CAPTION = (
     "What the importance-weighted bound gains over the ELBO on held-out groups. It should lie above the dashed line "
@@ -22,40 +19,44 @@ CAPTION = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The draws and the groups."""
-    parser.add_argument("--group_samples", nargs="+", type=int, default=list(GROUP_SAMPLES), metavar="S")
-    parser.add_argument("--image_samples", nargs="+", type=int, default=list(IMAGE_SAMPLES), metavar="T")
-    parser.add_argument("--groups", type=int, help=f"held-out groups; by default those of {IMAGES} images")
-    parser.add_argument("--seed", type=int, default=0, help="of the groups and of the draws")
+def bound(
+    run: TrainedRun,
+    group_samples: Sequence[int] = (1, 5),
+    image_samples: Sequence[int] = (1, 5, 20, 50),
+    groups: int | None = None,
+    seed: int = 0,
+) -> Made:
+    """The importance-weighted bound on the likelihood of held-out groups beside the ELBO, for growing S and T.
 
+    It must lie above the ELBO and rise with the draws: S of beta per group, T of z per image.
 
-def reason_not(run: TrainedRun) -> str | None:
-    """Every model has a bound."""
-    return None
-
-
-def run(options: argparse.Namespace) -> None:
-    """Writes ``bound.json`` and ``bound.png``."""
-    trained_run = load_run(options.run, needs_beta=False)
-    model = trained_run.model
-    started = time.monotonic()
-    count = options.groups or max(2, IMAGES // trained_run.data.group_size)
-    groups = trained_groups(trained_run, max(2, count), options.seed)
+    Args:
+        run: any model.
+        group_samples: S, draws of beta per group
+        image_samples: T, draws of z per image
+        groups: held-out groups; by default those of 512 images
+        seed: of the groups and of the draws
+    """
+    model, started = run.model, time.monotonic()
+    count = groups or max(2, IMAGES // run.data.group_size)
+    rows = trained_groups(run, max(2, count), seed)
     with torch.random.fork_rng():
-        torch.manual_seed(options.seed)
-        images = trained_run.table.images[groups]
-        ladder = bound_ladder(model, images, options.group_samples, options.image_samples)
+        torch.manual_seed(seed)
+        images = run.table.images[rows]
+        ladder = bound_ladder(model, images, group_samples, image_samples)
     results = {
         "model": type(model).__name__,
         "units": "nats per image; error: standard error over groups",
-        "groups": len(groups),
-        "group_size": groups.shape[1],
+        "groups": len(rows),
+        "group_size": rows.shape[1],
         **ladder,
         "seconds": time.monotonic() - started,
     }
-    for each in ladder["bounds"]:
-        gain = each["gain"]
-        print(f"S {each['S']:2d}  T {each['T']:3d}  ELBO + {gain['mean']:.3f} ± {gain['error']:.3f} nats per image")
-    figure = bound_figure(ladder, f"{type(model).__name__}, {len(groups)} held-out groups of {groups.shape[1]}")
-    save_results(trained_run, "bound", options, results, {"bound": Captioned(figure, CAPTION)})
+    for step in ladder["bounds"]:
+        gain = step["gain"]
+        print(f"S {step['S']:2d}  T {step['T']:3d}  ELBO + {gain['mean']:.3f} ± {gain['error']:.3f} nats per image")
+    figure = bound_figure(ladder, f"{type(model).__name__}, {len(rows)} held-out groups of {rows.shape[1]}")
+    return Made(results, {"bound": Captioned(figure, CAPTION)})
+
+
+COMMAND = Command("bound", bound, "table")

@@ -1,23 +1,23 @@
-"""Translation against content over several runs: what one costs of the other.
+"""Translation against content over several runs: how much content translation costs.
 
-A point for each run and each way to carry z, the worse of both directions; beyond the dashed lines lies what the
-project aims at. Runs differ in one setting each, so that the figure shows what it buys.
+The figure has a point for each run and each way to carry z, in the worse of both directions. The dashed lines are the
+targets of the project. Runs that differ in one setting show what this setting does.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from experiments.paper.reproduction.markdown import table
+from experiments.paper.reproduction import read_runs
+from experiments.paper.table import Table, number
 from ugvae.errors import ConfigError
 from ugvae.evaluation.translation import WAYS
 from ugvae.evaluation.verdict import CONTENT, TRANSLATED, kept, ways, worst
 from ugvae.plots.figure import DPI, colours, save_figure
 from ugvae.runs.files import replace_section
-from ugvae.runs.folder import RunFolder, read_run
+from ugvae.runs.folder import RunFolder
 
 SECTION = "frontier"
 FIGURE = "translation_frontier.png"
@@ -25,41 +25,39 @@ MARKERS = dict(zip(("reconstruction", *WAYS), "+os^", strict=True))
 
 
 class Point(NamedTuple):
-    """What a run reaches in one way to carry z, the worse of both directions.
+    """The rates of a run for one way to carry z, in the worse of both directions.
 
     Attributes:
-        translated: share of images judged to be of the other domain.
-        content: share of images that keep the content; without labels of it, of what a reconstruction keeps.
+        translated: share of images that are judged to be of the other domain.
+        kept: share of images that keep the content; without labels of the content, relative to a reconstruction.
     """
 
     translated: float
-    content: float
+    kept: float
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The runs and the page."""
-    parser.add_argument("--runs", nargs="+", type=Path, required=True, metavar="DIR", help="folders of runs")
-    parser.add_argument("--doc", type=Path, default=Path("docs/reproduction.md"), help="page with a section 'frontier'")
+def frontier(runs: list[Path], doc: Path = Path("docs/reproduction.md")) -> None:
+    """Translation against content over several runs: how much content translation costs.
 
+    Fills a section of a page, and draws ``figures/translation_frontier.png`` beside the page.
 
-def run(options: argparse.Namespace) -> None:
-    """Fills the section, and draws ``figures/translation_frontier.png`` beside the page.
+    Args:
+        runs: folders of runs
+        doc: page with a section 'frontier'
 
     Raises:
         ConfigError: a folder is no run's or has no result of ``translation``, or the page has no such section.
     """
-    runs = [read_run(directory) for directory in options.runs]
-    points = {each.name.removesuffix("/version_0"): points_of(each) for each in runs}
-    if len(points) < len(runs):
-        raise ConfigError(f"runs: each run once, got {', '.join(each.name for each in runs)}")
+    points = {run.name.removesuffix("/version_0"): points_of(run) for run in read_runs(runs)}
     rows = [
-        [name, *(f"{share:.2f}" for way in MARKERS if way in of for share in of[way])] for name, of in points.items()
+        {"run": name}
+        | {f"{way}: {what}": number(share) for way, point in reached.items() for what, share in point._asdict().items()}
+        for name, reached in points.items()
     ]
-    heads = ["run", *(f"{way}: {what}" for way in MARKERS for what in ("translated", "kept"))]
     picture = f"![Translation against content](figures/{FIGURE})"
-    replace_section(options.doc, SECTION, f"{picture}\n\n{table(heads, rows)}")
-    save_figure(frontier_figure(points), options.doc.parent / "figures" / FIGURE)
-    print(f"Wrote {options.doc} and {options.doc.parent}/figures/{FIGURE}: {len(runs)} runs", flush=True)
+    replace_section(doc, SECTION, f"{picture}\n\n{Table('', rows).markdown()}")
+    save_figure(frontier_figure(points), doc.parent / "figures" / FIGURE)
+    print(f"Wrote {doc} and {doc.parent}/figures/{FIGURE}: {len(runs)} runs", flush=True)
 
 
 def points_of(run: RunFolder) -> dict[str, Point]:
@@ -74,10 +72,10 @@ def frontier_figure(points: Mapping[str, Mapping[str, Point]]) -> Figure:
     """A colour per run, a marker per way to carry z."""
     figure = Figure(figsize=(8.4, 4.6), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    for (name, of), colour in zip(points.items(), colours(len(points)), strict=True):
-        line: Sequence[Point] = sorted(of.values())
+    for (name, reached), colour in zip(points.items(), colours(len(points)), strict=True):
+        line: Sequence[Point] = sorted(reached.values())
         axes.plot(*zip(*line, strict=True), color=colour, lw=0.5, alpha=0.5)
-        for way, point in of.items():
+        for way, point in reached.items():
             axes.plot(*point, MARKERS[way], color=colour, ms=7)
         axes.plot([], [], color=colour, lw=3, label=name)
     for way, marker in MARKERS.items():

@@ -1,108 +1,138 @@
-"""Running commands, one or many, and entering into the run's index what came of each."""
+"""Runs one command or many; ``<run>/paper/index.json`` says what came of each, for the report and for any script."""
 
-import argparse
+import json
 import shlex
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import ModuleType
+from typing import Any, Literal
 
-from experiments.paper.index import DOES_NOT_APPLY, DONE, FAILED, record
+from filelock import FileLock
+
+from experiments.paper.command import Command
 from ugvae.errors import ConfigError
-from ugvae.evaluation.trained_run import load_run
+from ugvae.evaluation.trained_run import TrainedRun, load_run
+from ugvae.runs.files import save_json
+
+Status = Literal["done", "does not apply", "failed"]
 
 
-@dataclass(frozen=True)
-class Job:
-    """A command and its options.
+def read_index(run: Path) -> dict[str, Any]:
+    """The index of a run's folder; without commands if there is none yet."""
+    path = run / "paper" / "index.json"
+    return json.loads(path.read_text()) if path.is_file() else {"commands": {}}
 
-    Attributes:
-        name: of the command.
-        module: that does it.
-        options: as parsed.
-        arguments: as typed; by default the name and the run.
+
+def record(
+    run: Path, command: Command, typed: str | None, status: Status, seconds: float = 0.0, reason: str | None = None
+) -> None:
+    """Enters the outcome of a command into the index of a run's folder.
+
+    The figures are those of its JSON. A command that does not apply, or failed, has none, even if an earlier call
+    left some.
+
+    Args:
+        run: the run's folder.
+        command: the command.
+        typed: its arguments; by default its name and the run.
+        status: what came of it.
+        seconds: how long it took.
+        reason: why it does not apply, or how it failed.
     """
+    directory = run / "paper"
+    result = directory / f"{command.name}.json"
+    entry = {
+        "title": command.title,
+        "status": status,
+        "reason": reason,
+        "seconds": round(seconds, 1),
+        "figures": json.loads(result.read_text())["figures"] if status == "done" and result.is_file() else [],
+        "command": f"python -m experiments.paper {typed or shlex.join([command.name, '--run', str(run)])}",
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    with FileLock(directory / ".index.lock"):  # commands of one run may run side by side
+        index = read_index(run)
+        index["commands"][command.name] = entry
+        save_json(index, directory / "index.json")
 
-    name: str
-    module: ModuleType
-    options: argparse.Namespace
-    arguments: str | None = None
 
-    def record(self, status: str, seconds: float = 0.0, reason: str | None = None) -> None:
-        """Enters the outcome into the run's index."""
-        arguments = self.arguments or shlex.join([self.name, "--run", str(self.options.run)])
-        command = f"python -m experiments.paper {arguments}"
-        record(self.options.run, self.name, title_of(self.module), command, status, seconds, reason)
-
-
-def title_of(module: ModuleType) -> str:
-    """The first line of a module's docstring."""
-    return module.__doc__.splitlines()[0].rstrip(".")
-
-
-def run_one(job: Job) -> None:
+def run_one(command: Command, directory: Path, options: Mapping[str, Any], typed: str) -> None:
     """Runs a command that was asked for by name.
 
     A wrong option leaves the index as it was. What the run cannot give at all, and a failure, are entered.
 
+    Args:
+        command: the command.
+        directory: folder of the run.
+        options: of the command, without the run.
+        typed: the arguments of the command line.
+
     Raises:
         ConfigError: the run or the options do not suit the command.
     """
-    run = load_run(job.options.run, needs_beta=False)
-    started = time.monotonic()
+    run = load_run(directory, needs_beta=False)
     try:
-        job.module.run(job.options)
+        _make(command, run, options, typed)
     except ConfigError:
-        if reason := job.module.reason_not(run):
-            job.record(DOES_NOT_APPLY, reason=reason)
+        if reason := command.reason_not(run):
+            record(directory, command, typed, "does not apply", reason=reason)
         raise
-    except Exception as error:
-        job.record(FAILED, time.monotonic() - started, _describe(error))
-        raise
-    job.record(DONE, time.monotonic() - started)
 
 
-def run_all(directory: Path, jobs: Sequence[Job]) -> list[str]:
-    """Runs those commands that apply to a run, with a line of progress each.
+def run_all(directory: Path, commands: Iterable[Command]) -> list[str]:
+    """Runs those commands that apply to a run, with their default options and a line of progress each.
 
     A command that fails is reported and does not keep the others from running.
+
+    Args:
+        directory: folder of the run.
+        commands: the commands, in their order.
 
     Returns:
         the names of those that failed.
     """
     run = load_run(directory, needs_beta=False)
-    apply, failed = [], []
-    for job in jobs:
-        if reason := job.module.reason_not(run):
-            _does_not_apply(job, reason)
-        else:
-            apply.append(job)
-    for number, job in enumerate(apply, 1):
-        head = f"[{number}/{len(apply)}] {job.name}: {title_of(job.module)}"
-        print(head, flush=True)
-        started = time.monotonic()
+    reasons = {command: command.reason_not(run) for command in commands}
+    for command, reason in reasons.items():
+        if reason:
+            _skip(command, directory, reason)
+    failed, suited = [], [command for command, reason in reasons.items() if not reason]
+    for number, command in enumerate(suited, 1):
+        head = f"[{number}/{len(suited)}] {command.name}:"
+        print(f"{head} {command.title}", flush=True)
         try:
-            job.module.run(job.options)
+            seconds = _make(command, run, command.defaults())
         except ConfigError as error:  # what is known only once it is tried, such as too few images for a group
-            _does_not_apply(job, str(error))
+            _skip(command, directory, str(error))
         except Exception as error:  # a fault of this command alone
             traceback.print_exc()
-            job.record(FAILED, time.monotonic() - started, _describe(error))
-            failed.append(job.name)
-            print(f"{job.name}: failed: {_describe(error)}", flush=True)
+            failed.append(command.name)
+            print(f"{command.name}: failed: {_in_words(error)}", flush=True)
         else:
-            seconds = time.monotonic() - started
-            job.record(DONE, seconds)
-            print(f"[{number}/{len(apply)}] {job.name}: done, {seconds:.0f} s", flush=True)
+            print(f"{head} done, {seconds:.0f} s", flush=True)
     return failed
 
 
-def _does_not_apply(job: Job, reason: str) -> None:
-    job.record(DOES_NOT_APPLY, reason=reason)
-    print(f"{job.name}: does not apply: {reason}", flush=True)
+def _make(command: Command, run: TrainedRun, options: Mapping[str, Any], typed: str | None = None) -> float:
+    """Runs a command, enters that it is done or how it failed, and gives the seconds that it took."""
+    started = time.monotonic()
+    try:
+        command.make(run, options)
+    except ConfigError:
+        raise
+    except Exception as error:
+        record(run.directory, command, typed, "failed", time.monotonic() - started, _in_words(error))
+        raise
+    seconds = time.monotonic() - started
+    record(run.directory, command, typed, "done", seconds)
+    return seconds
 
 
-def _describe(error: Exception) -> str:
+def _skip(command: Command, directory: Path, reason: str) -> None:
+    record(directory, command, None, "does not apply", reason=reason)
+    print(f"{command.name}: does not apply: {reason}", flush=True)
+
+
+def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

@@ -147,7 +147,9 @@ def match_moments(points: Tensor, source: DiagonalGaussian, target: DiagonalGaus
     return target.mean.unsqueeze(-2) + target.std.unsqueeze(-2) / std * (points - mean)
 
 
-def product_of_gaussians(factors: DiagonalGaussian, prior_expert: bool = False) -> DiagonalGaussian:
+def product_of_gaussians(
+    factors: DiagonalGaussian, prior_expert: bool = False, mask: Tensor | None = None
+) -> DiagonalGaussian:
     """Normalised product of the B factors (paper, eq. 8-9): Λ = Σ Λ_i, mean = Λ⁻¹ Σ Λ_i mean_i.
 
     In logarithms: log Λ is a logsumexp over the factors, and each factor's share Λ_i / Λ is a softmax.
@@ -155,11 +157,14 @@ def product_of_gaussians(factors: DiagonalGaussian, prior_expert: bool = False) 
     Args:
         factors: one Gaussian per image, ``(..., B, D)``.
         prior_expert: multiply by N(0, I) too, as one factor more. The paper does not.
+        mask: which of the factors count, bool ``(..., B)``, at least one in each product; all by default.
 
     Returns:
         the product, ``(..., D)``.
     """
     mean, log_precision = factors.mean, -factors.log_var
+    if mask is not None:
+        log_precision = log_precision.masked_fill(~mask.unsqueeze(-1), -math.inf)
     if prior_expert:
         standard = torch.zeros_like(mean[..., :1, :])
         mean, log_precision = torch.cat([mean, standard], -2), torch.cat([log_precision, standard], -2)
@@ -182,3 +187,38 @@ def image_log_likelihood(images: Tensor, mean: Tensor, std: float) -> Tensor:
     images, mean = torch.broadcast_tensors(images, mean)
     squared = mse_loss(mean, images, reduction="none").sum((-3, -2, -1))  # one pass forward, one back
     return -0.5 / std**2 * squared - pixels * (math.log(std) + 0.5 * LOG_2PI)
+
+
+def hsic(z: Tensor, beta: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Dependence of the local latents on the global latent of their group: 0 where the two are independent.
+
+    The Hilbert-Schmidt independence criterion (Gretton et al. 2005), biased estimate over all images of the batch,
+    each with the beta of its group. The kernel of z is the mean of three Gaussians, scale² = z_dim · (¼, 1, 4). That of
+    beta is one Gaussian, scale² = the total variance of beta in the batch, without gradient.
+
+    Args:
+        z: ``(G, B, z_dim)``.
+        beta: ``(G, beta_dim)``, G ≥ 2 for a value other than 0.
+        mask: which images there are, bool ``(G, B)``; all by default.
+
+    Returns:
+        a scalar ≥ 0, up to rounding.
+    """
+    with torch.autocast(z.device.type, enabled=False):
+        count = z.shape[:2].numel() if mask is None else mask.sum()
+        weight = torch.full_like(z[..., 0], 1.0) if mask is None else mask.to(z.dtype)
+        weight = (weight / count).flatten()  # of each image, adding up to 1
+        distances = _squared_distances(z.flatten(0, 1))
+        kernel = sum(torch.exp(-distances / (2 * z.shape[-1] * scale)) for scale in (0.25, 1.0, 4.0)) / 3
+        mean = kernel @ weight
+        centred = kernel - mean.unsqueeze(1) - mean + weight @ mean
+        centred = weight.unsqueeze(1) * centred * weight
+        by_group = centred.unflatten(1, z.shape[:2]).sum(2).unflatten(0, z.shape[:2]).sum(1)  # (G, G)
+        scale = beta.detach().var(0, correction=0).sum().clamp(min=torch.finfo(beta.dtype).tiny)
+        return (by_group * torch.exp(-_squared_distances(beta) / (2 * scale))).sum()
+
+
+def _squared_distances(points: Tensor) -> Tensor:
+    """Between all pairs of points ``(N, D)``, ``(N, N)``; through products, and never below 0."""
+    squares = points.square().sum(-1)
+    return (squares.unsqueeze(1) + squares - 2 * points @ points.mT).clamp(min=0)

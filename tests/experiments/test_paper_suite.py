@@ -1,7 +1,9 @@
 """Running many commands of the paper, and the index of what came of each."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,12 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from experiments.paper import __main__ as paper
-from experiments.paper import crossing, fig7, fig9
-from experiments.paper.common import Captioned, save_results
-from experiments.paper.index import read_index
+from experiments.paper import crossing, fig7
+from experiments.paper.command import Command, Made
+from experiments.paper.common import Captioned
+from experiments.paper.suite import read_index
 from tests.helpers.small_models import every_model
 from tests.helpers.tiny_runs import call, refused, run_of
-from ugvae.evaluation.trained_run import load_run
+from ugvae.evaluation.trained_run import TrainedRun, load_run
 from ugvae.models import UGVAE, VAE, GroupVAE
 
 APPLY = {  # to runs on two domains with labels, by whether the model has beta, and whether it has a mixture
@@ -83,11 +86,12 @@ def test_index_keeps_what_was_done_when_a_later_call_is_mistyped(
 def test_a_failure_is_recorded_and_the_rest_goes_on(
     tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(options: object) -> None:
+    def broken(run: object) -> None:
+        """A command."""
         raise RuntimeError("out of paper")
 
     run = run_of(tmp_path, VAE)
-    monkeypatch.setattr(fig9, "run", broken)
+    monkeypatch.setitem(paper.FIGURES, "fig9", Command("fig9", broken, "figure"))
     with pytest.raises(SystemExit) as ended:
         paper.main(["figures", "--run", str(run)])
     assert ended.value.code == 1
@@ -101,7 +105,70 @@ def test_a_failure_is_recorded_and_the_rest_goes_on(
 
 def test_figures_that_are_no_longer_drawn_go(tmp_path: Path) -> None:
     run = load_run(run_of(tmp_path, UGVAE))
-    options = paper.make_parser().parse_args(["fig3", "--run", str(run.directory)])
-    for names in (("a", "b"), ("b",)):
-        save_results(run, "fig3", options, {}, {name: Captioned(Figure(), name) for name in names})
+
+    def draws(run: object, names: list[str]) -> Made:
+        return Made({}, {name: Captioned(Figure(), name) for name in names})
+
+    for names in (["a", "b"], ["b"]):
+        Command("fig3", draws, "figure").make(run, {"names": names})
         assert sorted(path.stem for path in (run.directory / "paper").glob("*.png")) == sorted(names)
+
+
+def walk(run: TrainedRun, steps: int = 7, pair: tuple[int, int] = (0, 0), values: Sequence[int] = ()) -> Made:
+    """What several commands share.
+
+    Args:
+        run: any.
+        steps: images along a walk
+        pair: two numbers
+        values: any numbers
+    """
+    return Made({}, {})
+
+
+def made_up(run: TrainedRun, has: Sequence[str] = ("x",), **options: Any) -> Made:
+    """A title.
+
+    More words.
+
+    Args:
+        run: any.
+        has: names
+        options: of ``walk``.
+    """
+    return walk(run, **options)
+
+
+MADE_UP = Command("made_up", made_up, "figure")
+DEFAULTS = {"has": ("x",), "steps": 7, "pair": (0, 0), "values": ()}
+
+
+@pytest.mark.parametrize(
+    ("typed", "given"),
+    [
+        ("", {}),
+        ("--has a --steps 3 --has 1", {"has": ["a", "1"], "steps": 3}),
+        ("--has", {"has": []}),
+        ("--has=a", {"has": ["a"]}),
+        ("--values -1 2", {"values": [-1, 2]}),
+        ("--pair 3 4", {"pair": (3, 4)}),
+    ],
+)
+def test_options_are_the_parameters(typed: str, given: dict[str, Any]) -> None:
+    options = MADE_UP.parser().parse_args(["--run", "folder", *typed.split()])
+    assert options.as_dict() == {"run": Path("folder"), **DEFAULTS, **given}
+    assert MADE_UP.defaults() == DEFAULTS
+
+
+@pytest.mark.parametrize("typed", ["--steps x", "--pair 1", "--pair 1 2 3", "--values a", "--step 3"])
+def test_a_mistyped_option_is_named(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        MADE_UP.parser().parse_args(["--run", "folder", *typed.split()])
+    assert typed.split()[0].removeprefix("--") in capsys.readouterr().err
+
+
+def test_help_is_the_docstring() -> None:
+    words = MADE_UP.parser().format_help()
+    assert "More words." in words
+    assert "images along a walk" in words
+    assert MADE_UP.title == "A title"

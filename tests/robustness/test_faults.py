@@ -4,6 +4,7 @@ import json
 import signal
 import warnings
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -17,7 +18,8 @@ from ugvae import cli, models
 from ugvae.errors import DataError, OutputError
 from ugvae.runs import loggers
 from ugvae.runs.files import save_json
-from ugvae.runs.loggers import MetricsWriter, read_rows
+from ugvae.runs.folder import read_rows
+from ugvae.runs.loggers import MetricsWriter
 
 LAST = RUN / "checkpoints" / "last.ckpt"
 FOLDER = [
@@ -157,11 +159,25 @@ def test_login_that_fails_logs_offline(tmp_path: Path, monkeypatch: pytest.Monke
     def refuse(**_: object) -> bool:
         raise ConnectionError("no route to host")
 
+    started = []
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setattr(loggers.wandb, "login", refuse)
+    monkeypatch.setattr(loggers.wandb, "init", lambda mode, **_: started.append(mode) or MagicMock())
     with pytest.warns(UserWarning, match=r"W&B: no login \(no route to host\); the run is logged offline"):
-        logger = loggers.wandb_logger("name", str(tmp_path))
-    assert logger._wandb_init["mode"] == "offline"
+        loggers.wandb_logger("name", str(tmp_path))
+    assert started == ["offline"]
+
+
+def test_server_that_does_not_answer_at_the_start_logs_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(mode: str, **_: object) -> MagicMock:
+        if mode == "online":
+            raise TimeoutError("timed out")
+        return run
+
+    run = MagicMock()
+    monkeypatch.setattr(loggers.wandb, "init", refuse)
+    with pytest.warns(UserWarning, match=r"W&B cannot be reached \(timed out\); the run is logged offline"):
+        assert loggers.PatientWandbLogger("name", str(tmp_path), online=True).experiment is run
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pytorch_lightning.loggers import CSVLogger
 
 from tests.helpers import rank_runs
 from tests.helpers.cached_folder import write_root
@@ -54,7 +53,8 @@ def test_two_nodes_started_by_torchrun(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", *meeting]
     own = {"cwd": tmp_path, "env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     agents = [
-        subprocess.Popen([*command, f"--node-rank={node}", "-m", "tests.rank_runs", *NODES], **own) for node in (0, 1)
+        subprocess.Popen([*command, f"--node-rank={node}", "-m", "tests.helpers.rank_runs", *NODES], **own)
+        for node in (0, 1)
     ]
     try:
         for agent in agents:
@@ -67,7 +67,7 @@ def test_two_nodes_started_by_torchrun(tmp_path: Path) -> None:
 
 
 def test_run_folder_is_taken_by_one_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CSVLogger, "_get_next_version", lambda logger: 0)  # both looked before either had made it
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [])  # all look before any has made it
     loggers = [MetricsLogger(tmp_path, "digits") for _ in range(3)]
     assert [logger.version for logger in loggers] == [0, 1, 2]
     assert sorted(path.name for path in (tmp_path / "digits").iterdir()) == ["version_0", "version_1", "version_2"]

@@ -19,7 +19,8 @@ KILLS = [  # moment, and the how many-th of its session; then the step that is l
     ("in a training step", 8, 5),
     ("half of last.ckpt written", 2, 9),
     ("SIGTERM", 9, 18),  # at the last step of an epoch: its validation comes first
-    ("in a row of metrics.csv", 3, 25),
+    ("SIGINT", 4, 22),  # in mid-epoch
+    ("in a row of metrics.csv", 2, 25),
 ]
 MORE_KILLS = [
     ("while the header of metrics.csv changes", 2, 5),  # when validation adds its columns
@@ -88,7 +89,9 @@ def kill_and_resume(kills: list[tuple[str, int, int]], folder: Path) -> None:
     """Sessions that end as ``kills`` say, each going on from the one before, and one more to the end."""
     for number, (moment, count, step) in enumerate(kills):
         code = session(folder, *([RESUME] if number else []), moment=moment, count=count)
-        assert code == (128 + signal.SIGTERM if moment == "SIGTERM" else -signal.SIGKILL), moment
+        stopped = moment in ("SIGTERM", "SIGINT")
+        assert code == (128 + signal.Signals[moment] if stopped else -signal.SIGKILL), moment
+        assert not stopped or f"Stopped by {moment}; saved {LAST}" in (folder / "output.txt").read_text()
         assert step_of(folder) == step, moment
     assert session(folder, RESUME) == 0
 

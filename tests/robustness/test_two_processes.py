@@ -124,7 +124,7 @@ def test_rank_that_is_killed_stops_the_other_and_the_run_goes_on(whole: Path, tm
 def test_lightnings_launcher_leaves_nobody_behind(rank: int, name: str, whole: Path, tmp_path: Path) -> None:
     """The command as a user types it: its first process starts the second."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.rank_runs", *FIT, *TWO],
+        [sys.executable, "-m", "tests.helpers.rank_runs", *FIT, *TWO],
         cwd=tmp_path,
         env=environment(DIE_RANK=str(rank), DIE_STEP="13" if name == "SIGKILL" else "6", DIE_SIGNAL=name),
         stdout=subprocess.PIPE,
@@ -150,8 +150,8 @@ def test_lightnings_launcher_leaves_nobody_behind(rank: int, name: str, whole: P
 def test_ranks_that_go_on_from_different_checkpoints_are_refused() -> None:
     strategy = SimpleNamespace(broadcast=lambda mine: "first/last.ckpt")
     for found in ("first/last.ckpt", "second/last.ckpt"):
-        trainer = SimpleNamespace(world_size=2, global_rank=1, ckpt_path=found, strategy=strategy)
-        refusal = pytest.raises(ConfigError, match=r"^ckpt_path: rank 1 found second/.*, rank 0 found first/")
+        trainer = SimpleNamespace(global_rank=1, ckpt_path=found, strategy=strategy)
+        refusal = pytest.raises(ConfigError, match=r"^ckpt_path: rank 1 goes on from second/.*, rank 0 from first/")
         with nullcontext() if found.startswith("first") else refusal:
             RankWatch().setup(trainer, None, "fit")
 

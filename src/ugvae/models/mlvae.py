@@ -4,7 +4,7 @@ import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal, product_of_gaussians
+from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
 from ugvae.errors import check_counts
 from ugvae.models.base import GroupVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior, Way, sample_beta
@@ -46,20 +46,26 @@ class MLVAE(GroupVAE):
         self.prior_expert = prior_expert
         self.beta_head = GaussianHead(HIDDEN, beta_dim)
 
-    def q_beta(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
-        return product_of_gaussians(self.beta_head(h), self.prior_expert)
+    def beta_factors(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
+        return self.beta_head(h)
 
-    def _bound(self, images: Tensor) -> Bound:
-        h = self.encode(images)
-        q_z = self.z_head(h)
-        z = q_z.sample()
-        beta, kl_beta = sample_beta(self.beta_head(h), self.prior_expert, self.span_devices)
+    def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
+        h = self.encode(images, mask)
+        if self.local_posterior == "given_beta":
+            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
+            q_z = self.q_z(h, beta)
+            z = q_z.sample()
+        else:
+            q_z = self.q_z(h)
+            z = q_z.sample()
+            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
         reconstruction = image_log_likelihood(images, self.decode(z, beta), self.x_std)
-        return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta})
+        terms = {"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta}
+        return Bound(terms, self.dependence(z, beta, mask), mask)
 
-    def _infer(self, images: Tensor) -> Posterior:
-        h = self.encode(images)
-        return Posterior(self.z_head(h), beta=self.q_beta(h))
+    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
+        q_beta = self.q_beta(h, mask=mask)
+        return Posterior(self.q_z(h, q_beta.mean), beta=q_beta)
 
     @torch.no_grad()
     def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, way: Way = "transported") -> Tensor:

@@ -1,0 +1,89 @@
+"""A command of ``experiments.paper``: a typed function, its name and what it needs of a run."""
+
+import inspect
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from experiments.paper.arguments import Parser
+from experiments.paper.common import Captioned, save_results
+from ugvae.errors import ConfigError
+from ugvae.evaluation.trained_run import TrainedRun
+
+Reason = Callable[[TrainedRun], str | None]
+
+
+def nothing(run: TrainedRun) -> str | None:
+    """What a run lacks for a command that every run suits."""
+    return None
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a figure or a table gives.
+
+    Attributes:
+        results: numbers, ready for JSON.
+        figures: by name of the file, without its ending.
+    """
+
+    results: Mapping[str, Any]
+    figures: Mapping[str, Captioned]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    Attributes:
+        name: on the command line, and of its JSON file.
+        function: of a figure or a table ``function(run: TrainedRun, ...) -> Made``, with options that have defaults; of
+            a page ``function(...) -> None``. The first line of its docstring is the title; ``Args:`` is the help.
+        kind: a page reads what the other commands have written, or runs them; no index lists it.
+        lacks: gives why a run does not suit the command, whatever the options; None if it does.
+        lacks_by_default: the same for the options as they are by default.
+    """
+
+    name: str
+    function: Callable[..., Made | None]
+    kind: Literal["figure", "table", "page"]
+    lacks: Reason = nothing
+    lacks_by_default: Reason = nothing
+
+    @property
+    def title(self) -> str:
+        """What the command makes, in a line."""
+        return inspect.getdoc(self.function).splitlines()[0].rstrip(".")
+
+    def reason_not(self, run: TrainedRun) -> str | None:
+        """Why the command does not apply to a run with its default options; None if it does."""
+        return self.lacks(run) or self.lacks_by_default(run)
+
+    def parser(self) -> Parser:
+        """The options, from the function's parameters."""
+        description = inspect.getdoc(self.function).partition("\n\nArgs:")[0]
+        parser = Parser(description=description, allow_abbrev=False)
+        if self.kind == "page":
+            parser.add_function_arguments(self.function, as_group=False)
+        else:
+            parser.add_argument("--run", type=Path, required=True, help="folder of a trained run")
+            parser.add_function_arguments(self.function, as_group=False, skip={"run"})
+        return parser
+
+    def defaults(self) -> dict[str, Any]:
+        """The options as they are by default, without the run."""
+        options = self.parser().get_defaults().as_dict()
+        return {name: value for name, value in options.items() if name != "run"}
+
+    def make(self, run: TrainedRun, options: Mapping[str, Any]) -> None:
+        """Writes ``paper/<name>.json`` and the figures into the run's folder.
+
+        Raises:
+            ConfigError: the run or the options do not suit the command.
+        """
+        if reason := self.lacks(run):
+            raise ConfigError(f"{self.name}: {reason}")
+        made = self.function(run, **options)
+        save_results(run, self.name, Namespace(**options), made.results, made.figures)
