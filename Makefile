@@ -59,7 +59,7 @@ lint: $(READY)  ## Check style
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 
-bench: $(READY)  ## Time everything, about 5 minutes: ARGS="--json FILE --doc docs/performance.md"
+bench: $(READY)  ## Time everything, at most 8:20 minutes: ARGS="--json FILE --doc docs/performance.md"
 	$(BIN)/python -m experiments.bench $(ARGS)
 
 sample-data: $(READY)  ## Write tiny data sets in the real formats into data/sample, to try commands on

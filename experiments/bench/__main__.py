@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -71,7 +72,7 @@ def bench(
     results = measure(parts, quick, used)
     print("\n\n".join([*report.sections(results).values(), f"It took {clock(results.seconds)}."]))
     if json:
-        save_json(results.to_json(), json)
+        save_json(asdict(results), json)
     if doc:
         report.fill(results, doc)
 

@@ -13,7 +13,7 @@ from experiments.bench.memory import memory_of_training
 from experiments.bench.plain import Feeding, plain_process
 from experiments.bench.results import Measurement
 from experiments.bench.steps import SHAPES, SIZES, WARM_STEPS, Backbone, Precision, bare, can_compile, lightning
-from experiments.bench.timing import MOST_STEPS, Plan, Run, Way, measure, timed
+from experiments.bench.timing import MOST_STEPS, Plan, Run, Way, cpu_name, measure, timed
 from ugvae.machine import default_precision
 
 BATCHES: dict[Backbone, tuple[int, int]] = {"mlp": (128, 1024), "conv": (128, 512)}
@@ -131,5 +131,5 @@ def bench_loader(plan: Plan) -> list[Measurement]:
             "28×28 in memory": NoiseDataModule(count, 128, SHAPES["mlp"]),
             "64×64 colour, memory-mapped": NoiseDataModule(count, 128, SHAPES["conv"], file),
         }
-        rows = {name: Measurement("loader", name, "CPU × 1", "images/s", images=128) for name in tables}
+        rows = {name: Measurement("loader", name, cpu_name(), "images/s", images=128) for name in tables}
         return measure([Way(rows[name], timed(partial(next, data.endless()))) for name, data in tables.items()], plan)

@@ -14,7 +14,7 @@ from typing import Any
 
 from experiments.bench.images import NoiseDataModule
 from experiments.bench.steps import SHAPES, SIZES, Backbone, Precision, bare
-from experiments.bench.timing import Plan, timed
+from experiments.bench.timing import Plan
 from ugvae.machine import prepare_process
 
 STEPS = 8
@@ -24,19 +24,17 @@ STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True)
 class Memory:
-    """Peaks in MiB, and the speed of the loader.
+    """Peaks, in MiB.
 
     Attributes:
         whole: of the whole process.
         own: of the process's own memory.
         training: ``own``, less what there was before data and model.
-        images_per_second: of the loader alone; 0 where it was not measured.
     """
 
     whole: float
     own: float
     training: float
-    images_per_second: float
 
 
 def status_mib(name: str) -> float:
@@ -63,9 +61,7 @@ def watch_own_mib() -> Iterator[list[float]]:
         thread.join()
 
 
-def train(
-    backbone: Backbone, batch: int, precision: Precision, file: Path | None = None, images: int = 0, reads: int = 0
-) -> Memory:
+def train(backbone: Backbone, batch: int, precision: Precision, file: Path | None = None, images: int = 0) -> Memory:
     """Trains a few steps of the bare loop in this process.
 
     Args:
@@ -74,18 +70,13 @@ def train(
         precision: of matrix products and convolutions.
         file: images, to be memory-mapped; None is noise in memory.
         images: number of images in the file.
-        reads: batches to read from the loader alone, before there is a model.
     """
     prepare_process()  # as training does
-    before, speed = status_mib("RssAnon"), 0.0
+    before = status_mib("RssAnon")
     data = NoiseDataModule(images or 2 * batch, batch, SHAPES[backbone], file)
     with watch_own_mib() as peak:
-        if reads:
-            batches = data.endless()
-            next(batches)  # draws the groups of the epoch
-            speed = batch * reads / timed(lambda: next(batches))(reads)
         bare(data, SIZES[backbone], precision)(STEPS)
-    return Memory(status_mib("VmHWM"), peak[0], peak[0] - before, speed)
+    return Memory(status_mib("VmHWM"), peak[0], peak[0] - before)
 
 
 def memory_of_training(name: str, plan: Plan, *arguments: Any) -> Memory | None:

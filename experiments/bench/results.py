@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,10 +62,6 @@ class Results:
         versions = ", ".join(f"{name.replace('_', ' ')} {version}" for name, version in self.versions.items())
         quick = " **A quick run, too short for numbers to quote.**" if self.quick else ""
         return f"{self.hardware['line']}; {versions}; {self.rounds} rounds.{quick}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers, text and lists."""
-        return asdict(self)
 
 
 def read_results(path: Path) -> Results:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from experiments.bench.images import GROUP_SIZE, NoiseDataModule, write_noise
 from experiments.bench.memory import memory_of_training
-from experiments.bench.results import Measurement, Unit
+from experiments.bench.results import Measurement
 from experiments.bench.steps import SHAPES, SIZES, bare
-from experiments.bench.timing import Plan, Way, measure, timed
+from experiments.bench.timing import Plan, Way, cpu_name, measure, timed
 from ugvae.data.known_groups import StructuredGroups, draw_groups
 from ugvae.data.table import ImageTable
 from ugvae.evaluation.classification import classify_groups
@@ -34,11 +34,8 @@ STEP_CURVES: dict[str, tuple[tuple[int, ...], Callable[[int], dict[str, int]]]] 
     "dimensions of z": ((5, 10, 20, 50, 100, 200), lambda x: {"z_dim": x}),
 }
 TABLE_SIZES = (10_000, 100_000, 1_000_000)
-TABLE_CURVES: dict[str, tuple[str, Unit]] = {  # the field of Memory, and its unit
-    "images of the table, loader alone": ("images_per_second", "images/s"),
-    "images of the table, memory without its pages": ("own", "MiB"),
-    "images of the table, memory with its pages": ("whole", "MiB"),
-}
+LOADER = "images of the table, loader alone"
+MEMORY = {"own": "images of the table, memory without its pages", "whole": "images of the table, memory with its pages"}
 EVALUATION_CURVES = {"groups, encode_beta": (100, 1000, 5000), "groups, classify_groups": (200, 1000, 3000)}
 
 
@@ -62,19 +59,21 @@ def bench_steps(plan: Plan) -> list[Measurement]:
 
 
 def bench_tables(plan: Plan) -> list[Measurement]:
-    """Loader and memory of training on memory-mapped tables of growing size, each in processes of its own."""
-    rows, counts = [], (500, 1000) if plan.quick else TABLE_SIZES
+    """Memory of training on memory-mapped tables of growing size, in fresh processes; then their loaders alone."""
+    rows, ways, counts = [], [], (500, 1000) if plan.quick else TABLE_SIZES
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.bin"
         write_noise(file, max(counts), SHAPE[1] * SHAPE[2])
         for count in counts:
-            job = ("mlp", 128, "float32", file, count, min(300, count // 128 - 1))
-            name = f"scaling: a table of {count:,} images"
-            runs = [memory_of_training(name, plan, *job) for _ in range(1 if plan.quick else 2)]
-            for curve, (key, unit) in TABLE_CURVES.items():
+            job = ("mlp", 128, "float32", file, count)
+            name = f"scaling: memory, {count:,} images"
+            runs = [memory_of_training(name, plan.share(0.9), *job) for _ in range(1 if plan.quick else 2)]
+            for key, curve in MEMORY.items():
                 if values := tuple(getattr(memory, key) for memory in runs if memory):
-                    rows.append(Measurement("scaling", curve, plan.device_name(), unit, values, x=count))
-    return rows
+                    rows.append(Measurement("scaling", curve, plan.device_name(), "MiB", values, x=count))
+            row = Measurement("scaling", LOADER, cpu_name(), "images/s", images=128, x=count)
+            ways.append(Way(row, timed(partial(next, NoiseDataModule(count, 128, SHAPE, file).endless()))))
+        return rows + measure(ways, plan)
 
 
 def bench_evaluation(plan: Plan) -> list[Measurement]:

@@ -19,6 +19,11 @@ MOST_STEPS = 120  # of one timing: bounds the made-up tables of images
 Run = Callable[[int], float]  # does so many steps and returns their seconds
 
 
+def cpu_name(threads: int | None = None) -> str:
+    """The processor in the results, with the number of threads: torch's own choice by default."""
+    return f"CPU × {threads or torch.get_num_threads()}"
+
+
 @dataclass
 class Plan:
     """How to measure a part, and the seconds that it may take. Progress goes to stderr.
@@ -53,9 +58,9 @@ class Plan:
         """The plan of the next piece of this part, with a share of the seconds that are left."""
         return replace(self, seconds=part * self.left, later=self.later + (1 - part) * self.left, **changes)
 
-    def device_name(self, count: int | None = None) -> str:
-        """The device in the results: ``CPU``, with the number of threads, or the name of the GPU."""
-        return torch.cuda.get_device_name() if self.device == "cuda" else f"CPU × {count or torch.get_num_threads()}"
+    def device_name(self, threads: int | None = None) -> str:
+        """The device in the results: the processor with its threads, or the name of the GPU."""
+        return torch.cuda.get_device_name() if self.device == "cuda" else cpu_name(threads)
 
     def tell(self, line: str) -> None:
         """Prints a line of progress, with the time that is left for everything."""

@@ -14,6 +14,7 @@ from experiments.bench import __main__ as bench
 from experiments.bench import cases, memory, plain, scaling, timing
 from experiments.bench.images import JPEG_SIZE, NoiseDataModule, write_jpegs, write_noise
 from experiments.bench.results import Measurement
+from experiments.bench.steps import SIZES
 from experiments.bench.timing import Plan, Way
 
 PROJECT = Path(__file__).parents[2]
@@ -93,10 +94,11 @@ def test_what_the_machine_cannot_do_is_left_out(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_change_is_told_from_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    middle = [10, 11, 12, 13, 14]
     rows = {  # by name: unit, rounds of the first run, rounds of the second
-        "mlp 128: a": ("ms per step", [10, 11, 12, 13, 14], [5, 6, 6, 7, 8]),
-        "mlp 128: b": ("ms per step", [10, 11, 12, 13, 14], [9, 11, 12, 13, 18]),
-        "mlp 128: plain, fed": ("ms per step", [10, 11, 12, 13, 14], [15, 16, 17, 18, 19]),
+        "mlp 128: a": ("ms per step", middle, [5, 6, 6, 7, 8]),
+        "mlp 128: b": ("ms per step", middle, [9, 11, 12, 13, 18]),
+        "mlp 128: plain, fed": ("ms per step", middle, [15, 16, 17, 18, 19]),
         "loader: c": ("images/s", [100, 101, 102, 103, 104], [90, 91, 92, 93, 94]),
         "mlp 128: memory": ("MiB", [100.0], [100.0]),
     }
@@ -157,21 +159,25 @@ def test_sampled_peak_includes_what_is_freed_again() -> None:
     assert most[0] - before > 50
 
 
-@pytest.mark.parametrize("curve", scaling.STEP_CURVES)
-def test_points_of_curves_are_what_they_say(curve: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("curve", "groups", "group_size", "sizes"),
+    [
+        ("components K", 8, 16, {"num_components": 20}),
+        ("images per group B, one group", 1, 20, {}),
+        ("groups G, of 16 images", 20, 16, {}),
+        ("images per group B, 4096 in all", 204, 20, {}),
+        ("dimensions of beta", 8, 16, {"beta_dim": 20}),
+        ("dimensions of z", 8, 16, {"z_dim": 20}),
+    ],
+)
+def test_points_of_curves_are_what_they_say(
+    curve: str, groups: int, group_size: int, sizes: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = {}
-    monkeypatch.setattr(scaling, "bare", lambda data, sizes, device: made.update(sizes, data=data) or (lambda steps: 1))
-    x = scaling.STEP_CURVES[curve][0][1]
-    row, data = scaling.step_way(curve, x, Plan(60)).row, made["data"]
-    grown = {"components K": "num_components", "dimensions of beta": "beta_dim", "dimensions of z": "z_dim"}
-    if curve in grown:
-        assert (made[grown[curve]], data.group_size, data.groups_per_batch) == (x, 16, 8)
-    elif curve.startswith("groups"):
-        assert (data.group_size, data.groups_per_batch) == (16, x)
-    else:
-        assert (data.group_size, data.groups_per_batch) == (x, 4096 // x if "4096" in curve else 1)
-    assert (row.x, row.images) == (x, data.group_size * data.groups_per_batch)
-    assert next(data.endless())["index"].shape == (data.groups_per_batch, data.group_size)
+    monkeypatch.setattr(scaling, "bare", lambda data, sizes, device: made.update(data=data, sizes=sizes))
+    row = scaling.step_way(curve, 20, Plan(60)).row
+    assert (row.x, row.images, made["sizes"]) == (20, groups * group_size, {**SIZES["mlp"], **sizes})
+    assert next(made["data"].endless())["index"].shape == (groups, group_size)
 
 
 def test_quick_run_fills_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
