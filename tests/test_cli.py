@@ -134,7 +134,7 @@ def test_wandb_run_offline_holds_the_media(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--model.zdim=3"], "'zdim' is not accepted. Did you mean z_dim?"),
         (["--data.group_siz=3"], "Did you mean group_size?"),
@@ -159,26 +159,14 @@ def test_wandb_run_offline_holds_the_media(monkeypatch: pytest.MonkeyPatch) -> N
     ids=lambda value: value[0].strip("-") if isinstance(value, list) else "",
 )
 def test_refusals_name_the_setting(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], workplace: Path
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], workplace: Path
 ) -> None:
-    assert said in refusal(capsys, *DIGITS, *SHORT, *arguments)
+    assert message in refusal(capsys, *DIGITS, *SHORT, *arguments)
 
 
 def test_unknown_key_of_a_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     Path("typo.yaml").write_text("model: {class_path: UGVAE, init_args: {num_component: 3}}\ndata: DigitsDataModule\n")
     assert "Did you mean num_components?" in refusal(capsys, "--config", "typo.yaml")
-
-
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None], ids=["empty", "text", "cut short"])
-def test_damaged_checkpoint_is_refused_by_name(
-    content: bytes | None, capsys: pytest.CaptureFixture[str], short_run: Path
-) -> None:
-    shutil.copytree(short_run, "lightning_logs")
-    path = Path("lightning_logs/digits/version_0/checkpoints/last.ckpt")
-    path.write_bytes(path.read_bytes()[:5000] if content is None else content)
-    message = refusal(capsys, *DIGITS, *SMALL, "--ckpt_path", str(path))
-    assert f"{path} is not a complete checkpoint" in message
-    assert "best.ckpt" in message
 
 
 def test_missing_mnist_says_what_to_run_meanwhile(
@@ -187,9 +175,9 @@ def test_missing_mnist_says_what_to_run_meanwhile(
     monkeypatch.setattr(mnist_files, "sources", dict)
     with pytest.raises(SystemExit):
         run("fit", "--config", str(EXPERIMENTS / "mnist.yaml"), *SHORT)
-    said = capsys.readouterr().err
-    assert "train-images-idx3-ubyte" in said
-    assert "make train DATA=digits" in said
+    message = capsys.readouterr().err
+    assert "train-images-idx3-ubyte" in message
+    assert "make train DATA=digits" in message
 
 
 def test_non_finite_loss_stops_and_names_step_and_terms(

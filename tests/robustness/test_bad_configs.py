@@ -87,9 +87,11 @@ REFUSED = {  # a bad value or two for every kind of setting and of check
     "trainer.accumulate_grad_batches": ["0"],
     "trainer.profiler": ["abc"],
     "trainer.callbacks": ["abc"],
-    "model.z_dim": [HUGE, "-1", "null", "[1]", "!!python/name:os.system"],
-    "model.x_std": ["null", "nan", "inf", "0"],
+    "model.z_dim": [HUGE, "0", "null", "[1]", "!!python/name:os.system"],
+    "model.x_std": ["null", "nan", "inf", "-1"],
     "model.norm": ["layer"],
+    "model.schedule": ["step"],
+    "model.backbone": ["resnet"],
     "figures.every_n_epochs": ["null", "-1"],
     "figures.groups_per_label": ["-1"],
     "checkpoint.every_n_minutes": ["null", "-1"],
@@ -97,6 +99,8 @@ REFUSED = {  # a bad value or two for every kind of setting and of check
     "checkpoint.mode": ["up"],
     "data.group_size": [HUGE, "0"],
     "data.image_size": ["0", "abc"],
+    "data.num_workers": ["-1"],
+    "data.predict_split": ["all"],
 }
 
 

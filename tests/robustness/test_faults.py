@@ -49,10 +49,10 @@ def output(folder: Path) -> str:
 
 def test_full_disk_at_a_checkpoint_ends_the_run_and_keeps_the_one_before(tmp_path: Path) -> None:
     assert session(tmp_path, moment=faults.full_at_checkpoint, count=3) == 2
-    said = output(tmp_path).strip().splitlines()[-1]
-    assert said.startswith(f"error: {LAST}: cannot be written (File too large); ")
-    assert " GB free in " in said
-    assert said.endswith(f"The one of step 9 is whole; go on from it with --ckpt_path {LAST}")
+    message = output(tmp_path).strip().splitlines()[-1]
+    assert message.startswith(f"error: {LAST}: cannot be written (File too large); ")
+    assert " GB free in " in message
+    assert message.endswith(f"The one of step 9 is whole; go on from it with --ckpt_path {LAST}")
     assert torch.load(tmp_path / LAST, weights_only=True)["global_step"] == 9
     assert {path.name for path in (tmp_path / LAST).parent.iterdir()} == {"best.ckpt", "last.ckpt", "previous.ckpt"}
 
@@ -129,9 +129,9 @@ def test_removed_cache_stays_readable_to_the_end_and_is_warned_of(pictures: Path
 
 def test_cut_cache_is_an_error_before_the_next_epoch(pictures: Path) -> None:
     assert session(pictures, command=FOLDER, moment=faults.cut_before_epoch, count=1) == 2, output(pictures)
-    said = output(pictures).strip().splitlines()[-1]
-    assert ".bin: cut from " in said
-    assert said.endswith(" to 0 bytes while it is in use; delete it, it is rebuilt")
+    message = output(pictures).strip().splitlines()[-1]
+    assert ".bin: cut from " in message
+    assert message.endswith(" to 0 bytes while it is in use; delete it, it is rebuilt")
     assert session(pictures, "--ckpt_path=last", command=FOLDER) == 0, output(pictures)  # rebuilds and goes on
 
 
@@ -222,8 +222,8 @@ def test_non_finite_step_leaves_its_images(
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     assert session(tmp_path, moment=faults.spoil_weights, count=10) == 2
-    said = output(tmp_path).strip().splitlines()[-1]
-    assert said.startswith("error: non-finite ")
+    message = output(tmp_path).strip().splitlines()[-1]
+    assert message.startswith("error: non-finite ")
     kept = torch.load(tmp_path / LAST, weights_only=True)["state_dict"]
     assert all(value.isfinite().all() for value in kept.values())
     assert max(order(tmp_path)) < 20

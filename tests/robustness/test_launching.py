@@ -42,7 +42,7 @@ def test_two_nodes_started_by_srun(tmp_path: Path) -> None:
     job |= {"SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": str(free_port())}
     tasks = [{**job, "SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": "0"} for rank in "01"]
     ranks = Ranks(tmp_path, tasks, rank_runs.train, NODES)
-    assert ranks.finish() == [0, 0], ranks.said
+    assert ranks.finish() == [0, 0], ranks.printed
     check_two_nodes(tmp_path)
 
 
@@ -88,8 +88,8 @@ def test_runs_started_at_once_share_cache_and_log_folder(tmp_path: Path) -> None
         "--figures.groups_per_label=0",
     ]
     runs = Ranks(tmp_path, [{}, {}], cli.main, arguments)
-    assert runs.finish() == [0, 0], runs.said
-    assert sum("images decoded" in said for said in runs.said) == 1, "the cache is built once"
+    assert runs.finish() == [0, 0], runs.printed
+    assert sum("images decoded" in text for text in runs.printed) == 1, "the cache is built once"
     folder = tmp_path / "lightning_logs/folder"
     assert sorted(path.name for path in folder.iterdir()) == ["version_0", "version_1"]
     for run in folder.iterdir():

@@ -120,7 +120,7 @@ def test_checkpoints_by_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--data.group_size=8", "--data.groups_per_batch=16"], "data.group_size was 16, now 8; data.groups_per_batch"),
         (["--data.grouping=attribute"], "data.grouping was random, now attribute; data.group_column was None, now"),
@@ -133,10 +133,10 @@ def test_checkpoints_by_time(tmp_path: Path) -> None:
     ids=lambda value: value[0].strip("-") if isinstance(value, list) else "",
 )
 def test_other_settings_are_refused_by_name(
-    arguments: list[str], said: str, here: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file() and path.name != "config.yaml"}
-    assert said in refusal(capsys, *arguments, RESUME)
+    assert message in refusal(capsys, *arguments, RESUME)
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
@@ -190,8 +190,8 @@ def test_malicious_checkpoint_does_not_run(
         torch.save(content, LAST)
     else:
         LAST.write_bytes(pickle.dumps(content))
-    said = "could run code, and is not loaded" if form == "torch" else "is not a complete checkpoint"
-    assert said in refusal(capsys, RESUME)
+    message = "could run code, and is not loaded" if form == "torch" else "is not a complete checkpoint"
+    assert message in refusal(capsys, RESUME)
     with pytest.raises((pickle.UnpicklingError, RuntimeError)):
         AtomicCheckpointIO().load_checkpoint(LAST)
     assert not sign.exists()
