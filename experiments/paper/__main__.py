@@ -12,19 +12,16 @@ from experiments.paper import frontier, report, reproduction
 from experiments.paper.arguments import Parser
 from experiments.paper.command import Command
 from experiments.paper.registry import FIGURES, TABLES, ModuleCommand
-from experiments.paper.suite import Job, run_all, run_one
+from experiments.paper.suite import run_all, run_one
 from ugvae.errors import ConfigError, DataError, OutputError
 from ugvae.machine import prepare_process
 
 
-def all_figures(run: Path) -> None:
+def figures(run: Path) -> None:
     """Every figure that applies to the run.
 
     Args:
         run: folder of a trained run
-
-    Raises:
-        SystemExit: status 1 if a command failed, else 0.
     """
     sys.exit(1 if run_all(run, FIGURES.values()) else 0)
 
@@ -34,19 +31,19 @@ def everything(run: Path) -> None:
 
     Args:
         run: folder of a trained run
-
-    Raises:
-        SystemExit: status 1 if a command failed, else 0.
     """
-    sys.exit(1 if run_all(run, [*FIGURES.values(), *TABLES.values()]) else 0)
+    sys.exit(1 if run_all(run, (FIGURES | TABLES).values()) else 0)
 
 
 PAGES = {
-    "report": Command("report", report.report, "page"),
-    "reproduction": Command("reproduction", reproduction.reproduction, "page"),
-    "frontier": Command("frontier", frontier.frontier, "page"),
-    "figures": Command("figures", all_figures, "page"),
-    "all": Command("all", everything, "page"),
+    command.name: command
+    for command in (
+        Command("report", report.report, "page"),
+        Command("reproduction", reproduction.reproduction, "page"),
+        Command("frontier", frontier.frontier, "page"),
+        Command("figures", figures, "page"),
+        Command("all", everything, "page"),
+    )
 }
 
 
@@ -74,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
         if command.kind == "page":
             command.function(**options)
         else:
-            run_one(Job(command, options.pop("run"), options, shlex.join(arguments)))
+            run_one(command, options.pop("run"), options, shlex.join(arguments))
     except (ConfigError, DataError, OutputError) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)

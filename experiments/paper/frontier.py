@@ -11,7 +11,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from experiments.paper.reproduction import read_runs
-from experiments.paper.reproduction.markdown import table
+from experiments.paper.table import Table, number
 from ugvae.errors import ConfigError
 from ugvae.evaluation.translation import WAYS
 from ugvae.evaluation.verdict import CONTENT, TRANSLATED, kept, ways, worst
@@ -29,11 +29,11 @@ class Point(NamedTuple):
 
     Attributes:
         translated: share of images judged to be of the other domain.
-        content: share of images that keep the content; without labels of it, of what a reconstruction keeps.
+        kept: share of images that keep the content; without labels of it, of what a reconstruction keeps.
     """
 
     translated: float
-    content: float
+    kept: float
 
 
 def frontier(runs: list[Path], doc: Path = Path("docs/reproduction.md")) -> None:
@@ -50,12 +50,12 @@ def frontier(runs: list[Path], doc: Path = Path("docs/reproduction.md")) -> None
     """
     points = {run.name.removesuffix("/version_0"): points_of(run) for run in read_runs(runs)}
     rows = [
-        [name, *(f"{share:.2f}" for way in MARKERS if way in reached for share in reached[way])]
+        {"run": name}
+        | {f"{way}: {what}": number(share) for way, point in reached.items() for what, share in point._asdict().items()}
         for name, reached in points.items()
     ]
-    heads = ["run", *(f"{way}: {what}" for way in MARKERS for what in ("translated", "kept"))]
     picture = f"![Translation against content](figures/{FIGURE})"
-    replace_section(doc, SECTION, f"{picture}\n\n{table(heads, rows)}")
+    replace_section(doc, SECTION, f"{picture}\n\n{Table('', rows).markdown()}")
     save_figure(frontier_figure(points), doc.parent / "figures" / FIGURE)
     print(f"Wrote {doc} and {doc.parent}/figures/{FIGURE}: {len(runs)} runs", flush=True)
 

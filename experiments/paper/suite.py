@@ -1,73 +1,82 @@
-"""Runs one command or many, and enters into the run's index what came of each."""
+"""Runs one command or many; ``<run>/paper/index.json`` says what came of each, for the report and for any script."""
 
+import json
 import shlex
 import time
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from filelock import FileLock
 
 from experiments.paper.command import Command
-from experiments.paper.index import DOES_NOT_APPLY, DONE, FAILED, record
 from ugvae.errors import ConfigError
-from ugvae.evaluation.trained_run import load_run
+from ugvae.evaluation.trained_run import TrainedRun, load_run
+from ugvae.runs.files import save_json
+
+Status = Literal["done", "does not apply", "failed"]
 
 
-@dataclass(frozen=True)
-class Job:
-    """A command, the run it is for and its options.
+def read_index(run: Path) -> dict[str, Any]:
+    """The index of a run's folder; without commands if there is none yet."""
+    path = run / "paper" / "index.json"
+    return json.loads(path.read_text()) if path.is_file() else {"commands": {}}
 
-    Attributes:
+
+def record(
+    run: Path, command: Command, typed: str | None, status: Status, seconds: float = 0.0, reason: str | None = None
+) -> None:
+    """Enters the outcome of a command into the index of a run's folder.
+
+    The figures are those of its JSON. A command that does not apply, or failed, has none, even if an earlier call
+    left some.
+
+    Args:
+        run: the run's folder.
         command: the command.
-        directory: folder of the run.
-        options: without the run.
-        typed: the command line after the name and the run, as in the index.
+        typed: its arguments; by default its name and the run.
+        status: what came of it.
+        seconds: how long it took.
+        reason: why it does not apply, or how it failed.
     """
-
-    command: Command
-    directory: Path
-    options: Mapping[str, Any]
-    typed: str | None = None
-
-    def make(self) -> float:
-        """Runs the command and enters that it is done, or how it failed; gives the seconds.
-
-        Raises:
-            ConfigError: the run or the options do not suit the command; the index is as it was.
-        """
-        run, started = load_run(self.directory, needs_beta=False), time.monotonic()
-        try:
-            self.command.make(run, self.options)
-        except ConfigError:
-            raise
-        except Exception as error:
-            self.record(FAILED, time.monotonic() - started, describe(error))
-            raise
-        seconds = time.monotonic() - started
-        self.record(DONE, seconds)
-        return seconds
-
-    def record(self, status: str, seconds: float = 0.0, reason: str | None = None) -> None:
-        """Enters the outcome into the run's index."""
-        typed = self.typed or shlex.join([self.command.name, "--run", str(self.directory)])
-        line = f"python -m experiments.paper {typed}"
-        record(self.directory, self.command.name, self.command.title, line, status, seconds, reason)
+    directory = run / "paper"
+    result = directory / f"{command.name}.json"
+    entry = {
+        "title": command.title,
+        "status": status,
+        "reason": reason,
+        "seconds": round(seconds, 1),
+        "figures": json.loads(result.read_text())["figures"] if status == "done" and result.is_file() else [],
+        "command": f"python -m experiments.paper {typed or shlex.join([command.name, '--run', str(run)])}",
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    with FileLock(directory / ".index.lock"):  # commands of one run may run side by side
+        index = read_index(run)
+        index["commands"][command.name] = entry
+        save_json(index, directory / "index.json")
 
 
-def run_one(job: Job) -> None:
+def run_one(command: Command, directory: Path, options: Mapping[str, Any], typed: str) -> None:
     """Runs a command that was asked for by name.
 
     A wrong option leaves the index as it was. What the run cannot give at all, and a failure, are entered.
 
+    Args:
+        command: the command.
+        directory: folder of the run.
+        options: of the command, without the run.
+        typed: the arguments of the command line.
+
     Raises:
         ConfigError: the run or the options do not suit the command.
     """
+    run = load_run(directory, needs_beta=False)
     try:
-        job.make()
+        _make(command, run, options, typed)
     except ConfigError:
-        if reason := job.command.reason_not(load_run(job.directory, needs_beta=False)):
-            job.record(DOES_NOT_APPLY, reason=reason)
+        if reason := command.reason_not(run):
+            record(directory, command, typed, "does not apply", reason=reason)
         raise
 
 
@@ -76,38 +85,54 @@ def run_all(directory: Path, commands: Iterable[Command]) -> list[str]:
 
     A command that fails is reported and does not keep the others from running.
 
+    Args:
+        directory: folder of the run.
+        commands: the commands, in their order.
+
     Returns:
         the names of those that failed.
     """
     run = load_run(directory, needs_beta=False)
-    jobs, failed = [], []
-    for command in commands:
-        job = Job(command, directory, command.defaults())
-        if reason := command.reason_not(run):
-            _does_not_apply(job, reason)
-        else:
-            jobs.append(job)
-    for number, job in enumerate(jobs, 1):
-        name = job.command.name
-        print(f"[{number}/{len(jobs)}] {name}: {job.command.title}", flush=True)
+    reasons = {command: command.reason_not(run) for command in commands}
+    for command, reason in reasons.items():
+        if reason:
+            _skip(command, directory, reason)
+    failed, suited = [], [command for command, reason in reasons.items() if not reason]
+    for number, command in enumerate(suited, 1):
+        head = f"[{number}/{len(suited)}] {command.name}:"
+        print(f"{head} {command.title}", flush=True)
         try:
-            seconds = job.make()
+            seconds = _make(command, run, command.defaults())
         except ConfigError as error:  # what is known only once it is tried, such as too few images for a group
-            _does_not_apply(job, str(error))
+            _skip(command, directory, str(error))
         except Exception as error:  # a fault of this command alone
             traceback.print_exc()
-            failed.append(name)
-            print(f"{name}: failed: {describe(error)}", flush=True)
+            failed.append(command.name)
+            print(f"{command.name}: failed: {_in_words(error)}", flush=True)
         else:
-            print(f"[{number}/{len(jobs)}] {name}: done, {seconds:.0f} s", flush=True)
+            print(f"{head} done, {seconds:.0f} s", flush=True)
     return failed
 
 
-def _does_not_apply(job: Job, reason: str) -> None:
-    job.record(DOES_NOT_APPLY, reason=reason)
-    print(f"{job.command.name}: does not apply: {reason}", flush=True)
+def _make(command: Command, run: TrainedRun, options: Mapping[str, Any], typed: str | None = None) -> float:
+    """Runs a command, enters that it is done or how it failed, and gives the seconds that it took."""
+    started = time.monotonic()
+    try:
+        command.make(run, options)
+    except ConfigError:
+        raise
+    except Exception as error:
+        record(run.directory, command, typed, "failed", time.monotonic() - started, _in_words(error))
+        raise
+    seconds = time.monotonic() - started
+    record(run.directory, command, typed, "done", seconds)
+    return seconds
 
 
-def describe(error: Exception) -> str:
-    """An error in a line."""
+def _skip(command: Command, directory: Path, reason: str) -> None:
+    record(directory, command, None, "does not apply", reason=reason)
+    print(f"{command.name}: does not apply: {reason}", flush=True)
+
+
+def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

@@ -14,7 +14,7 @@ from experiments.paper import __main__ as paper
 from experiments.paper import crossing, fig7
 from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned
-from experiments.paper.index import read_index
+from experiments.paper.suite import read_index
 from tests.helpers.small_models import every_model
 from tests.helpers.tiny_runs import call, refused, run_of
 from ugvae.evaluation.trained_run import TrainedRun, load_run

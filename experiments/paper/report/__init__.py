@@ -4,17 +4,25 @@
 says what is not, why, and by which command it is made; it computes nothing but the verdict.
 """
 
+import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import jinja2
+import yaml
+from markupsafe import Markup, escape
+
 from experiments.paper.registry import FIGURES, TABLES
-from experiments.paper.report import sections as make
-from experiments.paper.report.page import page
-from experiments.paper.report.tables import is_table
+from experiments.paper.report import sections
+from experiments.paper.report.pictures import curves
+from experiments.paper.report.tables import split_table
 from ugvae.evaluation.verdict import verdict
 from ugvae.machine import clock
 from ugvae.runs.files import atomic_path
 from ugvae.runs.folder import RunFolder, read_run
+
+HOLDS = {"yes": "Holds", "partly": "Holds in part", "no": "Does not hold", "not measured": "Not measured"}
 
 
 def report(run: Path) -> None:
@@ -23,44 +31,60 @@ def report(run: Path) -> None:
     Args:
         run: folder of a run; report.html is written into it
     """
-    folder = read_run(run)
-    known = {name: command.title for name, command in (TABLES | FIGURES).items()}
     path = run / "report.html"
-    content = render(folder, known)
+    content = render(read_run(run), {name: command.title for name, command in (TABLES | FIGURES).items()})
     with atomic_path(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
     print(f"Wrote {path}, {path.stat().st_size / 2**20:.1f} MiB", flush=True)
 
 
-def render(folder: RunFolder, known: dict[str, str]) -> str:
-    """The page as text.
+def render(run: RunFolder, known: Mapping[str, str]) -> str:
+    """The page as text; all that is not markup of the template is escaped.
 
     Args:
-        folder: what was read of the run.
+        run: what was read of the run.
         known: every command of ``experiments.paper`` with its title.
     """
-    names = list(
-        dict.fromkeys([*(name for name in known if name in folder.commands), *folder.commands, *folder.results])
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    tables = [name for name in names if is_table(folder.results.get(name, {}))]
-    figures = [name for name in names if name not in tables]
-    sections = [
-        make.verdict_section(verdict(folder.results)),
-        make.command_section(folder, tables, "tables", "Tables and measurements"),
-        make.command_section(folder, figures, "figures", "Figures of the paper"),
-        make.test_section(folder),
-        make.training_section(folder),
-        make.training_figures(folder),
-        make.absent_section(folder, known),
-        make.settings_section(folder),
-    ]
-    seconds, _ = folder.seconds
+    environment.filters["code"] = with_code
+    parts = sections.parts(run, known)
+    seconds, _ = run.seconds
     trained = "" if seconds is None else f", trained in {clock(seconds)}"
-    machine = (folder.trained or {}).get("hardware", {}).get("line")
-    lead = (
-        f"Run {folder.name}, {folder.epochs} epochs{trained}{f' on {machine}' if machine else ''}. "
-        "Numbers beside the paper's, and beside their controls."
+    machine = (run.trained or {}).get("hardware", {}).get("line")
+    return environment.get_template("page.html.j2").render(
+        run=run,
+        title=f"{run.model} on {run.data}",
+        lead=f"Run {run.name}, {run.epochs} epochs{trained}{f' on {machine}' if machine else ''}. "
+        "Numbers beside the paper's, and beside their controls.",
+        now=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        holds=HOLDS,
+        statements=verdict(run.results),
+        commands=[
+            ("tables", "Tables and measurements", [part for part in parts if part.tables]),
+            ("figures", "Figures of the paper", [part for part in parts if not part.tables]),
+        ],
+        test=run.test and split_table(run.test),
+        facts=list(sections.training_facts(run)),
+        curves=list(curves(run.metrics)),
+        pictures=list(sections.training_pictures(run)),
+        absent=sections.absent(run, known),
+        damaged=run.damaged,
+        settings=sections.settings_table(run),
+        config=yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True),
     )
-    now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    made = f"Made {now} from the files of {folder.name} by python -m experiments.paper report --run {folder.shown}"
-    return page(f"{folder.model} on {folder.data}", lead, [each for each in sections if each is not None], made)
+
+
+def with_code(text: str) -> Markup:
+    """Text as HTML, with what is between backticks as code.
+
+    Example:
+        >>> with_code("`a < b` & c")
+        Markup('<code>a &lt; b</code> &amp; c')
+    """
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704, all of it is escaped

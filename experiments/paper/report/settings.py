@@ -1,8 +1,8 @@
 """Which of a run's settings differ from the defaults."""
 
-import importlib
 import inspect
 from collections.abc import Iterator, Mapping
+from pydoc import ErrorDuringImport, locate
 from typing import Any
 
 from pytorch_lightning import Trainer
@@ -17,30 +17,44 @@ FIXED = {"trainer": Trainer, "checkpoint": RunCheckpoint, "figures": TrainingFig
 OURS = {"trainer": TRAINER_DEFAULTS}  # defaults of the command line that are not the class's
 
 
-def changed(config: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Settings that differ from the defaults: key, value, default. The classes of model and data always come first.
+def changed(config: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Settings that differ from the defaults: key, value, default. The classes of model and data are always there.
 
     Args:
         config: of ``config.yaml``.
     """
-    rows = []
     for part in ("model", "data"):
-        rows.append((part, class_name(config.get(part)), "—"))
         chosen = config.get(part) or {}
-        rows += _rows(part, chosen.get("init_args") or {}, defaults_of(_class(chosen.get("class_path"))))
-    for part, of in FIXED.items():
-        rows += _rows(part, config.get(part) or {}, {**defaults_of(of), **OURS.get(part, {})})
-    if config.get("seed_everything", SEED) != SEED:
-        rows.append(("seed_everything", shown(config["seed_everything"]), shown(SEED)))
-    return rows
+        yield part, class_name(chosen), "—"
+        yield from _differing(part, chosen.get("init_args") or {}, defaults_of(_class(chosen.get("class_path"))))
+    for part, kind in FIXED.items():
+        yield from _differing(part, config.get(part) or {}, {**defaults_of(kind), **OURS.get(part, {})})
+    if (seed := config.get("seed_everything", SEED)) != SEED:
+        yield "seed_everything", shown(seed), shown(SEED)
 
 
-def defaults_of(of: type | None) -> dict[str, Any]:
-    """Defaults of a class's constructor, and of its bases' as far as keyword arguments are passed on."""
+def _differing(part: str, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for key, value in settings.items():
+        default = defaults.get(key, UNKNOWN)
+        default = list(default) if isinstance(default, tuple) else default  # as YAML gives them back
+        if value != default and not (default is UNKNOWN and value is None):
+            yield f"{part}.{key}", shown(value), shown(default)
+
+
+def _class(path: str | None) -> object:
+    """The class of a ``class_path``; None if this installation does not have it."""
+    try:
+        return locate(path or "")
+    except ErrorDuringImport:
+        return None
+
+
+def defaults_of(kind: object) -> dict[str, Any]:
+    """Defaults of a class's constructor, and of its bases' as far as keyword arguments are passed on to them."""
     defaults: dict[str, Any] = {}
-    for each in of.__mro__ if of else ():
-        if "__init__" in vars(each):
-            parameters = inspect.signature(each.__init__).parameters.values()
+    for base in kind.__mro__ if isinstance(kind, type) else ():
+        if "__init__" in vars(base):
+            parameters = inspect.signature(base.__init__).parameters.values()
             for parameter in parameters:
                 if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
                     default = REQUIRED if parameter.default is parameter.empty else parameter.default
@@ -56,33 +70,9 @@ def shown(value: Any) -> str:
         given = value.get("init_args") or {}
         return class_name(value) + (f" (root {given['root']})" if given.get("root") else "")
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {shown(each)}" for key, each in value.items())
+        return ", ".join(f"{key}: {shown(inner)}" for key, inner in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(shown(each) for each in value)
+        return ", ".join(map(shown, value))
     if value is None:
         return "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _rows(part: str, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for key, value in settings.items():
-        default = defaults.get(key, UNKNOWN)
-        if _plain(value) != _plain(default) and not (default is UNKNOWN and value is None):
-            yield f"{part}.{key}", shown(value), shown(default)
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, as YAML gives them back."""
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _class(path: str | None) -> type | None:
-    """The class of a ``class_path``; None if this installation does not have it."""
-    module, _, name = (path or "").rpartition(".")
-    if not module:
-        return None
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except ImportError:
-        return None
-    return found if isinstance(found, type) else None

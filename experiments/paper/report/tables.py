@@ -1,131 +1,221 @@
-"""Tables of the report, each from the JSON of one command; only what the JSON says is shown."""
+"""The tables of a run, each from the JSON of one command; only what the JSON says is shown."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from experiments.paper.report import measures
-from experiments.paper.report.html import Html, table, tag
+from experiments.paper.table import ABSENT, Kind, Row, Table, number
+from ugvae.evaluation.classification import PERMUTED, PIXELS
+from ugvae.evaluation.controls import UNTRAINED
+from ugvae.evaluation.translation import Z_ALONE
+from ugvae.plots.charts import LABELS
 from ugvae.plots.curves import CURVES
 
 Result = Mapping[str, Any]
 
-PAPER_FEATURE = "beta sample"  # what the paper's Table 1 classifies
-TASKS = {"kinds": "two kinds", "kinds and random": "and random groups"}
+SAMPLE = "beta sample"  # what the paper's Table 1 classifies
+PAPER, CHANCE = "the paper prints", "chance"
+TASKS = {"kinds": "kinds alone", "kinds and random": "and random groups"}
 KERNELS = {"linear": "linear SVM", "rbf": "RBF SVM"}
-SKIPPED = {
-    "name",
-    "options",
-    "config",
-    "versions",
-    "figures",
-    "split",
-    "units",
-    "model",
-    "seed",
-    "seeds",
-    "seconds",
-    "paper",
-}
-LONG = 8  # numbers in a list that a table still shows
+UNCARRIED = ("reconstruction", Z_ALONE)  # controls of the ways to carry z under another beta
 
 
-def measured(result: Result) -> list[Html]:
-    """The tables of one command's JSON: those of its kind, or every number folded away; nothing if there is none."""
-    if is_table(result):
-        return next(make for shape, make in SHAPES if shape(result))(result)
-    rows = list(flat(result))
-    if not rows:
+def tables_of(name: str, result: Result) -> list[Table]:
+    """The tables of a command's result; none if it is no command that has some, or of a version with other numbers."""
+    try:
+        return MADE[name](result)
+    except KeyError:
         return []
-    caption = "Everything that the JSON holds."
-    return [tag("details", tag("summary", "The numbers"), table(caption, ["quantity", "value"], rows))]
 
 
-def is_table(result: Result) -> bool:
-    """Whether a JSON holds numbers that the report has a table for."""
-    return any(shape(result) for shape, _ in SHAPES)
+def classification(result: Result) -> list[Table]:
+    """A table for each comparison of ``table1.json`` and ``series.json``."""
+    paper = result.get("paper", {})
+    return [accuracies(name, each, paper.get(name, {})) for name, each in result["results"].items()]
 
 
-def _each_has(result: Result, key: str) -> bool:
-    found = result.get("results")
-    return (
-        isinstance(found, Mapping) and bool(found) and all(isinstance(x, Mapping) and key in x for x in found.values())
-    )
-
-
-def classification(result: Result) -> list[Html]:
-    """Accuracies of ``table1.json`` and ``series.json``: ours, the paper's beside it, then the means and controls."""
-    return [_accuracies(name, each, result.get("paper", {}).get(name, {})) for name, each in result["results"].items()]
-
-
-def _accuracies(name: str, result: Result, paper: Result) -> Html:
-    accuracy = result["accuracy"]
-    tasks = list(accuracy)
-    columns = [(task, kernel) for task in tasks for kernel in KERNELS]
-    many = len(result["kinds"]) > 2
-    words = {"kinds": f"{len(result['kinds'])} kinds"} if many else {}
-    heads = [f"{words.get(task, TASKS.get(task, task))}, {KERNELS[kernel]}" for task, kernel in columns]
-    names = list(dict.fromkeys(feature for task in tasks for feature in accuracy[task]))
-    names.sort(key=lambda feature: feature != PAPER_FEATURE)
-    rows: list[list[Any]] = []
-    classes: list[str | None] = []
-    for feature in names:
-        rows.append([feature, *(_mean(accuracy[task].get(feature, {}).get(kernel)) for task, kernel in columns)])
-        classes.append("ours" if feature == PAPER_FEATURE else "control" if is_control(feature) else None)
-        if feature == PAPER_FEATURE and paper:
-            cells = [paper.get(task, {}).get(kernel) for task, kernel in columns]
-            rows.append(["the paper prints", *("—" if cell is None else f"{cell:.2f}" for cell in cells)])
-            classes.append("paper")
-    rows.append(["chance", *(f"{result['chance'][task]:.2f}" for task, _ in columns)])
-    classes.append("control")
+def accuracies(name: str, result: Result, paper: Result) -> Table:
+    """Accuracies of one comparison: ours, the paper's beside it, then the means and the controls."""
+    accuracy, chance = result["accuracy"], result["chance"]
+    columns = {f"{TASKS.get(task, task)}, {KERNELS[kernel]}": (task, kernel) for task in accuracy for kernel in KERNELS}
+    features = dict.fromkeys(feature for task in accuracy.values() for feature in task)
+    rows = [
+        {"feature": feature}
+        | {head: mean(accuracy[task].get(feature, {}).get(kernel)) for head, (task, kernel) in columns.items()}
+        for feature in sorted(features, key=lambda feature: feature != SAMPLE)
+    ]
+    if paper:
+        printed = {head: number(paper.get(task, {}).get(kernel)) for head, (task, kernel) in columns.items()}
+        rows.insert(1, {"feature": PAPER, **printed})
+    rows.append({"feature": CHANCE} | {head: number(chance[task]) for head, (task, _) in columns.items()})
     groups = result["groups_per_kind"]
     caption = (
         f"{name}: accuracy on held-out groups of {result['group_size']}, mean ± s.d. over {len(result['seeds'])} "
-        f"seeds; {groups['train']} training and {groups['test']} test groups of each kind, no image in both. "
-        "In bold what the paper classifies; in grey the controls."
+        f"seeds; {groups['train']} training and {groups['test']} test groups of each of {len(result['kinds'])} kinds, "
+        "no image in both. In bold what the paper classifies; in grey the controls."
     )
-    return table(caption, ["feature", *heads], rows, classes)
+    return Table(caption, rows, {index: kind for index, row in enumerate(rows) if (kind := kind_of(row["feature"]))})
 
 
-def is_control(feature: str) -> bool:
-    """Whether a feature is not of the trained model's beta: the untrained network, pixels, permuted labels."""
-    return feature.startswith(("untrained", "mean image")) or "permuted" in feature
+def kind_of(feature: str) -> Kind | None:
+    """What a row of accuracies is: a control is what is not of the trained model's beta."""
+    if feature in (SAMPLE, PAPER):
+        return "ours" if feature == SAMPLE else "paper"
+    control = feature.startswith((UNTRAINED, PIXELS, CHANCE)) or feature.endswith(PERMUTED)
+    return "control" if control else None
 
 
-def _mean(value: Result | None) -> str:
-    return "—" if value is None else f"{value['mean']:.2f} ± {value['sd']:.2f}"
+def mean(value: Result | None, places: int = 2, spread: str = "sd") -> str:
+    """A mean with its s.d. or its standard error."""
+    return ABSENT if value is None else f"{number(value['mean'], places)} ± {value[spread]:.{places}f}"
 
 
-def flat(result: Result, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Numbers and words of nested dicts with the way to each; lists that are too long are named by their length."""
-    for key, value in result.items():
-        if not prefix and key in SKIPPED:
-            continue
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{name} › ")
-        elif isinstance(value, list) and len(value) > LONG:
-            span = f", {shown(min(value))} to {shown(max(value))}" if _all_numbers(value) else ""
-            yield name, f"{len(value)} values{span}"
-        elif isinstance(value, list):
-            yield name, ", ".join(shown(each) for each in value)
-        else:
-            yield name, shown(value)
+def translation(result: Result) -> list[Table]:
+    """How often an image becomes one of the other domain, and what it keeps; and what probes of columns read."""
+    names = result["domains"].get("names") or {
+        side: f"{result['domains']['column']} {result['domains'][side]}" for side in "AB"
+    }
+    rows: list[Row] = []
+    kinds: dict[int, Kind] = {}
+    for direction, rates in result["rates"].items():
+        kept = dict(result.get("survives", {}).get(direction, {}))
+        retrieval = kept.pop("retrieval", {})
+        for way, rate in rates["domain"].items():
+            if way != "fixed":
+                kinds[len(rows)] = "control" if way in UNCARRIED else "ours"
+            row = {"direction": named(direction, names), "z": LABELS.get(way, way)}
+            row["judged to be of the target"] = number(rate)
+            if "content" in rates:
+                row["content kept"] = number(rates["content"].get(way))
+            for reading, agreement in kept.items():
+                row[f"{reading}, rank correlation"] = number(agreement.get(way, {}).get("spearman"))
+            rows.append({**row, "source found again": number(retrieval[way])} if way in retrieval else row)
+    judges = ", ".join(f"{name} {number(said['A'])} and {number(said['B'])}" for name, said in result["judges"].items())
+    left_out = result["content"].get("left_out")
+    caption = (
+        f"{result['groups']} groups of {result['group_size']} held-out images of each kind; the content is the "
+        f"{result['content']['column']}. The judges' accuracy on real images: {judges}. "
+        + (f"Content not judged: {left_out}. " if left_out else "")
+        + "Compare what is kept with the plain reconstruction, in grey."
+    )
+    return [Table(caption, rows, kinds), *probes(result.get("probes", {}), names)]
 
 
-def _all_numbers(values: list[Any]) -> bool:
-    return all(isinstance(value, int | float) for value in values)
+def named(direction: str, names: Mapping[str, str]) -> str:
+    """``A to B`` with the names of the domains."""
+    return direction.translate(str.maketrans(dict(names)))
 
 
-def shown(value: Any) -> str:
+def probes(probes: Result, names: Mapping[str, str]) -> list[Table]:
+    """What probes of columns say, rank correlations with the source."""
+    rows: list[Row] = []
+    for column, readings in probes.items():
+        if "reason" in readings:
+            rows.append({"probe": column, "direction": f"no probe: {readings['reason']}"})
+        for direction in (key for key in readings if " to " in key):
+            kept = readings[direction]
+            row = {"probe": column, "direction": f"{named(direction, names)}, source by {kept['source']}"}
+            ways = {**LABELS, "chance": "shuffled pairs"}
+            rows.append(row | {words: number(kept[way]["spearman"]) for way, words in ways.items() if way in kept})
+    caption = "Probes learned from real images: rank correlation between what the source has and what the result shows."
+    return [Table(caption, rows)] if rows else []
+
+
+def latent_use(result: Result) -> list[Table]:
+    """How much of beta is used, and what a swap of beta or z changes."""
+    rows: list[Row] = []
+    for name, use in result["results"].items():
+        row = {"groups": f"{name}, {use['groups']} of {use['group_size']}"}
+        if beta := use.get("beta"):
+            apart = sum(ratio > 1 for ratio in beta["between_over_posterior"])
+            row["KL_beta, nats per group"] = mean(beta["kl"], 1)
+            row["active units"] = f"{beta['active_units']} of {beta['dimensions']}"
+            row["tell groups apart by a sample"] = f"{apart} of {beta['dimensions']}"
+        for latent in ("beta", "z"):
+            if swap := use.get(f"swap_{latent}"):
+                row[f"swap of {latent}: pixels"] = number(swap["pixels"], 3)
+                row[f"swap of {latent}: nats per image lost"] = number(swap["log_likelihood_loss"])
+        rows.append(row)
+    caption = (
+        "Use of beta on held-out images. A unit is active if the variance of its posterior mean between groups is "
+        "above 0.01; it tells groups apart if it varies by more than one posterior s.d. A swap decodes with the beta "
+        "of another group, or the z of another image: change of a pixel in [0, 1], and loss of log-likelihood."
+    )
+    return [Table(caption, rows)]
+
+
+def factors(result: Result) -> list[Table]:
+    """Shares of variance of decoded images by what decides them."""
+    sets = result["results"]
+    names = list(dict.fromkeys(name for shares in sets.values() for name in shares))
+    rows = [
+        {"property": name} | {words: number(shares.get(name, {}).get("beta")) for words, shares in sets.items()}
+        for name in names
+    ]
+    caption = (
+        "Share of the variance of decoded images that beta decides, by property; the rest is of the local latents. "
+        "Beta takes the style if its share is larger for a property of style than for the pixels."
+    )
+    return [Table(caption, rows, {row: "control" for row, name in enumerate(names) if name == "pixels"})]
+
+
+def bound(result: Result) -> list[Table]:
+    """The importance-weighted bound for growing S and T beside the ELBO."""
+    rows = [
+        {"draws of beta": "ELBO", "draws of z": "", "bound": mean(result["elbo"], 2, "error"), "above the ELBO": ""}
+    ]
+    for step in result["bounds"]:
+        gain = f"{number(step['gain']['mean'], 3, '+')} ± {step['gain']['error']:.3f}"
+        draws = {"draws of beta": f"S = {step['S']}", "draws of z": f"T = {step['T']}"}
+        rows.append({**draws, "bound": mean(step, 2, "error"), "above the ELBO": gain})
+    caption = (
+        "Importance-weighted bound, S draws of beta per group and T of z per image, nats per image ± standard error "
+        f"over {result['groups']} groups of {result['group_size']}. It must lie above the ELBO and rise."
+    )
+    return [Table(caption, rows)]
+
+
+MADE: dict[str, Callable[[Result], list[Table]]] = {
+    "table1": classification,
+    "series": classification,
+    "translation": translation,
+    "latent_use": latent_use,
+    "factors": factors,
+    "bound": bound,
+}
+SKIPPED = {"name", "options", "config", "versions", "figures", "split", "units", "model", "seed", "seeds", "seconds"}
+LONG = 8  # numbers in a list that a table still shows
+
+
+def everything(result: Result) -> Table | None:
+    """Every number of a JSON that has no table of its own; None if there is none."""
+    rows = [{"quantity": name, "value": value} for name, value in flat(result)]
+    return Table("Everything that the JSON holds.", rows) if rows else None
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Numbers and words of nested dicts with the way to each; a long list by its length and its range."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key not in SKIPPED:
+                yield from flat(inner, f"{name} › {key}" if name else key)
+    elif isinstance(value, list) and len(value) > LONG:
+        numbers = all(isinstance(item, int | float) for item in value)
+        span = f", {in_words(min(value))} to {in_words(max(value))}" if numbers else ""
+        yield name, f"{len(value)} values{span}"
+    else:
+        yield name, in_words(value)
+
+
+def in_words(value: Any) -> str:
     """A value as text, floats with four figures."""
-    if value is None:
-        return "—"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(in_words, value))
+    if value is None or isinstance(value, bool):
+        return {None: ABSENT, True: "yes", False: "no"}[value]
     return f"{value:,.4g}".replace("-", "−") if isinstance(value, float) else str(value)
 
 
-CLUSTER_NAMES = {
+CLUSTERS = {
     "nmi": "NMI of components and labels",
     "ari": "ARI of components and labels",
     "accuracy": "accuracy under the best match",
@@ -133,24 +223,11 @@ CLUSTER_NAMES = {
 }
 
 
-def test_table(test: Result) -> Html:
+def split_table(test: Result) -> Table:
     """``test.json``: the terms of the ELBO and the clusters."""
-    rows = [
-        [CURVES.get(name.split("/")[-1], name), f"{value:,.2f}".replace("-", "−")]
-        for name, value in test.get("metrics", {}).items()
-    ]
-    rows += [[CLUSTER_NAMES.get(name, name), f"{value:.3f}"] for name, value in (test.get("clusters") or {}).items()]
-    caption = (
-        f"The test split, {test.get('groups', '?')} groups of {test.get('group_size', '?')} images, best checkpoint."
-    )
-    return table(caption, ["quantity", "value"], rows)
-
-
-# what a command's JSON looks like, and its tables
-SHAPES: list[tuple[Callable[[Result], bool], Callable[[Result], list[Html]]]] = [
-    (lambda result: _each_has(result, "accuracy"), classification),
-    (lambda result: _each_has(result, "swap_z"), measures.latent_use),
-    (lambda result: _each_has(result, "pixels"), measures.factors),
-    (lambda result: "rates" in result and "judges" in result, measures.translation),
-    (lambda result: "bounds" in result and "elbo" in result, measures.bound),
-]
+    terms = {name.split("/")[-1]: value for name, value in test.get("metrics", {}).items()}
+    rows = [{"quantity": CURVES.get(term, term), "value": number(value)} for term, value in terms.items()]
+    clusters = test.get("clusters") or {}
+    rows += [{"quantity": CLUSTERS.get(name, name), "value": number(value, 3)} for name, value in clusters.items()]
+    groups, size = test.get("groups", "?"), test.get("group_size", "?")
+    return Table(f"The test split, {groups} groups of {size} images, best checkpoint.", rows)

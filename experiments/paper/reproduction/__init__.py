@@ -9,8 +9,8 @@ from pathlib import Path
 
 from experiments.paper.reproduction import tables
 from experiments.paper.reproduction.claims import CLAIMS, HOLDS, Claim
-from experiments.paper.reproduction.markdown import code, table
 from experiments.paper.reproduction.pictures import copy_pictures
+from experiments.paper.table import Table, code
 from ugvae.errors import ConfigError
 from ugvae.runs.files import replace_section
 from ugvae.runs.folder import RunFolder, read_run
@@ -62,13 +62,12 @@ def section(runs: Sequence[RunFolder]) -> str:
         f"against a control. Written by {code(command)}.",
         *(_claim(claim, runs) for claim in CLAIMS),
     ]
-    found = {
-        "Table 1 and Fig. 14, accuracy on held-out groups": tables.table1(runs),
-        "Translation between domains, shares of held-out images": tables.translation(runs),
-        "Use of beta on held-out groups": tables.use(runs),
+    measured = {
+        "Table 1 and Fig. 14, accuracy on held-out groups": tables.classification(runs),
+        "Translation between domains, shares of held-out images": tables.of_runs(runs, "translation"),
+        "Use of beta on held-out groups": tables.of_runs(runs, "latent_use"),
     }
-    for title, text in found.items():
-        parts.append(f"### {title}\n\n{text or 'Not measured in these runs.'}")
+    parts += [f"### {title}\n\n{table or 'Not measured in these runs.'}" for title, table in measured.items()]
     parts.append(f"### The runs\n\n{tables.runs_table(runs)}")
     damaged = [f"{each.name}/{file}" for each in runs for file in each.damaged]
     if damaged:
@@ -77,8 +76,11 @@ def section(runs: Sequence[RunFolder]) -> str:
 
 
 def _claim(claim: Claim, runs: Sequence[RunFolder]) -> str:
-    rows = [[each.run, HOLDS[each.holds], each.because, each.control] for each in claim.measure(runs)]
+    rows = [
+        {"run": said.run, "the claim": HOLDS[said.holds], "measured": said.because, "control": said.control}
+        for said in claim.measure(runs)
+    ]
     title = f"### {claim.title[0].upper()}{claim.title[1:]}\n\n{claim.figures} of the paper."
     if not rows:
         return f"{title} **Not measured** in these runs: it takes {claim.needs}."
-    return f"{title}\n\n{table(['run', 'the claim', 'measured', 'control'], rows)}"
+    return f"{title}\n\n{Table('', rows).markdown()}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from experiments.paper.reproduction.markdown import cell
+from experiments.paper.table import one_line
 from ugvae.runs.files import atomic_path
 from ugvae.runs.folder import RunFolder
 
@@ -34,9 +34,9 @@ def copy_pictures(runs: Sequence[RunFolder], files: Sequence[str], doc: Path) ->
                     target = doc.parent / "figures" / f"{run.name.replace('/', '_')}_{figure['file']}"
                     with atomic_path(target) as temporary:
                         temporary.write_bytes(shrunk(source))
-                    alt = cell(figure["caption"].split(". ")[0]).replace("[", "(").replace("]", ")")
+                    alt = one_line(figure["caption"].split(". ")[0]).replace("[", "(").replace("]", ")")
                     parts.append(
-                        f"![{alt}](figures/{target.name})\n\n*{run.name}, {run.model}. {cell(figure['caption'])}*"
+                        f"![{alt}](figures/{target.name})\n\n*{run.name}, {run.model}. {one_line(figure['caption'])}*"
                     )
     return "\n\n".join(parts) or None
 
