@@ -17,8 +17,10 @@ from experiments.paper.registry import FIGURES, TABLES
 from experiments.paper.report import sections
 from experiments.paper.report.pictures import curves
 from experiments.paper.report.tables import split_table
+from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import verdict
 from ugvae.machine import clock
+from ugvae.plots.curves import PER_GROUP
 from ugvae.runs.files import atomic_path
 from ugvae.runs.folder import RunFolder, read_run
 
@@ -64,14 +66,14 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
         "Numbers beside the paper's, and beside their controls.",
         now=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         holds=HOLDS,
-        statements=verdict(run.results),
+        statements=verdict(read_results(run.results)),
         commands=[
             ("tables", "Tables and measurements", [part for part in parts if part.tables]),
             ("figures", "Figures of the paper", [part for part in parts if not part.tables]),
         ],
         test=run.test and split_table(run.test),
         facts=list(sections.training_facts(run)),
-        curves=list(curves(run.metrics)),
+        curves=list(curves(run.metrics, (run.trained or {}).get("per_group_terms", PER_GROUP))),
         pictures=list(sections.training_pictures(run)),
         absent=sections.absent(run, known),
         damaged=run.damaged,

@@ -5,10 +5,10 @@ from typing import Any
 
 from experiments.paper.table import ABSENT, Kind, Row, Table, number
 from ugvae.evaluation.classification import PERMUTED, PIXELS
+from ugvae.evaluation.content import Probe
 from ugvae.evaluation.controls import UNTRAINED
-from ugvae.evaluation.translation import Z_ALONE
-from ugvae.plots.charts import LABELS
-from ugvae.plots.curves import CURVES
+from ugvae.evaluation.ways import LABELS, Z_ALONE
+from ugvae.plots.curves import PER_GROUP, term_with_unit
 
 Result = Mapping[str, Any]
 
@@ -111,10 +111,9 @@ def probes(probes: Result, names: Mapping[str, str]) -> list[Table]:
     for column, readings in probes.items():
         if "reason" in readings:
             rows.append({"probe": column, "direction": f"no probe: {readings['reason']}"})
-        for direction in (key for key in readings if " to " in key):
-            kept = readings[direction]
-            row = {"probe": column, "direction": f"{named(direction, names)}, source by {kept['source']}"}
-            ways = {**LABELS, "chance": "shuffled pairs"}
+        for direction, reading in Probe.upgraded(readings).get("directions", {}).items():
+            row = {"probe": column, "direction": f"{named(direction, names)}, source by {reading['source']}"}
+            kept, ways = reading["kept"], {**LABELS, "chance": "shuffled pairs"}
             rows.append(row | {words: number(kept[way]["spearman"]) for way, words in ways.items() if way in kept})
     caption = "Probes learned from real images: rank correlation between what the source has and what the result shows."
     return [Table(caption, rows)] if rows else []
@@ -215,6 +214,7 @@ def in_words(value: Any) -> str:
     return f"{value:,.4g}".replace("-", "−") if isinstance(value, float) else str(value)
 
 
+QUALITY = {"psnr": "PSNR of reconstructions, dB", "ssim": "SSIM of reconstructions"}
 CLUSTERS = {
     "nmi": "NMI of components and labels",
     "ari": "ARI of components and labels",
@@ -226,7 +226,14 @@ CLUSTERS = {
 def split_table(test: Result) -> Table:
     """``test.json``: the terms of the ELBO and the clusters."""
     terms = {name.split("/")[-1]: value for name, value in test.get("metrics", {}).items()}
-    rows = [{"quantity": CURVES.get(term, term), "value": number(value)} for term, value in terms.items()]
+    rows = [
+        {"quantity": term_with_unit(term, test.get("per_group_terms", PER_GROUP)), "value": number(value)}
+        for term, value in terms.items()
+    ]
+    quality = test.get("reconstructions", {})
+    rows += [
+        {"quantity": words, "value": number(quality[name], 3)} for name, words in QUALITY.items() if name in quality
+    ]
     clusters = test.get("clusters") or {}
     rows += [{"quantity": CLUSTERS.get(name, name), "value": number(value, 3)} for name, value in clusters.items()]
     groups, size = test.get("groups", "?"), test.get("group_size", "?")

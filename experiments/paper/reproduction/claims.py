@@ -7,7 +7,8 @@ from experiments.paper.factors import HELD_OUT, PRIOR
 from ugvae.evaluation import verdict
 from ugvae.evaluation.controls import UNTRAINED
 from ugvae.evaluation.factors import PIXELS
-from ugvae.evaluation.verdict import best, tasks, ways, worst
+from ugvae.evaluation.results import RunResults, read_results
+from ugvae.evaluation.verdict import best, tasks
 from ugvae.runs.folder import RunFolder
 
 HOLDS = {"yes": "holds", "partly": "partly", "no": "does not hold", "not measured": "not measured"}
@@ -59,9 +60,9 @@ def graded(share: float, whole: float, part: float) -> str:
 def style(runs: Sequence[RunFolder]) -> Iterator[Measured]:
     """How much of each property of decoded images beta decides, beside the pixels as a whole."""
     for run in runs:
-        sets = run.results.get("factors", {}).get("results", {})
+        sets = read_results(run.results).factors
         if run.model == GLOBAL_MODEL and PRIOR in sets:
-            by_beta = {name: {what: shares["beta"] for what, shares in sets[name].items()} for name in sets}
+            by_beta = {name: {what: shares.beta for what, shares in sets[name].items()} for name in sets}
             properties = dict(by_beta[PRIOR])
             whole = properties.pop(PIXELS)
             most = max(properties.values())
@@ -79,19 +80,19 @@ def _listed(shares: Mapping[str, float]) -> str:
 def domain(runs: Sequence[RunFolder]) -> Iterator[Measured]:
     """Whether beta carries images into the other domain, and what they keep."""
     for run in runs:
-        if run.model == GLOBAL_MODEL and "translation" in run.results:
-            results = {"translation": run.results["translation"]}
+        results = RunResults(translation=read_results(run.results).translation)
+        if run.model == GLOBAL_MODEL and results.translation is not None:
             for statement in (verdict.controls_generation(results), verdict.keeps_content(results)):
-                because = f"{statement['claim']} {statement['because']}"
-                yield Measured(run.name, statement["holds"], because, statement["control"])
+                because = f"{statement.claim} {statement.because}"
+                yield Measured(run.name, statement.holds, because, statement.control)
 
 
 def structure(runs: Sequence[RunFolder]) -> Iterator[Measured]:
     """Whether samples of beta tell kinds of group apart."""
     for run in runs:
-        statement = verdict.carries_information(run.results)
-        if run.model == GLOBAL_MODEL and statement["holds"] != verdict.NOT_MEASURED:
-            yield Measured(run.name, statement["holds"], statement["because"], statement["control"])
+        statement = verdict.carries_information(read_results(run.results))
+        if run.model == GLOBAL_MODEL and statement.holds != verdict.NOT_MEASURED:
+            yield Measured(run.name, statement.holds, statement.because, statement.control)
 
 
 def lost_without_d(runs: Sequence[RunFolder]) -> Iterator[Measured]:
@@ -116,18 +117,19 @@ def _same_task(first: RunFolder, second: RunFolder) -> bool:
 
 def _rates(run: RunFolder) -> dict[str, float]:
     """Rates in [0, 1]: translation in the worse direction by way, accuracy by samples of beta by task."""
-    translation = run.results.get("translation")
-    carried = ways(translation) if translation else []
-    rates = {f"translated with {way} z": worst(translation, "domain", way) for way in carried}
-    accuracies = {name: best(scores, [verdict.SAMPLE]) for name, scores in tasks(run.results)}
-    return rates | {name: accuracy.mean for name, accuracy in accuracies.items() if accuracy is not None}
+    results = read_results(run.results)
+    carried = results.translation.ways if results.translation else []
+    rates = {f"translated with {way} z": results.translation.worst("domain", way) for way in carried}
+    accuracies = {name: best(scores, [verdict.SAMPLE]) for name, scores in tasks(results)}
+    return rates | {name: reached.accuracy.mean for name, reached in accuracies.items() if reached is not None}
 
 
 def mixture_alone(runs: Sequence[RunFolder]) -> Iterator[Measured]:
     """Whether each component of a GMVAE holds one domain."""
     for run in runs:
-        if run.model == MIXTURE and "fig12" in run.results:
-            counts = run.results["fig12"]["counts"]  # images of each domain by component
+        mixture = read_results(run.results).fig12
+        if run.model == MIXTURE and mixture is not None:
+            counts = mixture.counts
             totals = [max(1, sum(column)) for column in zip(*counts, strict=True)]
             held = sum(max(count / total for count, total in zip(row, totals, strict=True)) for row in counts)
             share, chance = held / len(totals), 1 / len(totals)
