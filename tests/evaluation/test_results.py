@@ -12,9 +12,7 @@ from ugvae.evaluation.content import Correlation, Probe, ProbedDirection
 from ugvae.evaluation.results import RunResults, from_json, read_results, to_json
 from ugvae.evaluation.verdict import NOT_MEASURED, verdict
 
-FILES = {
-    name: getattr(made_up_runs, name)() for name in ("table1", "translation", "latent_use", "factors", "bound")
-}
+FILES = {name: getattr(made_up_runs, name)() for name in ("table1", "translation", "latent_use", "factors", "bound")}
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def test_results_of_a_run_are_read_and_written_again() -> None:
 def test_results_that_cannot_be_read_are_named_and_the_others_are_there() -> None:
     results = read_results({**FILES, "bound": {"elbo": {"mean": 1.0}}, "fig99": {}})
     assert list(results.unreadable) == ["bound"]
-    assert results.unreadable["bound"].startswith("bound.elbo: missing 2 required positional arguments")
+    assert results.unreadable["bound"].startswith("bound.elbo: missing 1 required positional argument: 'error'")
     assert results.unreadable["bound"].endswith("; run the command again")
     assert results.translation is not None
     assert verdict(results)[4].holds == NOT_MEASURED

@@ -28,9 +28,9 @@ class GroupMean:
 
 @dataclass(frozen=True)
 class Elbo(GroupMean):
-    """The ELBO, the mean of several draws."""
+    """The ELBO, the mean of several draws; None if their number is not known."""
 
-    draws: int
+    draws: int | None = None
 
 
 @dataclass(frozen=True)

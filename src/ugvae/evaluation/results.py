@@ -56,16 +56,15 @@ def from_json(kind: type[Result], value: Any, path: str = "result") -> Result:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return None if value is None else from_json(arguments[0], value, path)
-    if origin is Literal:
-        kind = type(arguments[0])
-    wanted = Mapping if is_dataclass(kind) or origin is dict else origin or ((int, float) if kind is float else kind)
-    if not isinstance(value, wanted):
+    wanted = Mapping if is_dataclass(kind) or origin is dict else (int, float) if kind is float else origin or kind
+    if value not in arguments if origin is Literal else not isinstance(value, wanted):
         raise ConfigError(f"{path}: expected {getattr(kind, '__name__', kind)}, got {value!r:.60}")
     if is_dataclass(kind):
         value = getattr(kind, "upgraded", dict)(value)
-        types = {part.name: get_type_hints(kind)[part.name] for part in fields(kind) if part.name in value}
+        types = {name: hint for name, hint in get_type_hints(kind).items() if name in value}
+        parts = {name: from_json(types[name], value[name], f"{path}.{name}") for name in types}
         try:
-            return kind(**{name: from_json(types[name], value[name], f"{path}.{name}") for name in types})
+            return kind(**parts)
         except TypeError as error:
             raise ConfigError(f"{path}: {str(error).partition('() ')[2]}") from error
     if origin is dict:
