@@ -13,9 +13,10 @@ from experiments.paper.common import Captioned, TwoOrMore
 from ugvae.data.known_groups import RANDOM, StructuredGroups, groups_where, mixed_groups
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_beta
-from ugvae.evaluation.interpolation import Grid, grid_changes, posterior_grids, prior_grids
+from ugvae.evaluation.interpolation import Grid, crossing_grids, grid_changes, posterior_ends, prior_ends
 from ugvae.evaluation.kinds import DOMAIN, Condition, count, known_values, no_domains, of_values, two_kinds
 from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
+from ugvae.models.bound import Way
 from ugvae.plots.grids import crossing_figure
 from ugvae.plots.maps import tsne_figure
 
@@ -92,7 +93,7 @@ def across(
     size = size_of_groups(run, group_size, images, min(count(run, condition) for condition in conditions))
     pure = groups_where(run.table, conditions, size, mapped, seed=seed, names=list(kinds))
     ends = pure.groups[[0, mapped]]
-    grids = posterior_grids(run.model, run.table.images[ends], images, steps)
+    grids = grids_between(run, ends, images, steps)
     title = f"{type(run.model).__name__}, from a group of {start} to one of {end}, {size} held-out images each"
     grid = crossing_figure(grids, (start, end), title)
     figures = {f"{name}_grid": Captioned(grid, grid_caption(grids, (start, end)))}
@@ -143,7 +144,7 @@ def fig6(
     figures, paths, changed = {}, {}, {}
     for number, (name, condition) in enumerate(kinds.items(), 1):
         groups = groups_where(run.table, [condition], size, 2, seed=seed).groups  # without a common image
-        grids = posterior_grids(run.model, run.table.images[groups], images, steps)
+        grids = grids_between(run, groups, images, steps)
         title = f"{type(run.model).__name__}, between two groups of {name}, {size} held-out images each"
         caption = (
             f"Between an image of one random group of {name} and one of another, as the model decodes them. The two "
@@ -174,7 +175,7 @@ def prior(run: TrainedRun, steps: TwoOrMore = 7, component: int | None = None, s
     model = run.model
     if component is not None and not model.num_components:
         raise ConfigError(f"component: {type(model).__name__} has no mixture")
-    grids = prior_grids(model, component, steps, seed)
+    grids = crossing_grids(model, lambda row: prior_ends(model, component, seed + row), steps)
     moved = "Rows move beta, columns z; all" if model.beta_dim else "Each row moves z between two draws; all"
     caption = f"{moved} images should look like data, the middle ones as well as the ends: nothing here was encoded."
     title = f"{type(model).__name__}, between draws from the prior"
@@ -193,6 +194,13 @@ def size_of_groups(run: TrainedRun, group_size: int | None, images: tuple[int, i
     if not 0 <= min(images) <= max(images) < size:
         raise ConfigError(f"images: numbers in a group of {size} are 0 to {size - 1}, got {list(images)}")
     return size
+
+
+def grids_between(run: TrainedRun, groups: Tensor, images: tuple[int, int], steps: int) -> dict[Way, Grid]:
+    """Grids between an image of the first and one of the second of two groups ``(2, B)``; rows shift both by one."""
+    pixels, size = run.table.images[groups], groups.shape[1]
+    shifted = [tuple((image + row) % size for image in images) for row in range(steps)]
+    return crossing_grids(run.model, lambda row: posterior_ends(run.model, pixels, shifted[row]), steps)
 
 
 def grid_caption(grids: Mapping[str, Grid], names: tuple[str, str]) -> str:

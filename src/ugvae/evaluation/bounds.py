@@ -91,16 +91,11 @@ def importance_weighted_bound(
     """
     if group_samples < 1 or image_samples < 1:
         raise ValueError(f"samples: expected S, T ≥ 1, got {group_samples}, {image_samples}")
-    images = model.checked(images)
     if not model.beta_dim:
         group_samples, image_samples = 1, group_samples * image_samples
-    total = images.new_full(images.shape[:1], -math.inf)
-    for _ in range(group_samples):
-        draw = model.draw_global(images)
-        per_image = local_log_weights(model, images, draw, image_samples, images_per_chunk).logsumexp(1)
-        per_group = draw.log_weight + (per_image - math.log(image_samples)).sum(-1)
-        total = torch.logaddexp(total, per_group)
-    return total - math.log(group_samples)
+    weights, log_ratio = log_weights(model, model.checked(images), group_samples, image_samples, images_per_chunk)
+    per_image = weights.logsumexp(1) - math.log(image_samples)
+    return (per_image.sum(-1) + log_ratio).logsumexp(0) - math.log(group_samples)
 
 
 @torch.no_grad()
@@ -140,13 +135,7 @@ def bound_ladder(
     parts = images.split(max(1, IMAGES_AT_ONCE // size))
     elbo = torch.stack([torch.cat([model.elbo(part).total for part in parts]) for _ in range(elbo_samples)])
     elbo = elbo.double().mean(0)
-    local, outer = [], []  # log weights of the images (T, G, B), and of the groups (G,), for each s
-    for _ in range(group_samples[-1]):
-        draw = model.draw_global(images)
-        log_weights = local_log_weights(model, images, draw, image_samples[-1], images_per_chunk)
-        local.append(log_weights.double().transpose(0, 1))
-        outer.append(draw.log_weight.double())
-    weights, log_ratio = torch.stack(local), torch.stack(outer)
+    weights, log_ratio = log_weights(model, images, group_samples[-1], image_samples[-1], images_per_chunk)
     bounds = []
     for s, t in itertools.product(group_samples, image_samples):
         per_image = log_mean_exp_of_blocks(weights, t, 1)  # (S, blocks of T, G, B)
@@ -155,23 +144,33 @@ def bound_ladder(
     return BoundLadder(groups, size, Elbo(*_over_groups(elbo / size), elbo_samples), bounds)
 
 
-def local_log_weights(model: GroupVAE, images: Tensor, draw: GlobalDraw, samples: int, images_per_chunk: int) -> Tensor:
-    """``model.local_log_weights`` a few groups and draws at a time, nats ``(G, T, B)``."""
+def log_weights(
+    model: GroupVAE, images: Tensor, group_samples: int, image_samples: int, images_per_chunk: int
+) -> tuple[Tensor, Tensor]:
+    """Log weights of S draws of beta and T draws of z each, a few groups and draws at a time.
+
+    Returns:
+        those of the images ``(S, T, G, B)`` and of the groups ``(S, G)``, double, nats.
+    """
     groups, size = images.shape[:2]
     at_once = min(groups, max(1, images_per_chunk // size))
-    draws = max(1, images_per_chunk // (at_once * size))
-    parts = []
-    for start in range(0, groups, at_once):
-        rows = slice(start, start + at_once)
-        draw_part = GlobalDraw(
-            h=draw.h[rows],
-            z=DiagonalGaussian(draw.z.mean[rows], draw.z.log_var[rows]),
-            beta=None if draw.beta is None else draw.beta[rows],
-            log_weight=draw.log_weight[rows],
-        )
-        counts = [min(draws, samples - done) for done in range(0, samples, draws)]
-        parts.append(torch.cat([model.local_log_weights(images[rows], draw_part, count) for count in counts], 1))
-    return torch.cat(parts)
+    draws_at_once = max(1, images_per_chunk // (at_once * size))
+    counts = [min(draws_at_once, image_samples - done) for done in range(0, image_samples, draws_at_once)]
+    local, outer = [], []
+    for _ in range(group_samples):
+        draw = model.draw_global(images)
+        parts = []
+        for rows in torch.arange(groups).split(at_once):
+            part = GlobalDraw(
+                h=draw.h[rows],
+                z=DiagonalGaussian(draw.z.mean[rows], draw.z.log_var[rows]),
+                beta=None if draw.beta is None else draw.beta[rows],
+                log_weight=draw.log_weight[rows],
+            )
+            parts.append(torch.cat([model.local_log_weights(images[rows], part, count) for count in counts], 1))
+        local.append(torch.cat(parts).double().transpose(0, 1))
+        outer.append(draw.log_weight.double())
+    return torch.stack(local), torch.stack(outer)
 
 
 def log_mean_exp_of_blocks(values: Tensor, size: int, axis: int) -> Tensor:

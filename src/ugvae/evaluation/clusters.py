@@ -83,6 +83,6 @@ def cluster_scores(d: Tensor, labels: Tensor) -> ClusterScores:
     return ClusterScores(
         nmi=float(normalized_mutual_info_score(clusters, values)),
         ari=float(adjusted_rand_score(clusters, values)),
-        accuracy=float(table[linear_sum_assignment(table, maximize=True)].sum() / len(labels)),
+        accuracy=int(table[linear_sum_assignment(table, maximize=True)].sum()) / len(labels),
         usage_entropy=float(torch.special.entr(shares).sum()),
     )
