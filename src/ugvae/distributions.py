@@ -147,7 +147,9 @@ def match_moments(points: Tensor, source: DiagonalGaussian, target: DiagonalGaus
     return target.mean.unsqueeze(-2) + target.std.unsqueeze(-2) / std * (points - mean)
 
 
-def product_of_gaussians(factors: DiagonalGaussian, prior_expert: bool = False) -> DiagonalGaussian:
+def product_of_gaussians(
+    factors: DiagonalGaussian, prior_expert: bool = False, mask: Tensor | None = None
+) -> DiagonalGaussian:
     """Normalised product of the B factors (paper, eq. 8-9): Λ = Σ Λ_i, mean = Λ⁻¹ Σ Λ_i mean_i.
 
     In logarithms: log Λ is a logsumexp over the factors, and each factor's share Λ_i / Λ is a softmax.
@@ -155,11 +157,14 @@ def product_of_gaussians(factors: DiagonalGaussian, prior_expert: bool = False) 
     Args:
         factors: one Gaussian per image, ``(..., B, D)``.
         prior_expert: multiply by N(0, I) too, as one factor more. The paper does not.
+        mask: which of the factors count, bool ``(..., B)``, at least one in each product; all by default.
 
     Returns:
         the product, ``(..., D)``.
     """
     mean, log_precision = factors.mean, -factors.log_var
+    if mask is not None:
+        log_precision = log_precision.masked_fill(~mask.unsqueeze(-1), -math.inf)
     if prior_expert:
         standard = torch.zeros_like(mean[..., :1, :])
         mean, log_precision = torch.cat([mean, standard], -2), torch.cat([log_precision, standard], -2)

@@ -73,15 +73,15 @@ removed_in_a_step = partial(in_method, "training_step", partial(on_caches, Path.
 
 def spoil_weights(count: int) -> None:
     """A step makes a weight NaN that no loss has shown yet."""
-    now, flush = countdown(count), GroupVAE.flush_if_due
+    now, log = countdown(count), GroupVAE.log_if_due
 
     def spoiled(model: GroupVAE) -> None:
-        flush(model)
+        log(model)
         if now():
             with torch.no_grad():
                 next(model.decoder.parameters()).view(-1)[0] = float("nan")
 
-    GroupVAE.flush_if_due = spoiled
+    GroupVAE.log_if_due = spoiled
 
 
 def _kill_wandb() -> None:

@@ -65,10 +65,10 @@ def test_no_step_waits_for_the_device(
 
 def test_a_step_that_waits_is_found() -> None:
     class Waits(UGVAE):
-        def _bound(self, images: Tensor) -> Bound:
+        def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
             if images.mean() > 0.5:
                 raise ValueError
-            return super()._bound(images)
+            return super()._bound(images, mask)
 
     with pytest.raises(DataDependentOutputException):
         train_on_fake_gpu(lambda: make(Waits, SHAPE, double=False), None)

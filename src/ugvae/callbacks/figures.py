@@ -15,7 +15,8 @@ from ugvae.callbacks.base import RunCallback
 from ugvae.data.known_groups import groups_by_value
 from ugvae.errors import ConfigError, OutputError
 from ugvae.evaluation.encoding import encode_beta, encode_groups
-from ugvae.evaluation.walks import component_samples, component_walks, global_walk, latent_walks, reconstructions
+from ugvae.evaluation.reconstruction import reconstructions
+from ugvae.evaluation.walks import component_samples, component_walks, global_walk, latent_walks
 from ugvae.plots.curves import curves_figure
 from ugvae.plots.figure import save_figure
 from ugvae.plots.grids import (

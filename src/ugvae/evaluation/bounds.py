@@ -6,15 +6,57 @@ Axes: G groups, B images per group, S draws per group, T draws per image.
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian
+from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import IMAGES_AT_ONCE
 from ugvae.models.base import GroupVAE
 from ugvae.models.bound import GlobalDraw
+
+
+@dataclass(frozen=True)
+class GroupMean:
+    """A mean over groups, nats per image, and its standard error."""
+
+    mean: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Elbo(GroupMean):
+    """The ELBO, the mean of several draws."""
+
+    draws: int
+
+
+@dataclass(frozen=True)
+class Rung(GroupMean):
+    """The importance-weighted bound of S and T draws, and what it gains over the ELBO of the same groups."""
+
+    S: int
+    T: int
+    gain: GroupMean
+
+
+@dataclass(frozen=True)
+class BoundLadder:
+    """The importance-weighted bound for growing S and T, nats per image.
+
+    Attributes:
+        groups: number of groups.
+        group_size: B.
+        elbo: of the same groups, from draws of its own.
+        bounds: by S and T.
+    """
+
+    groups: int
+    group_size: int
+    elbo: Elbo
+    bounds: list[Rung]
 
 
 @torch.no_grad()
@@ -29,7 +71,7 @@ def importance_weighted_bound(
 
     For s = 1 … S: Z⁰ ~ q(Z | X), beta_s ~ q(beta | X, Z⁰), then T fresh z_it ~ q(z | x_i) per image;
     logmeanexp_s [log p(beta_s) − log q(beta_s | X, Z⁰) + Σ_i logmeanexp_t (log p(x_i | z_it, beta_s)
-    + log p(z_it | beta_s) − log q(z_it | x_i))]. What stands inside the outer logarithm has mean p(X).
+    + log p(z_it | beta_s) − log q(z_it | x_i))]. The mean of the outer average is p(X).
 
     The images of a model without a global latent are independent, so all S·T draws go to each image:
     Σ_i logmeanexp over S·T. That is as much computation, and the tighter bound.
@@ -69,31 +111,30 @@ def bound_ladder(
     image_samples: Sequence[int] = (1, 5, 20, 50),
     elbo_samples: int = 10,
     images_per_chunk: int = IMAGES_AT_ONCE,
-) -> dict[str, Any]:
+) -> BoundLadder:
     """The bound for growing S and T beside the ELBO of the same groups, all from one set of draws.
 
-    The most draws are made once; a bound of fewer is the mean over blocks of them, so that the differences between the
-    bounds hold little noise. The ELBO has draws of its own.
+    The largest number of draws is made once. A bound of fewer draws is the mean over blocks of them, so that the
+    differences between the bounds have little noise. The ELBO has draws of its own.
 
     Args:
         model: in eval mode.
-        images: ``(G, B, C, H, W)``, uint8 or float in [0, 1], G ≥ 2 for standard errors.
+        images: ``(G, B, C, H, W)``, uint8 or float in [0, 1], G ≥ 2.
         group_samples: values of S; for a model without a global latent S is 1 alone.
         image_samples: values of T.
-        elbo_samples: draws that the ELBO is the mean of.
+        elbo_samples: draws of the ELBO.
         images_per_chunk: images decoded at once, which bounds the memory.
-
-    Returns:
-        ready for JSON, nats per image: ``elbo`` and, by S and T, ``bounds``, each a mean over groups with its standard
-        error; of each bound also ``gain`` over the ELBO, group by group, with its own.
 
     Raises:
         ValueError: no S or T, one below 1, or wrong images.
+        ConfigError: one group alone, which has no standard error.
     """
     if not group_samples or not image_samples or min(*group_samples, *image_samples) < 1:
         raise ValueError(f"samples: expected S, T ≥ 1, got {list(group_samples)}, {list(image_samples)}")
     images = model.checked(images)
-    size = images.shape[1]
+    groups, size = images.shape[:2]
+    if groups < 2:
+        raise ConfigError("groups: the bound needs two groups for a standard error")
     group_samples = sorted(set(group_samples)) if model.beta_dim else [1]
     image_samples = sorted(set(image_samples))
     parts = images.split(max(1, IMAGES_AT_ONCE // size))
@@ -110,10 +151,8 @@ def bound_ladder(
     for s, t in itertools.product(group_samples, image_samples):
         per_image = log_mean_exp_of_blocks(weights, t, 1)  # (S, blocks of T, G, B)
         per_group = log_mean_exp_of_blocks(per_image.sum(-1) + log_ratio.unsqueeze(1), s, 0).mean((0, 1))
-        bounds.append(
-            {"S": s, "T": t, **_over_groups(per_group / size), "gain": _over_groups((per_group - elbo) / size)}
-        )
-    return {"elbo": {"draws": elbo_samples, **_over_groups(elbo / size)}, "bounds": bounds}
+        bounds.append(Rung(*_over_groups(per_group / size), s, t, GroupMean(*_over_groups((per_group - elbo) / size))))
+    return BoundLadder(groups, size, Elbo(*_over_groups(elbo / size), elbo_samples), bounds)
 
 
 def local_log_weights(model: GroupVAE, images: Tensor, draw: GlobalDraw, samples: int, images_per_chunk: int) -> Tensor:
@@ -121,18 +160,18 @@ def local_log_weights(model: GroupVAE, images: Tensor, draw: GlobalDraw, samples
     groups, size = images.shape[:2]
     at_once = min(groups, max(1, images_per_chunk // size))
     draws = max(1, images_per_chunk // (at_once * size))
-    found = []
+    parts = []
     for start in range(0, groups, at_once):
         rows = slice(start, start + at_once)
-        part = GlobalDraw(
+        draw_part = GlobalDraw(
             h=draw.h[rows],
             z=DiagonalGaussian(draw.z.mean[rows], draw.z.log_var[rows]),
             beta=None if draw.beta is None else draw.beta[rows],
             log_weight=draw.log_weight[rows],
         )
         counts = [min(draws, samples - done) for done in range(0, samples, draws)]
-        found.append(torch.cat([model.local_log_weights(images[rows], part, count) for count in counts], 1))
-    return torch.cat(found)
+        parts.append(torch.cat([model.local_log_weights(images[rows], draw_part, count) for count in counts], 1))
+    return torch.cat(parts)
 
 
 def log_mean_exp_of_blocks(values: Tensor, size: int, axis: int) -> Tensor:
@@ -142,6 +181,6 @@ def log_mean_exp_of_blocks(values: Tensor, size: int, axis: int) -> Tensor:
     return (blocks.logsumexp(1) - math.log(size)).movedim(0, axis)
 
 
-def _over_groups(values: Tensor) -> dict[str, float]:
+def _over_groups(values: Tensor) -> tuple[float, float]:
     """Mean and standard error of ``(G,)``."""
-    return {"mean": float(values.mean()), "error": float(values.std() / len(values) ** 0.5)}
+    return float(values.mean()), float(values.std() / len(values) ** 0.5)

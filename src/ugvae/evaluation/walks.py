@@ -72,9 +72,3 @@ def component_samples(model: GroupVAE, rows: int = 10, columns: int = 10) -> tup
     d = torch.randint(model.num_components, (rows,))
     return torch.cat([model.sample(1, columns, component=int(k)) for k in d]).cpu(), d
 
-
-@torch.no_grad()
-def reconstructions(model: GroupVAE, images: Tensor) -> Tensor:
-    """Decodes the posterior means of float images ``(G, B, C, H, W)``; the same shape comes back."""
-    posterior = model.infer(images)
-    return model.decode(posterior.z.mean, posterior.beta.mean if posterior.beta else None)

@@ -99,18 +99,20 @@ class GroupVAE(LatentModel, ScheduledModule):
         self.save_hyperparameters({name: plain_value(value) for name, value in settings.items()})
 
     @abstractmethod
-    def _bound(self, images: Tensor) -> Bound:
-        """The bound of float images ``(G, B, C, H, W)`` in [0, 1], unchecked."""
+    def _bound(self, images: Tensor, mask: Tensor | None) -> Bound:
+        """The bound of float images ``(G, B, C, H, W)`` in [0, 1] with mask ``(G, B)``, unchecked."""
 
     @abstractmethod
-    def _infer(self, images: Tensor) -> Posterior:
-        """The posteriors of float images ``(G, B, C, H, W)`` in [0, 1], unchecked."""
+    def _infer(self, images: Tensor, mask: Tensor | None) -> Posterior:
+        """The posteriors of float images ``(G, B, C, H, W)`` in [0, 1] with mask ``(G, B)``, unchecked."""
 
-    def elbo(self, images: Tensor) -> Bound:
+    def elbo(self, images: Tensor, mask: Tensor | None = None) -> Bound:
         """The evidence lower bound with one reparameterised sample of the latents.
 
         Args:
             images: ``(G, B, C, H, W)``, uint8 or float in [0, 1], on any device.
+            mask: which images there are, bool ``(G, B)``, where groups differ in size: at least one in each group. The
+                others are in no sum, no product and no statistic of BatchNorm.
 
         Returns:
             terms by name, nats per image ``(G, B)`` or per group ``(G,)``; ``.total``, nats per group, ``(G,)``.
@@ -118,25 +120,28 @@ class GroupVAE(LatentModel, ScheduledModule):
         Raises:
             ValueError: wrong shape, type or range.
         """
-        return self._bound(self.checked(images))
+        return self._bound(self.checked(images), self.checked_mask(mask, images))
 
-    def infer(self, images: Tensor) -> Posterior:
+    def infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
         """The posteriors of the latents without sampling: what depends on a latent takes its posterior mean.
 
         Args:
             images: ``(G, B, C, H, W)``, uint8 or float in [0, 1], on any device.
+            mask: which images there are, as for ``elbo``.
 
         Raises:
             ValueError: wrong shape, type or range.
         """
-        return self._infer(self.checked(images))
+        return self._infer(self.checked(images), self.checked_mask(mask, images))
 
     def objective(self, bound: Bound) -> Tensor:
         """What training maximises, nats per group ``(G,)``: the bound, unless the model weighs its terms."""
         return bound.total
 
     def loss(self, bound: Bound) -> Tensor:
-        """What training minimises: −objective, nats per image, averaged over the groups."""
+        """What training minimises: −objective, nats per image, averaged over the images there are."""
+        if bound.mask is not None:
+            return -self.objective(bound).sum() / bound.mask.sum()
         return -self.objective(bound).mean() / bound["reconstruction"].shape[1]
 
     def setup(self, stage: str) -> None:
@@ -150,14 +155,15 @@ class GroupVAE(LatentModel, ScheduledModule):
         for metric in (self.training_terms, self.evaluation_terms):
             metric.ranks_per_group = distributed_rank()[1] if self.span_devices else 1
 
-    def _training_outputs(self, images: Tensor) -> tuple[Tensor, BoundSums]:
+    def _training_outputs(self, images: Tensor, mask: Tensor | None = None) -> tuple[Tensor, BoundSums]:
         """All that a step computes of the images ``(G, B, C, H, W)`` of a loader: the loss, and the terms added up."""
-        bound = self._bound(self.to_unit(images))
+        bound = self._bound(self.to_unit(images), mask)
         return self.loss(bound), bound.sums()
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        loss, sums = self.training_outputs(batch["image"])
-        self.training_terms.update(sums, batch["index"])
+        mask = batch.get("mask")
+        loss, sums = self.training_outputs(batch["image"], mask)
+        self.training_terms.update(sums, batch["index"], mask)
         self.speed.images += batch["index"].numel()
         return loss
 
@@ -201,7 +207,9 @@ class GroupVAE(LatentModel, ScheduledModule):
             raise non_finite_error(bad, self.trainer.global_step, self.current_epoch)
 
     def _evaluation_step(self, batch: dict[str, Tensor]) -> None:
-        self.evaluation_terms.update(self._bound(self.to_unit(batch["image"])).sums(), batch["index"])
+        mask = batch.get("mask")
+        sums = self._bound(self.to_unit(batch["image"]), mask).sums()
+        self.evaluation_terms.update(sums, batch["index"], mask)
 
     def _log_evaluation(self, stage: str) -> None:
         means = self.evaluation_terms.compute()
@@ -223,7 +231,7 @@ class GroupVAE(LatentModel, ScheduledModule):
 
     def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> tuple[Posterior, dict[str, Tensor]]:
         columns = {name: column for name, column in batch.items() if name != "image"}
-        return self._infer(self.to_unit(batch["image"])), columns
+        return self._infer(self.to_unit(batch["image"]), batch.get("mask")), columns
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         self._raise_if_not_finite()

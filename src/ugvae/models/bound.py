@@ -39,9 +39,11 @@ class Bound(dict[str, Tensor]):
     Args:
         terms: the terms of the bound.
         beside: further terms that are reported and are no part of the bound, such as those of another objective.
+        mask: which images there are, bool ``(G, B)``, where groups differ in size; the terms of the others become 0.
 
     Attributes:
         beside: names of the further terms.
+        mask: as given.
 
     Example:
         >>> bound = Bound({"reconstruction": torch.tensor([[3.0, 4.0]]), "kl_beta": torch.tensor([2.0])})
@@ -49,9 +51,14 @@ class Bound(dict[str, Tensor]):
         tensor([5.])
     """
 
-    def __init__(self, terms: Mapping[str, Tensor], beside: Mapping[str, Tensor] | None = None) -> None:
-        super().__init__({**terms, **(beside or {})})
-        self.beside = frozenset(beside or ())
+    def __init__(
+        self, terms: Mapping[str, Tensor], beside: Mapping[str, Tensor] | None = None, mask: Tensor | None = None
+    ) -> None:
+        everything = {**terms, **(beside or {})}
+        if mask is not None:
+            everything = {n: t if t.ndim == 1 else t.masked_fill(~mask, 0.0) for n, t in everything.items()}
+        super().__init__(everything)
+        self.beside, self.mask = frozenset(beside or ()), mask
 
     @property
     def total(self) -> Tensor:
@@ -69,7 +76,7 @@ class Bound(dict[str, Tensor]):
     def weighted(self, **weights: float) -> "Bound":
         """The bound with some of its terms multiplied: what an objective such as that of β-VAE maximises."""
         terms = {name: weights.get(name, 1.0) * term for name, term in self.items() if name not in self.beside}
-        return Bound(terms, {name: self[name] for name in self.beside})
+        return Bound(terms, {name: self[name] for name in self.beside}, self.mask)
 
     def sums(self) -> BoundSums:
         """The terms added up over the images and groups, for the record of training; without gradients."""
@@ -108,7 +115,9 @@ class GlobalDraw(NamedTuple):
     log_weight: Tensor
 
 
-def sample_beta(factors: DiagonalGaussian, prior_expert: bool, span_devices: bool) -> tuple[Tensor, Tensor]:
+def sample_beta(
+    factors: DiagonalGaussian, prior_expert: bool, span_devices: bool, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Samples beta from the product of the factors of the images of a group (paper, eq. 8-9).
 
     A group that spans R processes has R·B images, B on each process. The product over all of them is the product of
@@ -119,6 +128,7 @@ def sample_beta(factors: DiagonalGaussian, prior_expert: bool, span_devices: boo
         factors: one Gaussian per image of this process, ``(G, B, D)``.
         prior_expert: multiply by N(0, I) too, once per group.
         span_devices: the groups span all processes. Then this is a collective call.
+        mask: which images there are, bool ``(G, B)``; all by default. Not for groups that span processes.
 
     Returns:
         beta ``(G, D)``, the same on all processes of a group; and KL(q(beta | X, Z) ‖ N(0, I)) in nats per group,
@@ -127,7 +137,7 @@ def sample_beta(factors: DiagonalGaussian, prior_expert: bool, span_devices: boo
     """
     num_ranks = distributed_rank()[1] if span_devices else 1
     if num_ranks == 1:
-        q_beta = product_of_gaussians(factors, prior_expert)
+        q_beta = product_of_gaussians(factors, prior_expert, mask)
         return q_beta.sample(), kl_standard_normal(q_beta)
     part = product_of_gaussians(factors)
     parts = gather(torch.cat([*part, torch.randn_like(part.mean)], -1)).transpose(0, 1)  # (G, R, 3 D)

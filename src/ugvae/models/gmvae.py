@@ -66,8 +66,8 @@ class GMVAE(GroupVAE):
         """Noise ``(N, w_dim)`` to the components of p(z | w), a Gaussian ``(N, K, z_dim)``."""
         return self.mixture_prior(w)
 
-    def _bound(self, images: Tensor) -> Bound:
-        h = self.encode(images)
+    def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
+        h = self.encode(images, mask)
         q_z, q_w = self.z_head(h), self.w_head(h)
         z = q_z.sample()
         components = self.prior(q_w.sample().flatten(0, 1))
@@ -79,11 +79,12 @@ class GMVAE(GroupVAE):
                 "kl_z": kl_z.view(images.shape[:2]),
                 "kl_d": kl_uniform(logits).view(images.shape[:2]),
                 "kl_w": kl_standard_normal(q_w),
-            }
+            },
+            mask=mask,
         )
 
-    def _infer(self, images: Tensor) -> Posterior:
-        h = self.encode(images)
+    def _infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
+        h = self.encode(images, mask)
         q_z = self.z_head(h)
         components = self.prior(self.w_head(h).mean.flatten(0, 1))
         pi = component_log_prob(as_groups_of_one(q_z.mean), components).softmax(-1)

@@ -7,7 +7,12 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from ugvae.distributions import DiagonalGaussian, image_log_likelihood, standard_normal_log_prob
+from ugvae.distributions import (
+    DiagonalGaussian,
+    image_log_likelihood,
+    product_of_gaussians,
+    standard_normal_log_prob,
+)
 from ugvae.models.bound import GlobalDraw
 from ugvae.networks.heads import full_precision
 
@@ -16,11 +21,12 @@ class LatentModel:
     """Encoder to q(z | x), decoder from z or [z, beta], a prior to sample from.
 
     Where the prior is not z ~ N(0, I), or there is a global latent, a model says so in ``sample_z``, ``_log_prior``
-    and ``q_beta``; sampling and the importance-weighted bound follow.
+    and ``beta_factors``; sampling and the importance-weighted bound follow.
 
     Attributes:
         z_dim: dimensions of the local latent.
         beta_dim: dimensions of the global latent, 0 if there is none.
+        prior_expert: whether N(0, I) is one more factor of q(beta | X, Z).
         num_components: K, 0 if there is no mixture.
         condition_dim: dimensions of what drives the mixture, the argument of ``prior``.
     """
@@ -28,6 +34,7 @@ class LatentModel:
     image_shape: tuple[int, int, int]
     z_dim: int
     beta_dim = 0
+    prior_expert = False
     num_components = 0
     condition_dim = 0
 
@@ -48,9 +55,33 @@ class LatentModel:
             raise ValueError(f"images: expected values in [0, 1], got {low:.3g} to {high:.3g}")
         return images
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Float images ``(G, B, C, H, W)`` in [0, 1] to features h ``(G, B, 256)``."""
-        return self.encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+    def checked_mask(self, mask: Tensor | None, images: Tensor) -> Tensor | None:
+        """A mask ``(G, B)`` on the model's device.
+
+        Raises:
+            ValueError: it is not bool, has another shape than the images, or leaves a group empty.
+        """
+        if mask is None:
+            return None
+        if mask.dtype != torch.bool or mask.shape != images.shape[:2] or not mask.any(1).all():
+            expected = f"bool {tuple(images.shape[:2])} with an image in each group"
+            raise ValueError(f"mask: expected {expected}, got {mask.dtype} {tuple(mask.shape)}")
+        return mask.to(self.device)
+
+    def encode(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Float images ``(G, B, C, H, W)`` in [0, 1] to features h ``(G, B, 256)``.
+
+        Args:
+            images: as above.
+            mask: which images there are, bool ``(G, B)``. The others are not encoded, so that they are in no statistic
+                of BatchNorm; their features are 0. On a GPU this waits for the mask.
+        """
+        flat = images.flatten(0, 1)
+        if mask is None:
+            return self.encoder(flat).unflatten(0, images.shape[:2])
+        rows = mask.flatten().nonzero().squeeze(1)
+        h = self.encoder(flat[rows])
+        return h.new_zeros(len(flat), h.shape[1]).index_copy(0, rows, h).unflatten(0, images.shape[:2])
 
     def _decode(self, latent: Tensor) -> Tensor:
         """Decoder inputs (G, B, latent_dim) to image means (G, B, C, H, W); the sigmoid in full precision."""
@@ -108,9 +139,24 @@ class LatentModel:
         """
         return self.standard_normal(groups, group_size, self.z_dim)
 
-    def q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian | None:
-        """q(beta | X, Z), ``(G, beta_dim)``, from h ``(G, B, 256)`` and z ``(G, B, z_dim)``, if there is a beta."""
-        return None
+    def beta_factors(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
+        """The Gaussian factor of each image in q(beta | X, Z), ``(G, B, beta_dim)``; only where there is a beta.
+
+        Args:
+            h: features, ``(G, B, 256)``.
+            z: local latents, ``(G, B, z_dim)``.
+        """
+        raise TypeError(f"{type(self).__name__} has no global latent")
+
+    def q_beta(self, h: Tensor, z: Tensor, mask: Tensor | None = None) -> DiagonalGaussian | None:
+        """q(beta | X, Z), the product of all factors (paper, eq. 8-9), ``(G, beta_dim)``; None without a global latent.
+
+        Args:
+            h: features, ``(G, B, 256)``.
+            z: local latents, ``(G, B, z_dim)``.
+            mask: which images there are, bool ``(G, B)``; all by default.
+        """
+        return product_of_gaussians(self.beta_factors(h, z), self.prior_expert, mask) if self.beta_dim else None
 
     def _log_prior(self, z: Tensor, h: Tensor, beta: Tensor | None) -> Tensor:
         """Log p(z | beta) with d summed out, (G, N), for z (G, N, z_dim) of images with features h (G, N, 256).
@@ -119,15 +165,16 @@ class LatentModel:
         """
         return standard_normal_log_prob(z)
 
-    def draw_global(self, images: Tensor) -> GlobalDraw:
+    def draw_global(self, images: Tensor, mask: Tensor | None = None) -> GlobalDraw:
         """First half of the importance-weighted bound: Z⁰ ~ q(Z | X), then beta ~ q(beta | X, Z⁰).
 
         Args:
             images: float ``(G, B, C, H, W)`` in [0, 1].
+            mask: which images there are, bool ``(G, B)``; all by default.
         """
-        h = self.encode(images)
+        h = self.encode(images, mask)
         q_z = self.z_head(h)
-        q_beta = self.q_beta(h, q_z.sample()) if self.beta_dim else None
+        q_beta = self.q_beta(h, q_z.sample(), mask)
         if q_beta is None:
             return GlobalDraw(h, q_z, None, h.new_zeros(len(h)))
         beta = q_beta.sample()

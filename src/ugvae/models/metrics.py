@@ -54,15 +54,18 @@ class BoundMetric(Metric):
         self.indices: list[Tensor] = []
         self._known_counts: dict[torch.Size, Tensor] = {}
 
-    def update(self, sums: BoundSums, indices: Tensor) -> None:
+    def update(self, sums: BoundSums, indices: Tensor, mask: Tensor | None = None) -> None:
         """Adds a step.
 
         Args:
             sums: what ``Bound.sums`` gives.
             indices: rows of the table that the images came from, ``(G, B)``.
+            mask: which images there are, bool ``(G, B)``, where groups differ in size.
         """
         self.names, self.per_group = sums.names, sums.per_group
-        if (count := self._known_counts.get(indices.shape)) is None:
+        if mask is not None:
+            count = torch.stack([mask.sum(), mask.new_tensor(len(indices), dtype=torch.long)])
+        elif (count := self._known_counts.get(indices.shape)) is None:
             pair = [indices.numel(), len(indices) / self.ranks_per_group]
             count = self._known_counts[indices.shape] = torch.tensor(pair, dtype=torch.float64)
         self.rows.append(sums.values)
@@ -72,7 +75,7 @@ class BoundMetric(Metric):
     def compute(self) -> dict[str, float]:
         """Nats per image; for terms of the groups nats per group. With several processes this is a collective call."""
         sums = dim_zero_cat(self.rows).cpu().double().view(-1, len(self.names)).sum(0).tolist()
-        images, groups = dim_zero_cat(self.counts).view(-1, 2).sum(0).tolist()
+        images, groups = dim_zero_cat([count.cpu().double() for count in self.counts]).view(-1, 2).sum(0).tolist()
         return {
             name: value / (groups if of_groups else images)
             for name, of_groups, value in zip(self.names, self.per_group, sums, strict=True)

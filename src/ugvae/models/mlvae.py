@@ -4,7 +4,7 @@ import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal, product_of_gaussians
+from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
 from ugvae.errors import check_counts
 from ugvae.models.base import GroupVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior, Way, sample_beta
@@ -46,20 +46,21 @@ class MLVAE(GroupVAE):
         self.prior_expert = prior_expert
         self.beta_head = GaussianHead(HIDDEN, beta_dim)
 
-    def q_beta(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
-        return product_of_gaussians(self.beta_head(h), self.prior_expert)
+    def beta_factors(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
+        return self.beta_head(h)
 
-    def _bound(self, images: Tensor) -> Bound:
-        h = self.encode(images)
+    def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
+        h = self.encode(images, mask)
         q_z = self.z_head(h)
         z = q_z.sample()
-        beta, kl_beta = sample_beta(self.beta_head(h), self.prior_expert, self.span_devices)
+        beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
         reconstruction = image_log_likelihood(images, self.decode(z, beta), self.x_std)
-        return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta})
+        return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta}, mask=mask)
 
-    def _infer(self, images: Tensor) -> Posterior:
-        h = self.encode(images)
-        return Posterior(self.z_head(h), beta=self.q_beta(h))
+    def _infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
+        h = self.encode(images, mask)
+        q_z = self.z_head(h)
+        return Posterior(q_z, beta=self.q_beta(h, q_z.mean, mask))
 
     @torch.no_grad()
     def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, way: Way = "transported") -> Tensor:

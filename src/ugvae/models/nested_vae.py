@@ -62,10 +62,12 @@ class NestedVAE(GroupVAE):
         self.inner_encoder = nn.Sequential(nn.Linear(z_dim, HIDDEN), nn.ReLU(), GaussianHead(HIDDEN, common_dim))
         self.inner_decoder = nn.Sequential(nn.Linear(common_dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, z_dim))
 
-    def _bound(self, images: Tensor) -> Bound:
+    def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
         if images.shape[1] % 2:
             raise ConfigError(f"group_size: images 2i and 2i + 1 are a pair, so it must be even, got {images.shape[1]}")
-        q_z = self.z_head(self.encode(images))
+        if mask is not None:
+            raise ConfigError("data.grouping: NestedVAE takes pairs, and groups of unequal size leave images alone")
+        q_z = self.z_head(self.encode(images, mask))
         z = q_z.sample()
         reconstruction = image_log_likelihood(images, self.decode(z), self.x_std)
         given = z if self.joint else z.detach()
@@ -76,14 +78,14 @@ class NestedVAE(GroupVAE):
             "inner_reconstruction": target.log_prob(partners(given)),
             "inner_kl": kl_standard_normal(q_common),
         }
-        return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z)}, beside=inner)
+        return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z)}, beside=inner, mask=mask)
 
     def objective(self, bound: Bound) -> Tensor:
         inner = bound["inner_reconstruction"] - self.inner_kl_weight * bound["inner_kl"]
         return bound.weighted(kl_z=self.outer_kl_weight).total + inner.sum(-1)
 
-    def _infer(self, images: Tensor) -> Posterior:
-        return Posterior(self.z_head(self.encode(images)))
+    def _infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
+        return Posterior(self.z_head(self.encode(images, mask)))
 
     def infer_common(self, images: Tensor) -> DiagonalGaussian:
         """q(c | z) at the mean of z, of each image alone: ``(G, B, common_dim)``."""

@@ -62,35 +62,34 @@ class UGVAE(GroupVAE):
         self.beta_head = GaussianHead(HIDDEN + num_components, beta_dim)
         self.mixture_prior = MixturePrior(beta_dim, z_dim, num_components)
 
+    def beta_factors(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
+        return self._factors(h, self.d_head(z).softmax(-1))
+
     def _factors(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
-        """Features h (G, B, 256) and π (G, B, K) to the factors of q(beta | X, Z), (G, B, beta_dim)."""
         return self.beta_head(torch.cat([h, pi], -1))
 
-    def q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
-        pi = self.d_head(z).softmax(-1)
-        return product_of_gaussians(self._factors(h, pi), self.prior_expert)
-
-    def _bound(self, images: Tensor) -> Bound:
-        h = self.encode(images)
+    def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
+        h = self.encode(images, mask)
         q_z = self.z_head(h)
         z = q_z.sample()
         logits = self.d_head(z)
         pi = logits.softmax(-1)
-        beta, kl_beta = sample_beta(self._factors(h, pi), self.prior_expert, self.span_devices)
+        beta, kl_beta = sample_beta(self._factors(h, pi), self.prior_expert, self.span_devices, mask)
         return Bound(
             {
                 "reconstruction": image_log_likelihood(images, self.decode(z, beta), self.x_std),
                 "kl_z": mixture_kl(q_z, self.prior(beta), pi),
                 "kl_d": kl_uniform(logits),
                 "kl_beta": kl_beta,
-            }
+            },
+            mask=mask,
         )
 
-    def _infer(self, images: Tensor) -> Posterior:
-        h = self.encode(images)
+    def _infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
+        h = self.encode(images, mask)
         z = self.z_head(h)
         pi = self.d_head(z.mean).softmax(-1)
-        return Posterior(z, pi, product_of_gaussians(self._factors(h, pi), self.prior_expert))
+        return Posterior(z, pi, product_of_gaussians(self._factors(h, pi), self.prior_expert, mask))
 
     def prior(self, beta: Tensor) -> DiagonalGaussian:
         """Global latent ``(G, beta_dim)`` to the components of p(z | beta), a Gaussian ``(G, K, z_dim)``."""

@@ -26,10 +26,10 @@ class VAE(GroupVAE):
     def __init__(self, image_shape: ImageShape, z_dim: PositiveInt = 10, **kwargs) -> None:
         super().__init__(image_shape, z_dim, 0, **kwargs)
 
-    def _bound(self, images: Tensor) -> Bound:
-        q_z = self.z_head(self.encode(images))
+    def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
+        q_z = self.z_head(self.encode(images, mask))
         reconstruction = image_log_likelihood(images, self.decode(q_z.sample()), self.x_std)
-        return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z)})
+        return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z)}, mask=mask)
 
-    def _infer(self, images: Tensor) -> Posterior:
-        return Posterior(self.z_head(self.encode(images)))
+    def _infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
+        return Posterior(self.z_head(self.encode(images, mask)))
