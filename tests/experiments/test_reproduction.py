@@ -116,7 +116,9 @@ def test_loss_without_d_is_against_the_same_data_and_groups(
     ],
 )
 def test_mixture_counts_each_domain_alike(tmp_path: Path, counts: list, share: str, holds: str) -> None:
-    run = read_run(write_run(tmp_path / "a" / "v", model="GMVAE", results={"fig12": {"counts": counts}}))
+    run = read_run(
+        write_run(tmp_path / "a" / "v", model="GMVAE", results={"fig12": {"domains": ["a", "b"], "counts": counts}})
+    )
     (found,) = mixture_alone([run])
     assert found.holds == holds
     assert f"K = 2: {share}" in found.because

@@ -1,139 +1,147 @@
-"""The tables of a run, each from the JSON of one command; only what the JSON says is shown."""
+"""The tables of a run, each from the result of one command."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from experiments.paper.table import ABSENT, Kind, Row, Table, number
-from ugvae.evaluation.classification import PERMUTED, PIXELS
+from ugvae.evaluation.bounds import BoundLadder, GroupMean
+from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification
+from ugvae.evaluation.content import Probe
 from ugvae.evaluation.controls import UNTRAINED
-from ugvae.evaluation.translation import Z_ALONE
-from ugvae.plots.charts import LABELS
-from ugvae.plots.curves import CURVES
+from ugvae.evaluation.factors import VarianceShares
+from ugvae.evaluation.latent_use import LatentUse
+from ugvae.evaluation.results import RunResults
+from ugvae.evaluation.translation import Domains, Translation
+from ugvae.evaluation.ways import LABELS, PLAIN, Z_ALONE
+from ugvae.plots.curves import term_with_unit
 
-Result = Mapping[str, Any]
+Printed = Mapping[str, Mapping[str, float]]  # accuracies of the paper, by task and kernel
 
 SAMPLE = "beta sample"  # what the paper's Table 1 classifies
 PAPER, CHANCE = "the paper prints", "chance"
 TASKS = {"kinds": "kinds alone", "kinds and random": "and random groups"}
 KERNELS = {"linear": "linear SVM", "rbf": "RBF SVM"}
-UNCARRIED = ("reconstruction", Z_ALONE)  # controls of the ways to carry z under another beta
 
 
-def tables_of(name: str, result: Result) -> list[Table]:
-    """The tables of a command's result; none if it is no command that has some, or of a version with other numbers."""
-    try:
-        return MADE[name](result)
-    except KeyError:
+def tables_of(name: str, results: RunResults, content: Mapping[str, Any]) -> list[Table]:
+    """The tables of a command.
+
+    Args:
+        name: of the command.
+        results: of the run.
+        content: of the command's JSON.
+
+    Returns:
+        nothing if the command has no tables, or was not run.
+    """
+    result = getattr(results, name, None)
+    if not result or name not in MADE:
         return []
+    if name in ("table1", "series"):
+        paper = content.get("paper", {})
+        return [accuracies(comparison, scores, paper.get(comparison, {})) for comparison, scores in result.items()]
+    return MADE[name](result)
 
 
-def classification(result: Result) -> list[Table]:
-    """A table for each comparison of ``table1.json`` and ``series.json``."""
-    paper = result.get("paper", {})
-    return [accuracies(name, each, paper.get(name, {})) for name, each in result["results"].items()]
-
-
-def accuracies(name: str, result: Result, paper: Result) -> Table:
+def accuracies(name: str, result: Classification, paper: Printed) -> Table:
     """Accuracies of one comparison: ours, the paper's beside it, then the means and the controls."""
-    accuracy, chance = result["accuracy"], result["chance"]
+    accuracy = result.accuracy
     columns = {f"{TASKS.get(task, task)}, {KERNELS[kernel]}": (task, kernel) for task in accuracy for kernel in KERNELS}
     features = dict.fromkeys(feature for task in accuracy.values() for feature in task)
     rows = [
         {"feature": feature}
-        | {head: mean(accuracy[task].get(feature, {}).get(kernel)) for head, (task, kernel) in columns.items()}
+        | {
+            head: accuracy[task][feature][kernel]
+            for head, (task, kernel) in columns.items()
+            if feature in accuracy[task]
+        }
         for feature in sorted(features, key=lambda feature: feature != SAMPLE)
     ]
     if paper:
         printed = {head: number(paper.get(task, {}).get(kernel)) for head, (task, kernel) in columns.items()}
         rows.insert(1, {"feature": PAPER, **printed})
-    rows.append({"feature": CHANCE} | {head: number(chance[task]) for head, (task, _) in columns.items()})
-    groups = result["groups_per_kind"]
+    rows.append({"feature": CHANCE} | {head: number(result.chance[task]) for head, (task, _) in columns.items()})
+    groups = result.groups_per_kind
     caption = (
-        f"{name}: accuracy on held-out groups of {result['group_size']}, mean ± s.d. over {len(result['seeds'])} "
-        f"seeds; {groups['train']} training and {groups['test']} test groups of each of {len(result['kinds'])} kinds, "
-        "no image in both. In bold what the paper classifies; in grey the controls."
+        f"{name}: accuracy on held-out groups of {result.group_size}, mean ± s.d. over {len(result.seeds)} seeds; "
+        f"{groups['train']} training and {groups['test']} test groups of each of {len(result.kinds)} kinds, no image "
+        "in both. In bold what the paper classifies; in grey the controls."
     )
     return Table(caption, rows, {index: kind for index, row in enumerate(rows) if (kind := kind_of(row["feature"]))})
 
 
 def kind_of(feature: str) -> Kind | None:
-    """What a row of accuracies is: a control is what is not of the trained model's beta."""
+    """What a row of accuracies is; a control is all that is not of the trained model's beta."""
     if feature in (SAMPLE, PAPER):
         return "ours" if feature == SAMPLE else "paper"
     control = feature.startswith((UNTRAINED, PIXELS, CHANCE)) or feature.endswith(PERMUTED)
     return "control" if control else None
 
 
-def mean(value: Result | None, places: int = 2, spread: str = "sd") -> str:
-    """A mean with its s.d. or its standard error."""
-    return ABSENT if value is None else f"{number(value['mean'], places)} ± {value[spread]:.{places}f}"
-
-
-def translation(result: Result) -> list[Table]:
+def translation(result: Translation) -> list[Table]:
     """How often an image becomes one of the other domain, and what it keeps; and what probes of columns read."""
-    names = result["domains"].get("names") or {
-        side: f"{result['domains']['column']} {result['domains'][side]}" for side in "AB"
-    }
     rows: list[Row] = []
     kinds: dict[int, Kind] = {}
-    for direction, rates in result["rates"].items():
-        kept = dict(result.get("survives", {}).get(direction, {}))
-        retrieval = kept.pop("retrieval", {})
-        for way, rate in rates["domain"].items():
+    for direction, rates in result.rates.items():
+        survey = result.survives.get(direction)
+        for way, rate in rates.domain.items():
+            row = {
+                "direction": result.domains.named(direction),
+                "z": LABELS[way],
+                "judged to be of the target": number(rate),
+            }
+            if rates.content:
+                row["content kept"] = number(rates.content[way])
+            if survey:
+                row |= {
+                    f"{name}, rank correlation": number(kept[way].spearman) for name, kept in survey.readings.items()
+                }
+                row["source found again"] = number(survey.retrieval[way])
             if way != "fixed":
-                kinds[len(rows)] = "control" if way in UNCARRIED else "ours"
-            row = {"direction": named(direction, names), "z": LABELS.get(way, way)}
-            row["judged to be of the target"] = number(rate)
-            if "content" in rates:
-                row["content kept"] = number(rates["content"].get(way))
-            for reading, agreement in kept.items():
-                row[f"{reading}, rank correlation"] = number(agreement.get(way, {}).get("spearman"))
-            rows.append({**row, "source found again": number(retrieval[way])} if way in retrieval else row)
-    judges = ", ".join(f"{name} {number(said['A'])} and {number(said['B'])}" for name, said in result["judges"].items())
-    left_out = result["content"].get("left_out")
+                kinds[len(rows)] = "control" if way in (PLAIN, Z_ALONE) else "ours"
+            rows.append(row)
+    judges = ", ".join(f"{name} {number(share['A'])} and {number(share['B'])}" for name, share in result.judges.items())
     caption = (
-        f"{result['groups']} groups of {result['group_size']} held-out images of each kind; the content is the "
-        f"{result['content']['column']}. The judges' accuracy on real images: {judges}. "
-        + (f"Content not judged: {left_out}. " if left_out else "")
+        f"{result.groups} groups of {result.group_size} held-out images of each kind"
+        + (f"; the content is the {result.content.column}" if result.content.column else "")
+        + f". The judges' accuracy on real images: {judges}. "
+        + (f"Content not judged: {result.content.left_out}. " if result.content.left_out else "")
         + "Compare what is kept with the plain reconstruction, in grey."
     )
-    return [Table(caption, rows, kinds), *probes(result.get("probes", {}), names)]
+    return [Table(caption, rows, kinds), *probes(result.probes, result.domains)]
 
 
-def named(direction: str, names: Mapping[str, str]) -> str:
-    """``A to B`` with the names of the domains."""
-    return direction.translate(str.maketrans(dict(names)))
-
-
-def probes(probes: Result, names: Mapping[str, str]) -> list[Table]:
-    """What probes of columns say, rank correlations with the source."""
+def probes(probes: Mapping[str, Probe], domains: Domains) -> list[Table]:
+    """What probes of columns read, rank correlations with the source."""
     rows: list[Row] = []
-    for column, readings in probes.items():
-        if "reason" in readings:
-            rows.append({"probe": column, "direction": f"no probe: {readings['reason']}"})
-        for direction in (key for key in readings if " to " in key):
-            kept = readings[direction]
-            row = {"probe": column, "direction": f"{named(direction, names)}, source by {kept['source']}"}
-            ways = {**LABELS, "chance": "shuffled pairs"}
-            rows.append(row | {words: number(kept[way]["spearman"]) for way, words in ways.items() if way in kept})
+    for column, probe in probes.items():
+        if probe.reason:
+            rows.append({"probe": column, "direction": f"no probe: {probe.reason}"})
+        for direction, read in probe.directions.items():
+            kept = {
+                words: read.kept[way]
+                for way, words in {**LABELS, "chance": "shuffled pairs"}.items()
+                if way in read.kept
+            }
+            row = {"probe": column, "direction": f"{domains.named(direction)}, source by {read.source}"}
+            rows.append(row | {words: number(correlation.spearman) for words, correlation in kept.items()})
     caption = "Probes learned from real images: rank correlation between what the source has and what the result shows."
     return [Table(caption, rows)] if rows else []
 
 
-def latent_use(result: Result) -> list[Table]:
+def latent_use(results: Mapping[str, LatentUse]) -> list[Table]:
     """How much of beta is used, and what a swap of beta or z changes."""
     rows: list[Row] = []
-    for name, use in result["results"].items():
-        row = {"groups": f"{name}, {use['groups']} of {use['group_size']}"}
-        if beta := use.get("beta"):
-            apart = sum(ratio > 1 for ratio in beta["between_over_posterior"])
-            row["KL_beta, nats per group"] = mean(beta["kl"], 1)
-            row["active units"] = f"{beta['active_units']} of {beta['dimensions']}"
-            row["tell groups apart by a sample"] = f"{apart} of {beta['dimensions']}"
-        for latent in ("beta", "z"):
-            if swap := use.get(f"swap_{latent}"):
-                row[f"swap of {latent}: pixels"] = number(swap["pixels"], 3)
-                row[f"swap of {latent}: nats per image lost"] = number(swap["log_likelihood_loss"])
+    for name, use in results.items():
+        row = {"groups": f"{name}, {use.groups} of {use.group_size}"}
+        if use.beta:
+            row["KL_beta, nats per group"] = f"{use.beta.kl.mean:.1f} ± {use.beta.kl.sd:.1f}"
+            row["active units"] = f"{use.beta.active_units} of {use.beta.dimensions}"
+            row["tell groups apart by a sample"] = f"{use.beta.apart} of {use.beta.dimensions}"
+        for latent, swap in (("beta", use.swap_beta), ("z", use.swap_z)):
+            if swap:
+                row[f"swap of {latent}: pixels"] = number(swap.pixels, 3)
+                row[f"swap of {latent}: nats per image lost"] = number(swap.log_likelihood_loss)
         rows.append(row)
     caption = (
         "Use of beta on held-out images. A unit is active if the variance of its posterior mean between groups is "
@@ -143,12 +151,11 @@ def latent_use(result: Result) -> list[Table]:
     return [Table(caption, rows)]
 
 
-def factors(result: Result) -> list[Table]:
+def factors(results: Mapping[str, Mapping[str, VarianceShares]]) -> list[Table]:
     """Shares of variance of decoded images by what decides them."""
-    sets = result["results"]
-    names = list(dict.fromkeys(name for shares in sets.values() for name in shares))
+    names = list(dict.fromkeys(name for shares in results.values() for name in shares))
     rows = [
-        {"property": name} | {words: number(shares.get(name, {}).get("beta")) for words, shares in sets.items()}
+        {"property": name} | {words: number(shares[name].beta) for words, shares in results.items() if name in shares}
         for name in names
     ]
     caption = (
@@ -158,25 +165,24 @@ def factors(result: Result) -> list[Table]:
     return [Table(caption, rows, {row: "control" for row, name in enumerate(names) if name == "pixels"})]
 
 
-def bound(result: Result) -> list[Table]:
+def bound(result: BoundLadder) -> list[Table]:
     """The importance-weighted bound for growing S and T beside the ELBO."""
-    rows = [
-        {"draws of beta": "ELBO", "draws of z": "", "bound": mean(result["elbo"], 2, "error"), "above the ELBO": ""}
-    ]
-    for step in result["bounds"]:
-        gain = f"{number(step['gain']['mean'], 3, '+')} ± {step['gain']['error']:.3f}"
-        draws = {"draws of beta": f"S = {step['S']}", "draws of z": f"T = {step['T']}"}
-        rows.append({**draws, "bound": mean(step, 2, "error"), "above the ELBO": gain})
+
+    def written(value: GroupMean, places: int, sign: str = "") -> str:
+        return f"{number(value.mean, places, sign)} ± {value.error:.{places}f}"
+
+    rows = [{"draws of beta": "ELBO", "draws of z": "", "bound": written(result.elbo, 2), "above the ELBO": ""}]
+    for rung in result.bounds:
+        draws = {"draws of beta": f"S = {rung.S}", "draws of z": f"T = {rung.T}"}
+        rows.append({**draws, "bound": written(rung, 2), "above the ELBO": written(rung.gain, 3, "+")})
     caption = (
         "Importance-weighted bound, S draws of beta per group and T of z per image, nats per image ± standard error "
-        f"over {result['groups']} groups of {result['group_size']}. It must lie above the ELBO and rise."
+        f"over {result.groups} groups of {result.group_size}. It must lie above the ELBO and rise."
     )
     return [Table(caption, rows)]
 
 
-MADE: dict[str, Callable[[Result], list[Table]]] = {
-    "table1": classification,
-    "series": classification,
+MADE: dict[str, Callable[[Any], list[Table]]] = {
     "translation": translation,
     "latent_use": latent_use,
     "factors": factors,
@@ -186,7 +192,7 @@ SKIPPED = {"name", "options", "config", "versions", "figures", "split", "units",
 LONG = 8  # numbers in a list that a table still shows
 
 
-def everything(result: Result) -> Table | None:
+def everything(result: Mapping[str, Any]) -> Table | None:
     """Every number of a JSON that has no table of its own; None if there is none."""
     rows = [{"quantity": name, "value": value} for name, value in flat(result)]
     return Table("Everything that the JSON holds.", rows) if rows else None
@@ -215,19 +221,21 @@ def in_words(value: Any) -> str:
     return f"{value:,.4g}".replace("-", "−") if isinstance(value, float) else str(value)
 
 
-CLUSTERS = {
+SCORES = {
     "nmi": "NMI of components and labels",
     "ari": "ARI of components and labels",
     "accuracy": "accuracy under the best match",
     "usage_entropy": "entropy of the components' use, nats",
+    "psnr": "PSNR of reconstructions, dB",
+    "ssim": "SSIM of reconstructions",
 }
 
 
-def split_table(test: Result) -> Table:
-    """``test.json``: the terms of the ELBO and the clusters."""
-    terms = {name.split("/")[-1]: value for name, value in test.get("metrics", {}).items()}
-    rows = [{"quantity": CURVES.get(term, term), "value": number(value)} for term, value in terms.items()]
-    clusters = test.get("clusters") or {}
-    rows += [{"quantity": CLUSTERS.get(name, name), "value": number(value, 3)} for name, value in clusters.items()]
+def split_table(test: Mapping[str, Any]) -> Table:
+    """``test.json``: the terms of the bound, then the scores of its other parts."""
+    terms = {name.partition("/")[2]: value for name, value in test.get("metrics", {}).items()}
+    rows = [{"quantity": term_with_unit(term), "value": number(value)} for term, value in terms.items()]
+    for part in (part for part in test.values() if isinstance(part, Mapping)):
+        rows += [{"quantity": SCORES[name], "value": number(part[name], 3)} for name in SCORES if name in part]
     groups, size = test.get("groups", "?"), test.get("group_size", "?")
     return Table(f"The test split, {groups} groups of {size} images, best checkpoint.", rows)

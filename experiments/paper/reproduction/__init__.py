@@ -12,6 +12,7 @@ from experiments.paper.reproduction.claims import CLAIMS, HOLDS, Claim
 from experiments.paper.reproduction.pictures import copy_pictures
 from experiments.paper.table import Table, code
 from ugvae.errors import ConfigError
+from ugvae.evaluation.results import read_results
 from ugvae.runs.files import replace_section
 from ugvae.runs.folder import RunFolder, read_run
 
@@ -69,7 +70,8 @@ def section(runs: Sequence[RunFolder]) -> str:
     }
     parts += [f"### {title}\n\n{table or 'Not measured in these runs.'}" for title, table in measured.items()]
     parts.append(f"### The runs\n\n{tables.runs_table(runs)}")
-    damaged = [f"{each.name}/{file}" for each in runs for file in each.damaged]
+    damaged = [f"{run.name}/{file}" for run in runs for file in run.damaged]
+    damaged += [f"{run.name}/paper/{name}.json" for run in runs for name in read_results(run.results).unreadable]
     if damaged:
         parts.append(f"Left out, since damaged: {', '.join(damaged)}.")
     return "\n\n".join(parts)
