@@ -35,12 +35,10 @@ def tables_of(name: str, results: RunResults, content: Mapping[str, Any]) -> lis
         nothing if the command has no tables, or was not run.
     """
     result = getattr(results, name, None)
-    if not result or name not in MADE:
-        return []
-    if name in ("table1", "series"):
+    if result and name in ("table1", "series"):
         paper = content.get("paper", {})
         return [accuracies(comparison, scores, paper.get(comparison, {})) for comparison, scores in result.items()]
-    return MADE[name](result)
+    return MADE[name](result) if result and name in MADE else []
 
 
 def accuracies(name: str, result: Classification, paper: Printed) -> Table:
@@ -50,11 +48,7 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
     features = dict.fromkeys(feature for task in accuracy.values() for feature in task)
     rows = [
         {"feature": feature}
-        | {
-            head: accuracy[task][feature][kernel]
-            for head, (task, kernel) in columns.items()
-            if feature in accuracy[task]
-        }
+        | {head: accuracy[task].get(feature, {}).get(kernel, ABSENT) for head, (task, kernel) in columns.items()}
         for feature in sorted(features, key=lambda feature: feature != SAMPLE)
     ]
     if paper:
