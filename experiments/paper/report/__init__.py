@@ -13,8 +13,8 @@ import yaml
 
 from experiments.paper.registry import FIGURES, TABLES
 from experiments.paper.report import sections
+from experiments.paper.report.numbers import split_table
 from experiments.paper.report.pictures import curves
-from experiments.paper.report.tables import split_table
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import verdict
 from ugvae.machine import clock

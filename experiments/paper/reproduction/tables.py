@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Sequence
 
-from experiments.paper.report.tables import CHANCE, PAPER, SAMPLE, accuracies, tables_of
 from experiments.paper.reproduction.commands import train_command
 from experiments.paper.table import Row, Table, code, number
+from experiments.paper.tables import CHANCE, PAPER, SAMPLE, accuracies, tables_of
 from ugvae.evaluation.classification import PERMUTED, PIXELS
 from ugvae.evaluation.controls import FITTED, UNTRAINED
 from ugvae.evaluation.results import read_results

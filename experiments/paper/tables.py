@@ -1,6 +1,6 @@
-"""The tables of a run, each from the result of one command."""
+"""The tables of a run, each from the result of one command: for the report and the reproduction page."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.paper.table import ABSENT, Kind, Row, Table, number
@@ -13,7 +13,6 @@ from ugvae.evaluation.latent_use import LatentUse
 from ugvae.evaluation.results import RunResults
 from ugvae.evaluation.translation import Domains, Translation
 from ugvae.evaluation.ways import LABELS, PLAIN, Z_ALONE
-from ugvae.plots.curves import term_with_unit
 
 Printed = Mapping[str, Mapping[str, float]]  # accuracies of the paper, by task and kernel
 
@@ -182,54 +181,3 @@ MADE: dict[str, Callable[[Any], list[Table]]] = {
     "factors": factors,
     "bound": bound,
 }
-SKIPPED = {"name", "options", "config", "versions", "figures", "split", "units", "model", "seed", "seeds", "seconds"}
-LONG = 8  # numbers in a list that a table still shows
-
-
-def everything(result: Mapping[str, Any]) -> Table | None:
-    """Every number of a JSON that has no table of its own; None if there is none."""
-    rows = [{"quantity": name, "value": value} for name, value in flat(result)]
-    return Table("Everything that the JSON holds.", rows) if rows else None
-
-
-def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Numbers and words of nested dicts with the way to each; a long list by its length and its range."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key not in SKIPPED:
-                yield from flat(inner, f"{name} › {key}" if name else key)
-    elif isinstance(value, list) and len(value) > LONG:
-        numbers = all(isinstance(item, int | float) for item in value)
-        span = f", {in_words(min(value))} to {in_words(max(value))}" if numbers else ""
-        yield name, f"{len(value)} values{span}"
-    else:
-        yield name, in_words(value)
-
-
-def in_words(value: Any) -> str:
-    """A value as text, floats with four figures."""
-    if isinstance(value, list):
-        return ", ".join(map(in_words, value))
-    if value is None or isinstance(value, bool):
-        return {None: ABSENT, True: "yes", False: "no"}[value]
-    return f"{value:,.4g}".replace("-", "−") if isinstance(value, float) else str(value)
-
-
-SCORES = {
-    "nmi": "NMI of components and labels",
-    "ari": "ARI of components and labels",
-    "accuracy": "accuracy under the best match",
-    "usage_entropy": "entropy of the components' use, nats",
-    "psnr": "PSNR of reconstructions, dB",
-    "ssim": "SSIM of reconstructions",
-}
-
-
-def split_table(test: Mapping[str, Any]) -> Table:
-    """``test.json``: the terms of the bound, then the scores of its other parts."""
-    terms = {name.partition("/")[2]: value for name, value in test.get("metrics", {}).items()}
-    rows = [{"quantity": term_with_unit(term), "value": number(value)} for term, value in terms.items()]
-    for part in (part for part in test.values() if isinstance(part, Mapping)):
-        rows += [{"quantity": SCORES[name], "value": number(part[name], 3)} for name in SCORES if name in part]
-    groups, size = test.get("groups", "?"), test.get("group_size", "?")
-    return Table(f"The test split, {groups} groups of {size} images, best checkpoint.", rows)
