@@ -18,6 +18,7 @@ from experiments.paper.report.pictures import curves
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import verdict
 from ugvae.machine import clock
+from ugvae.plots.curves import PER_GROUP
 from ugvae.runs.files import atomic_path
 from ugvae.runs.folder import RunFolder, read_run
 
@@ -70,7 +71,7 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
         ],
         test=run.test and split_table(run.test),
         facts=list(sections.training_facts(run)),
-        curves=list(curves(run.metrics)),
+        curves=list(curves(run.metrics, (run.trained or {}).get("per_group_terms", PER_GROUP))),
         pictures=list(sections.training_pictures(run)),
         absent=sections.absent(run, known),
         damaged={**run.damaged, **{f"paper/{name}.json": why for name, why in results.unreadable.items()}},

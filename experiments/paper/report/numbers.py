@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from experiments.paper.table import ABSENT, Table, number
-from ugvae.plots.curves import term_with_unit
+from ugvae.plots.curves import PER_GROUP, term_with_unit
 
 SKIPPED = {"name", "options", "config", "versions", "figures", "split", "units", "model", "seed", "seeds", "seconds"}
 LONG = 8  # numbers in a list that a table still shows
@@ -52,7 +52,8 @@ SCORES = {
 def split_table(test: Mapping[str, Any]) -> Table:
     """``test.json``: the terms of the bound, then the scores of its other parts."""
     terms = {name.partition("/")[2]: value for name, value in test.get("metrics", {}).items()}
-    rows = [{"quantity": term_with_unit(term), "value": number(value)} for term, value in terms.items()]
+    per_group = test.get("per_group_terms", PER_GROUP)
+    rows = [{"quantity": term_with_unit(term, per_group), "value": number(value)} for term, value in terms.items()]
     for part in (part for part in test.values() if isinstance(part, Mapping)):
         rows += [{"quantity": SCORES[name], "value": number(part[name], 3)} for name in SCORES if name in part]
     groups, size = test.get("groups", "?"), test.get("group_size", "?")

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ugvae.plots.curves import curve_limits, logged_terms, term_with_unit
+from ugvae.plots.curves import PER_GROUP, curve_limits, logged_terms, term_with_unit
 
 LARGE = 150 * 1024  # bytes of a PNG
 WIDEST = 2400  # pixels, two to one on a wide page
@@ -66,18 +66,19 @@ def _address(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def curves(metrics: Mapping[str, Series]) -> Iterator[Picture]:
+def curves(metrics: Mapping[str, Series], per_group: Collection[str] = PER_GROUP) -> Iterator[Picture]:
     """A picture of each term of training and validation that was logged more than once.
 
     Args:
         metrics: (steps, values) of each logged name, such as ``train/elbo``.
+        per_group: terms with one value per group.
     """
     for term in [*logged_terms(metrics), SPEED]:
         stages = {stage: _finite(*metrics[f"{stage}/{term}"]) for stage in STAGES if f"{stage}/{term}" in metrics}
         stages = {stage: series for stage, series in stages.items() if len(series[0]) > 1}
         if stages:
             ends = ", ".join(f"{STAGES[stage][0]} ends at {values[-1]:,.4g}" for stage, (_, values) in stages.items())
-            label = "images per second" if term == SPEED else term_with_unit(term)
+            label = "images per second" if term == SPEED else term_with_unit(term, per_group)
             buffer = io.BytesIO()
             with rc_context(STYLE):
                 figure = _curve(stages)

@@ -1,1 +1,1 @@
-"""Measures of a trained model on groups of images: typed results, one file per question. Nothing here knows Lightning."""
+"""Measures of a trained model on groups of images: typed results, one file per question; no Lightning."""

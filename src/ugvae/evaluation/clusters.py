@@ -7,6 +7,11 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torchmetrics.functional.clustering import adjusted_rand_score, normalized_mutual_info_score
 
+from ugvae.evaluation.encoding import encode_groups
+from ugvae.models.base import GroupVAE
+
+COUNTED_IMAGES = 5000
+
 
 @dataclass(frozen=True)
 class ClusterScores:
@@ -36,6 +41,13 @@ class DomainCounts:
 
     domains: list[str]
     counts: list[list[int]]
+
+
+def component_probabilities(model: GroupVAE, images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """π of images of a table ``(M, C, H, W)``, at most 5,000 drawn at random: ``(N, K)``, and their rows ``(N,)``."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(images), generator=generator)[:COUNTED_IMAGES].sort().values
+    return encode_groups(model, images, rows.unsqueeze(1)).d.squeeze(1), rows
 
 
 def component_counts(d: Tensor, values: Tensor, num_values: int) -> Tensor:

@@ -3,6 +3,8 @@
 Axes: R rows (steps of beta), S columns (steps of z), K components, C channels, H and W pixels.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -10,6 +12,8 @@ from torch import Tensor
 
 from ugvae.distributions import transport_between
 from ugvae.errors import ConfigError
+from ugvae.evaluation.walks import changes
+from ugvae.evaluation.ways import CARRIED
 from ugvae.models.base import GroupVAE
 from ugvae.models.bound import Way
 
@@ -26,6 +30,19 @@ class Grid(NamedTuple):
     images: Tensor
     beta: Tensor | None
     z: Tensor
+
+
+@dataclass(frozen=True)
+class GridChange:
+    """How much a grid changes from end to end, as the mean absolute difference of pixels in [0, 1].
+
+    Attributes:
+        by_z: between the first and the last column.
+        by_beta: between the first and the last row; None without beta.
+    """
+
+    by_z: float
+    by_beta: float | None = None
 
 
 class Endpoint(NamedTuple):
@@ -51,9 +68,9 @@ def line(start: Tensor, end: Tensor, steps: int) -> Tensor:
 def interpolate(model: GroupVAE, start: Endpoint, end: Endpoint, steps: int = 7, way: Way = "fixed") -> Grid:
     """Rows from one group's beta to the other's, columns from one image's z to the other's.
 
-    The first and the last corner are the two images as their own groups decode them. With ``transported`` z, each row
-    begins and ends in the two z carried from their own p(z | k, beta) to the row's, and is straight between them;
-    where the prior of z has no beta that changes nothing.
+    The first and the last corner are the two images as their own groups decode them. With ``transported`` z, the two z
+    are carried from their own p(z | k, beta) to that of each row, and the row is the straight line between them. That
+    changes nothing where the prior of z has no beta.
 
     Args:
         model: in eval mode.
@@ -66,13 +83,13 @@ def interpolate(model: GroupVAE, start: Endpoint, end: Endpoint, steps: int = 7,
         z = line(start.z, end.z, steps).unsqueeze(0)
         return Grid(model.decode(z).cpu(), None, z.cpu())
     beta = line(start.beta, end.beta, steps)
-    ends = [each.z.expand(steps, -1) for each in (start, end)]
+    ends = [corner.z.expand(steps, -1) for corner in (start, end)]
     if way == "transported" and model.num_components:
         target = model.prior(beta)  # (R, K, z_dim)
-        sources = [model.prior(each.beta.unsqueeze(0)) for each in (start, end)]
+        sources = [model.prior(corner.beta.unsqueeze(0)) for corner in (start, end)]
         ends = [
-            transport_between(each.z.unsqueeze(0), each.d.unsqueeze(0), source, target).squeeze(1)
-            for each, source in zip((start, end), sources, strict=True)
+            transport_between(corner.z.unsqueeze(0), corner.d.unsqueeze(0), source, target).squeeze(1)
+            for corner, source in zip((start, end), sources, strict=True)
         ]
     z = line(*ends, steps)
     return Grid(model.decode(z, beta).cpu(), beta.cpu(), z.cpu())
@@ -140,3 +157,48 @@ def prior_grid(
         Endpoint(z[side], None if pi is None else pi[side], None if beta is None else beta[side]) for side in (0, 1)
     )
     return interpolate(model, *ends, steps, way)
+
+
+def ways_of(model: GroupVAE) -> tuple[Way, ...]:
+    """Fixed z, and transported z where beta drives the prior of z; elsewhere both are the same."""
+    return CARRIED if model.beta_dim and model.num_components else ("fixed",)
+
+
+def posterior_grids(model: GroupVAE, groups: Tensor, pair: tuple[int, int], steps: int = 7) -> dict[Way, Grid]:
+    """The grids between an image of one group and an image of another, by way.
+
+    Without beta a grid has a single row. Its place takes a grid with as many rows as columns, each row between another
+    pair of images.
+
+    Args:
+        model: in eval mode.
+        groups: two groups of images, uint8 or float in [0, 1], ``(2, B, C, H, W)``.
+        pair: number of the image in the first and in the second group.
+        steps: R and S.
+    """
+    if model.beta_dim:
+        return {way: posterior_grid(model, groups, pair, steps, way) for way in ways_of(model)}
+    size = groups.shape[1]
+    pairs = [tuple((first + row) % size for first in pair) for row in range(min(steps, size))]
+    return {"fixed": _stacked([posterior_grid(model, groups, row_pair, steps) for row_pair in pairs])}
+
+
+def prior_grids(model: GroupVAE, component: int | None = None, steps: int = 7, seed: int = 0) -> dict[Way, Grid]:
+    """The grids between two draws from the prior, by way; without beta a row for each of ``steps`` pairs of draws."""
+    if model.beta_dim:
+        return {way: prior_grid(model, component, steps, seed, way) for way in ways_of(model)}
+    return {"fixed": _stacked([prior_grid(model, component, steps, seed + row) for row in range(steps)])}
+
+
+def _stacked(grids: Sequence[Grid]) -> Grid:
+    """Grids of one row each, of a model without beta, as the rows of one."""
+    return Grid(torch.cat([grid.images for grid in grids]), None, torch.cat([grid.z for grid in grids]))
+
+
+def grid_changes(grids: Mapping[Way, Grid]) -> dict[Way, GridChange]:
+    """How much each grid changes along z and along beta."""
+    moved = {way: changes(grid.images) for way, grid in grids.items()}
+    return {
+        way: GridChange(change.columns, change.rows if grids[way].beta is not None else None)
+        for way, change in moved.items()
+    }

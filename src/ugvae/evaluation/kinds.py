@@ -48,7 +48,7 @@ def count(run: TrainedRun, condition: Condition) -> int:
     return int(meets.sum())
 
 
-def check_counts_of(run: TrainedRun, kinds: Mapping[str, Condition]) -> None:
+def check_images(run: TrainedRun, kinds: Mapping[str, Condition]) -> None:
     """Raises a ConfigError if a kind has no test image."""
     if empty := [f"{name} {condition}" for name, condition in kinds.items() if not count(run, condition)]:
         raise ConfigError(f"values: no test image is {', '.join(empty)}")
@@ -80,7 +80,7 @@ def two_kinds(
         kinds = of_values(run, column, values)
         if len(kinds) < 2:
             raise ConfigError(f"values: two different values of {column!r} are needed, got {list(values)}")
-    check_counts_of(run, kinds)
+    check_images(run, kinds)
     return kinds
 
 

@@ -86,9 +86,7 @@ class LatentUse:
 
 
 @torch.no_grad()
-def latent_use(
-    model: GroupVAE, table: ImageTable, groups: Tensor, images_per_batch: int = IMAGES_AT_ONCE
-) -> LatentUse:
+def latent_use(model: GroupVAE, table: ImageTable, groups: Tensor, images_per_batch: int = IMAGES_AT_ONCE) -> LatentUse:
     """What q(beta | X, Z) tells of the groups, and what decoding with another group's beta or another image's z does.
 
     All at posterior means. Group n gets the beta of group n + 1, image i of a group the z of image i + 1 of the same

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
@@ -107,12 +106,12 @@ class Translation:
         return min(getattr(rates, judge)[way] for rates in self.rates.values())
 
     def shares_of_reference(self, way: str) -> dict[str, float]:
-        """What is kept over what a plain reconstruction keeps, the worse direction: by reading, and of ``retrieval``."""
+        """What is kept over what a plain reconstruction keeps, the worse direction, by reading and ``retrieval``."""
         shares: dict[str, float] = {}
         for result in self.survives.values():
-            values = {
-                name: (ways[way].spearman, ways[PLAIN].spearman) for name, ways in result.readings.items()
-            } | {"retrieval": (result.retrieval[way], result.retrieval[PLAIN])}
+            values = {name: (ways[way].spearman, ways[PLAIN].spearman) for name, ways in result.readings.items()} | {
+                "retrieval": (result.retrieval[way], result.retrieval[PLAIN])
+            }
             for name, (ours, plain) in values.items():
                 share = max(0.0, ours / plain) if plain > 0 else 0.0
                 shares[name] = min(share, shares.get(name, share))
@@ -182,7 +181,9 @@ def translation_rates(
         rates[direction] = Rates(
             **{
                 name: {
-                    way: judged_share(judge, pixels(decoded), values[name], domains[1 - side] if name == "domain" else None)
+                    way: judged_share(
+                        judge, pixels(decoded), values[name], domains[1 - side] if name == "domain" else None
+                    )
                     for way, decoded in shown[side].items()
                 }
                 for name, (_, judge) in judges.items()

@@ -74,7 +74,10 @@ def tasks(results: RunResults) -> Iterator[tuple[str, dict[str, dict[str, Accura
 def best(accuracies: Mapping[str, Mapping[str, Accuracy]], features: Sequence[str]) -> Best | None:
     """The best of some features by the better kernel; None if none was measured."""
     measured = [
-        Best(feature, accuracies[feature][kernel]) for feature in features if feature in accuracies for kernel in KERNELS
+        Best(feature, accuracies[feature][kernel])
+        for feature in features
+        if feature in accuracies
+        for kernel in KERNELS
     ]
     return max(measured, key=lambda entry: entry.accuracy.mean, default=None)
 
@@ -178,7 +181,7 @@ def keeps_content(results: RunResults) -> Statement:
 
 
 def _judged_content(translation: Translation, way: str) -> tuple[str, str, bool, bool]:
-    """What a judge says of the content: numbers, control, whether it reaches the target, and whether it beats chance."""
+    """The content by a judge: numbers, control, whether it reaches the target, whether it beats chance."""
     share, column = translation.worst("content", way), translation.content.column
     chance = max(translation.judges["content"][f"{side} commonest"] for side in "AB")
     because = f"With {LABELS[way]} the {column} is kept in {share:.2f} of images, the worse of both directions"
