@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.paper.table import ABSENT, Kind, Row, Table, number
+from ugvae.evaluation import factors as properties
 from ugvae.evaluation.bounds import BoundLadder, GroupMean
 from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification
 from ugvae.evaluation.content import Probe
@@ -12,11 +13,11 @@ from ugvae.evaluation.factors import VarianceShares
 from ugvae.evaluation.latent_use import LatentUse
 from ugvae.evaluation.results import RunResults
 from ugvae.evaluation.translation import Domains, Translation
+from ugvae.evaluation.verdict import SAMPLE
 from ugvae.evaluation.ways import LABELS, PLAIN, Z_ALONE
 
 Printed = Mapping[str, Mapping[str, float]]  # accuracies of the paper, by task and kernel
 
-SAMPLE = "beta sample"  # what the paper's Table 1 classifies
 PAPER, CHANCE = "the paper prints", "chance"
 TASKS = {"kinds": "kinds alone", "kinds and random": "and random groups"}
 KERNELS = {"linear": "linear SVM", "rbf": "RBF SVM"}
@@ -155,7 +156,7 @@ def factors(results: Mapping[str, Mapping[str, VarianceShares]]) -> list[Table]:
         "Share of the variance of decoded images that beta decides, by property; the rest is of the local latents. "
         "Beta takes the style if its share is larger for a property of style than for the pixels."
     )
-    return [Table(caption, rows, {row: "control" for row, name in enumerate(names) if name == "pixels"})]
+    return [Table(caption, rows, {row: "control" for row, name in enumerate(names) if name == properties.PIXELS})]
 
 
 def bound(result: BoundLadder) -> list[Table]:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from experiments.paper.reproduction.commands import train_command
 from experiments.paper.table import Row, Table, code, number
-from experiments.paper.tables import CHANCE, PAPER, SAMPLE, accuracies, tables_of
+from experiments.paper.tables import CHANCE, PAPER, accuracies, tables_of
 from ugvae.evaluation.classification import PERMUTED, PIXELS
 from ugvae.evaluation.controls import FITTED, UNTRAINED
 from ugvae.evaluation.results import read_results
+from ugvae.evaluation.verdict import SAMPLE
 from ugvae.machine import clock
 from ugvae.runs.folder import RunFolder
 
