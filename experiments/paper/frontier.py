@@ -1,7 +1,7 @@
-"""Translation against content over several runs: what one costs of the other.
+"""Translation against content over several runs: how much content translation costs.
 
-A point for each run and each way to carry z, the worse of both directions; beyond the dashed lines lies what the
-project aims at. Runs differ in one setting each, so that the figure shows what it buys.
+The figure has a point for each run and each way to carry z, in the worse of both directions. The dashed lines are the
+targets of the project. Runs that differ in one setting show what this setting does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from experiments.paper.table import Table, number
 from ugvae.errors import ConfigError
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import CONTENT, TRANSLATED
-from ugvae.evaluation.ways import PLAIN, WAYS
+from ugvae.evaluation.ways import LABELS, PLAIN, WAYS
 from ugvae.plots.figure import DPI, colours, save_figure
 from ugvae.runs.files import replace_section
 from ugvae.runs.folder import RunFolder
@@ -26,11 +26,11 @@ MARKERS = dict(zip((PLAIN, *WAYS), "+os^", strict=True))
 
 
 class Point(NamedTuple):
-    """What a run reaches in one way to carry z, the worse of both directions.
+    """The rates of a run for one way to carry z, in the worse of both directions.
 
     Attributes:
-        translated: share of images judged to be of the other domain.
-        kept: share of images that keep the content; without labels of it, of what a reconstruction keeps.
+        translated: share of images that are judged to be of the other domain.
+        kept: share of images that keep the content; without labels of the content, relative to a reconstruction.
     """
 
     translated: float
@@ -38,7 +38,7 @@ class Point(NamedTuple):
 
 
 def frontier(runs: list[Path], doc: Path = Path("docs/reproduction.md")) -> None:
-    """Translation against content over several runs: what one costs of the other.
+    """Translation against content over several runs: how much content translation costs.
 
     Fills a section of a page, and draws ``figures/translation_frontier.png`` beside the page.
 
@@ -52,7 +52,11 @@ def frontier(runs: list[Path], doc: Path = Path("docs/reproduction.md")) -> None
     points = {run.name.removesuffix("/version_0"): points_of(run) for run in read_runs(runs)}
     rows = [
         {"run": name}
-        | {f"{way}: {what}": number(share) for way, point in reached.items() for what, share in point._asdict().items()}
+        | {
+            f"{LABELS[way]}: {what}": number(share)
+            for way, point in reached.items()
+            for what, share in point._asdict().items()
+        }
         for name, reached in points.items()
     ]
     picture = f"![Translation against content](figures/{FIGURE})"
@@ -62,7 +66,11 @@ def frontier(runs: list[Path], doc: Path = Path("docs/reproduction.md")) -> None
 
 
 def points_of(run: RunFolder) -> dict[str, Point]:
-    """The points of one run by way; plain reconstruction is the reference."""
+    """The points of one run by way; plain reconstruction is the reference.
+
+    Raises:
+        ConfigError: the run has no result of ``translation``.
+    """
     result = read_results(run.results).translation
     if result is None:
         raise ConfigError(f"runs: {run.shown} has no result of translation; make evaluate RUN={run.shown}")
@@ -73,14 +81,14 @@ def frontier_figure(points: Mapping[str, Mapping[str, Point]]) -> Figure:
     """A colour per run, a marker per way to carry z."""
     figure = Figure(figsize=(8.4, 4.6), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    for (name, of), colour in zip(points.items(), colours(len(points)), strict=True):
-        line: Sequence[Point] = sorted(of.values())
+    for (name, reached), colour in zip(points.items(), colours(len(points)), strict=True):
+        line: Sequence[Point] = sorted(reached.values())
         axes.plot(*zip(*line, strict=True), color=colour, lw=0.5, alpha=0.5)
-        for way, point in of.items():
+        for way, point in reached.items():
             axes.plot(*point, MARKERS[way], color=colour, ms=7)
         axes.plot([], [], color=colour, lw=3, label=name)
     for way, marker in MARKERS.items():
-        axes.plot([], [], marker, color="0.3", label=way if way == PLAIN else f"{way} z")
+        axes.plot([], [], marker, color="0.3", label=LABELS[way])
     axes.axvline(TRANSLATED, color="0.4", lw=0.8, ls="--")
     axes.axhline(CONTENT, color="0.4", lw=0.8, ls="--")
     axes.set(

@@ -1,17 +1,24 @@
 """The report: self-contained, escaped, from the JSON alone, and open about what is missing."""
 
+import base64
+import io
 import itertools
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from experiments.paper.__main__ import FIGURES, TABLES, main
+from experiments.paper.report.pictures import STAGES, Picture, curves, read_picture
 from tests.helpers.made_up_runs import change, write_run
 from ugvae.evaluation.verdict import CLAIMS
+from ugvae.runs.files import save_json
 
 VOID = {"meta", "img", "br", "hr", "link", "path", "line", "circle", "rect"}
+COLOURS = [colour for _, colour in STAGES.values()]
 HOSTILE = "</style><script>alert(1)</script>\"'&<b>"
 
 
@@ -118,12 +125,14 @@ def test_what_is_missing_is_said_with_its_command(run: Path) -> None:
     (run / "metrics.csv").unlink()
     (run / "paper" / "fig3.png").unlink()
     (run / "paper" / "bound.json").write_text('{"bounds": [')
+    change(run, "translation", lambda result: result.pop("rates"))
     words = Outline(report(run)).words()
     assert "test.json is not there. Made by make evaluate RUN=lightning_logs/mnist/version_0" in words
     assert "Training time not stored" in words
     assert "The curves: metrics.csv has none" in words
     assert "fig3.png: the file is not there" in words
-    assert "paper/bound.json: damaged" in words
+    assert "paper/bound.json: damaged, left out" in words
+    assert "paper/translation.json: damaged, left out (translation: " in words
     assert "does not apply UGVAE has beta" in words
     assert "not run — python -m experiments.paper series --run lightning_logs/mnist/version_0" in words
     assert "Not measured The importance-weighted bound" in words
@@ -170,3 +179,51 @@ def test_only_a_run_has_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert stopped.value.code == 2
     assert "has no config.yaml" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def svg_of(picture: Picture) -> str:
+    return base64.b64decode(picture.source.removeprefix("data:image/svg+xml;base64,")).decode()
+
+
+def test_every_logged_term_has_a_curve_of_both_stages() -> None:
+    steps = np.arange(0.0, 1000)
+    broken = np.where(steps == 999, np.nan, -steps)
+    metrics = {
+        "train/kl_new": (steps, broken),
+        "val/kl_new": (steps[::-100], steps[::-100]),
+        "train/elbo": (steps, steps),
+        "train/once": (steps[:1], steps[:1]),
+        "test/elbo": (steps, steps),
+    }
+    elbo, new = curves(metrics)
+    assert elbo.caption == "ELBO, nats per image: training ends at 999"
+    assert new.caption == "KL_new, nats per image: training ends at -998, validation ends at 999"
+    assert "optimiser step" in svg_of(new)
+    assert [svg_of(picture).count(colour) for picture in (elbo, new) for colour in COLOURS] == [1, 0, 1, 1]
+
+
+def test_large_pictures_are_webp_and_damaged_ones_are_named(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 3000, 3), dtype=np.uint8)
+    path = tmp_path / "noise.png"
+    Image.fromarray(noise).save(path)
+    large = read_picture(path, "Noise.")
+    assert large.size == (3000, 40)
+    with Image.open(io.BytesIO(base64.b64decode(large.source.removeprefix("data:image/webp;base64,")))) as image:
+        assert (image.format, image.size) == ("WEBP", (2400, 32))
+    Image.fromarray(noise[:, :40]).save(path)
+    small = read_picture(path, "Noise.")
+    assert base64.b64decode(small.source.removeprefix("data:image/png;base64,")) == path.read_bytes()
+    path.write_bytes(b"no picture")
+    assert read_picture(path, "Noise.").source is None
+    assert "cannot be read" in read_picture(path, "Noise.").reason
+
+
+def test_numbers_without_a_table_are_folded_away(run: Path) -> None:
+    results = {"share": 0.123456, "rows": list(range(20)), "seen": True, "inner": {"none": None, "few": [1.5, "a"]}}
+    save_json({**results, "figures": [], "options": {"x": 1}}, run / "paper" / "fig3.json")
+    page = report(run)
+    words = Outline(page).words()
+    for shown in ("share 0.1235", "rows 20 values, 0 to 19", "seen yes", "inner › none —", "inner › few 1.5, a"):
+        assert shown in words
+    assert "options" not in words
+    assert page.count("<details>") == 2

@@ -4,19 +4,17 @@
 says what is not, why, and by which command it is made; it computes nothing but the verdict.
 """
 
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 import yaml
-from markupsafe import Markup, escape
 
 from experiments.paper.registry import FIGURES, TABLES
 from experiments.paper.report import sections
+from experiments.paper.report.numbers import split_table
 from experiments.paper.report.pictures import curves
-from experiments.paper.report.tables import split_table
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import verdict
 from ugvae.machine import clock
@@ -54,8 +52,8 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["code"] = with_code
-    parts = sections.parts(run, known)
+    results = read_results(run.results)
+    parts = sections.parts(run, results, known)
     seconds, _ = run.seconds
     trained = "" if seconds is None else f", trained in {clock(seconds)}"
     machine = (run.trained or {}).get("hardware", {}).get("line")
@@ -66,7 +64,7 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
         "Numbers beside the paper's, and beside their controls.",
         now=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         holds=HOLDS,
-        statements=verdict(read_results(run.results)),
+        statements=verdict(results),
         commands=[
             ("tables", "Tables and measurements", [part for part in parts if part.tables]),
             ("figures", "Figures of the paper", [part for part in parts if not part.tables]),
@@ -76,17 +74,7 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
         curves=list(curves(run.metrics, (run.trained or {}).get("per_group_terms", PER_GROUP))),
         pictures=list(sections.training_pictures(run)),
         absent=sections.absent(run, known),
-        damaged=run.damaged,
+        damaged={**run.damaged, **{f"paper/{name}.json": why for name, why in results.unreadable.items()}},
         settings=sections.settings_table(run),
         config=yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True),
     )
-
-
-def with_code(text: str) -> Markup:
-    """Text as HTML, with what is between backticks as code.
-
-    Example:
-        >>> with_code("`a < b` & c")
-        Markup('<code>a &lt; b</code> &amp; c')
-    """
-    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704, all of it is escaped

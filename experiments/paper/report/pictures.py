@@ -15,6 +15,7 @@ from ugvae.plots.curves import PER_GROUP, curve_limits, logged_terms, term_with_
 
 LARGE = 150 * 1024  # bytes of a PNG
 WIDEST = 2400  # pixels, two to one on a wide page
+SPEED = "images_per_second"
 MOST_POINTS = 400  # of a curve; more cannot be told apart
 STAGES = {"train": ("training", "#2f83c4"), "val": ("validation", "#d0661a")}  # colours to read on light and on dark
 GREY = "#85827a"  # the same
@@ -72,12 +73,12 @@ def curves(metrics: Mapping[str, Series], per_group: Collection[str] = PER_GROUP
         metrics: (steps, values) of each logged name, such as ``train/elbo``.
         per_group: terms with one value per group.
     """
-    for term in logged_terms(metrics):
+    for term in [*logged_terms(metrics), SPEED]:
         stages = {stage: _finite(*metrics[f"{stage}/{term}"]) for stage in STAGES if f"{stage}/{term}" in metrics}
         stages = {stage: series for stage, series in stages.items() if len(series[0]) > 1}
         if stages:
             ends = ", ".join(f"{STAGES[stage][0]} ends at {values[-1]:,.4g}" for stage, (_, values) in stages.items())
-            label = term_with_unit(term, per_group)
+            label = "images per second" if term == SPEED else term_with_unit(term, per_group)
             buffer = io.BytesIO()
             with rc_context(STYLE):
                 figure = _curve(stages)

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from experiments.paper.report.numbers import everything
 from experiments.paper.report.pictures import Picture, read_picture
 from experiments.paper.report.settings import changed
-from experiments.paper.report.tables import everything, tables_of
 from experiments.paper.table import ABSENT, Table, code
+from experiments.paper.tables import tables_of
+from ugvae.evaluation.results import RunResults
 from ugvae.machine import clock
 from ugvae.runs.folder import RunFolder
 
@@ -18,8 +20,8 @@ CAPTIONS = {  # of the figures of training, by how the file name begins
     ),
     "global_walk": "Rows: beta; columns: z, every dimension at once (Fig. 4). Rows all alike mean an unused beta.",
     "latent_walks": "One dimension of z per row, the others at 0 (Fig. 9).",
-    "samples": "Images drawn from the prior: a row is one group, so its images share what beta says.",
-    "beta_map": "t-SNE map of the mean of beta of held-out groups. Clusters mean that beta knows what a group shares.",
+    "samples": "Images drawn from the prior. A row is one group: its images share one beta.",
+    "beta_map": "t-SNE map of the mean of beta of held-out groups. Clusters mean that it holds what a group shares.",
     "z_map": "t-SNE map of the mean of z of held-out images.",
 }
 LONGEST_ENTRY = 28  # letters in a line of the contents
@@ -37,7 +39,7 @@ class Part:
         tables: its numbers, where there is a table for them.
         numbers: all its numbers, where there is none.
         command: the command line; None if it was not stored.
-        seconds: it took.
+        seconds: how long it took; None if it was not stored.
     """
 
     name: str
@@ -55,19 +57,19 @@ class Part:
         return first if len(first) <= LONGEST_ENTRY else self.name.replace("_", " ").capitalize()
 
 
-def parts(run: RunFolder, known: Iterable[str]) -> list[Part]:
+def parts(run: RunFolder, results: RunResults, known: Iterable[str]) -> list[Part]:
     """What the commands left that are done, in the order of the known ones; what left nothing is not there."""
     made = []
     for name in dict.fromkeys([*known, *run.commands, *run.results]):
         entry = run.commands.get(name, {})
         if entry.get("status", "done") == "done" and (name in run.commands or name in run.results):
-            result = run.results.get(name, {})
-            tables = tables_of(name, result)
+            content = run.results.get(name, {})
+            tables = tables_of(name, results, content)
             pictures = [
                 read_picture(run.directory / "paper" / figure["file"], figure["caption"])
                 for figure in entry.get("figures", [])
             ]
-            numbers = None if tables else everything(result)
+            numbers = None if tables else everything(content)
             title, command = entry.get("title") or name, entry.get("command")
             if pictures or tables or numbers or command:
                 made.append(Part(name, title, pictures, tables, numbers, command, entry.get("seconds")))

@@ -1,4 +1,4 @@
-"""Pictures for the page, small; only such as show what a model decodes, never an image of a data set."""
+"""Small pictures for the page: only what a model decodes, never an image of a data set."""
 
 import io
 from collections.abc import Sequence
@@ -16,28 +16,34 @@ SHRINK = 0.85  # of the width, until it fits
 
 
 def copy_pictures(runs: Sequence[RunFolder], files: Sequence[str], doc: Path) -> str | None:
-    """Copies the files that the runs have beside the page; Markdown that shows them with their captions.
+    """Copies figures of runs into ``figures/`` beside the page.
 
     Args:
-        runs: that may have them.
-        files: names in ``<run>/paper``, such as ``fig3.png``, or of one experiment's runs, ``celeba/fig3.png``; the
-            command must be one of ``DECODED``.
-        doc: the page; the pictures go into ``figures/`` beside it.
+        runs: the runs; those without a figure are left out.
+        files: names in ``<run>/paper``, such as ``fig3.png``, or of one experiment's runs, ``celeba/fig3.png``. Only
+            figures of the commands in ``DECODED`` are copied.
+        doc: the page.
+
+    Returns:
+        Markdown that shows the figures with their captions; None without figures.
     """
+    drawn = [
+        (run, figure)
+        for run in runs
+        for name in DECODED
+        for figure in run.commands.get(name, {}).get("figures", [])
+        if {figure["file"], f"{run.directory.parent.name}/{figure['file']}"} & set(files)
+    ]
     parts = []
-    for run in runs:
-        for name in DECODED:
-            for figure in run.commands.get(name, {}).get("figures", []):
-                source = run.directory / "paper" / figure["file"]
-                asked = {figure["file"], f"{run.directory.parent.name}/{figure['file']}"} & set(files)
-                if asked and source.is_file():
-                    target = doc.parent / "figures" / f"{run.name.replace('/', '_')}_{figure['file']}"
-                    with atomic_path(target) as temporary:
-                        temporary.write_bytes(shrunk(source))
-                    alt = one_line(figure["caption"].split(". ")[0]).replace("[", "(").replace("]", ")")
-                    parts.append(
-                        f"![{alt}](figures/{target.name})\n\n*{run.name}, {run.model}. {one_line(figure['caption'])}*"
-                    )
+    for run, figure in drawn:
+        source = run.directory / "paper" / figure["file"]
+        if source.is_file():
+            target = doc.parent / "figures" / f"{run.name.replace('/', '_')}_{figure['file']}"
+            with atomic_path(target) as temporary:
+                temporary.write_bytes(shrunk(source))
+            caption = one_line(figure["caption"])
+            alt = caption.split(". ")[0].replace("[", "(").replace("]", ")")
+            parts.append(f"![{alt}](figures/{target.name})\n\n*{run.name}, {run.model}. {caption}*")
     return "\n\n".join(parts) or None
 
 
