@@ -30,9 +30,9 @@ class ReconstructionQuality:
 
 
 @torch.no_grad()
-def reconstructions(model: GroupVAE, images: Tensor) -> Tensor:
-    """Decodes the posterior means of images ``(G, B, C, H, W)``; float means of the same shape."""
-    posterior = model.infer(images)
+def reconstructions(model: GroupVAE, images: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Decodes the posterior means of images ``(G, B, C, H, W)`` with mask ``(G, B)``; float, of the same shape."""
+    posterior = model.infer(images, mask)
     return model.decode(posterior.z.mean, posterior.beta.mean if posterior.beta else None)
 
 
@@ -53,10 +53,16 @@ class QualityMetric:
         self.psnr = PeakSignalNoiseRatio(data_range=1.0)
         self.ssim = StructuralSimilarityIndexMeasure(sigma=sigma, data_range=1.0) if side >= LEAST_SIZE else None
 
-    def update(self, images: Tensor) -> None:
-        """Adds a batch of groups ``(G, B, C, H, W)``, uint8 or float in [0, 1]."""
-        decoded = reconstructions(self.model, images).flatten(0, 1).float().cpu()
-        original = self.model.checked(images).flatten(0, 1).float().cpu()
+    def update(self, images: Tensor, mask: Tensor | None = None) -> None:
+        """Adds a batch of groups ``(G, B, C, H, W)``, uint8 or float in [0, 1].
+
+        Args:
+            images: as above.
+            mask: which images there are, bool ``(G, B)``; all by default.
+        """
+        there = slice(None) if mask is None else mask.flatten().cpu()
+        decoded = reconstructions(self.model, images, mask).flatten(0, 1).float().cpu()[there]
+        original = self.model.checked(images).flatten(0, 1).float().cpu()[there]
         self.psnr.update(decoded, original)
         if self.ssim is not None:
             self.ssim.update(decoded, original)
