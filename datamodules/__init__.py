@@ -1,4 +1,4 @@
-"""One LightningDataModule per dataset, and the group samplers."""
+"""One LightningDataModule per dataset."""
 
 from ugvae.data.module import GroupDataModule
 from ugvae.datamodules.cars3d import Cars3DDataModule

@@ -25,7 +25,7 @@ class Chairs3DDataModule(ImageFilesDataModule):
         root: folder ``rendered_chairs``, or one that holds it.
         trim: cut the white border of each image, to the smallest centre square that holds the chair. By default the
             whole 600×600 pixels are reduced: all chairs at one scale, as in the paper, and all views of a chair too.
-        **kwargs: those of ``ImageFilesDataModule``.
+        **kwargs: the settings of ``ImageFilesDataModule``.
     """
 
     title = "3D Chairs"

@@ -1,10 +1,12 @@
 """The UCI handwritten digits that scikit-learn carries: 1,797 real 8×8 images, no network needed."""
 
 import torch
+from jsonargparse.typing import NonNegativeInt
 from sklearn.datasets import load_digits
-from torchvision.transforms.v2 import functional as transforms
+from torch.nn.functional import pad
 
-from ugvae.data.module import GroupDataModule, split_rows
+from ugvae.data.decoding import resized
+from ugvae.data.module import GroupDataModule, Split, split_rows
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
 
@@ -24,9 +26,11 @@ class DigitsDataModule(GroupDataModule):
         ConfigError: a margin that leaves no room for the digit.
     """
 
-    def __init__(self, root: str = "data/digits", margin: int = 0, **kwargs) -> None:
-        super().__init__(root, **kwargs)
+    title = "Digits"
+
+    def __init__(self, root: str = "data/digits", margin: NonNegativeInt = 0, **kwargs) -> None:
         self.margin = margin
+        super().__init__(root, **kwargs)
         self._check_margin()
 
     def _check_margin(self) -> None:
@@ -37,11 +41,10 @@ class DigitsDataModule(GroupDataModule):
         super().relocate(root, image_size)
         self._check_margin()
 
-    def read_split(self, split: str) -> ImageTable:
+    def read_split(self, split: Split) -> ImageTable:
         digits = load_digits()
         images = torch.from_numpy(digits.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
-        size = [self.image_size - 2 * self.margin] * 2
-        images = transforms.pad(transforms.resize(images, size), [self.margin])
+        images = pad(resized(images, self.image_size - 2 * self.margin), [self.margin] * 4)
         table = ImageTable(images, {"label": torch.from_numpy(digits.target)})
         development, test = split_rows(len(table), 360, seed=0)
         kept, held_out = split_rows(len(development), 180, seed=0)

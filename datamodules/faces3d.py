@@ -14,9 +14,9 @@ class Faces3DDataModule(NamedObjectsDataModule):
 
     Args:
         root: folder of the images, at any depth.
-        pattern: a regular expression for names of another kind, searched in the path below ``root``. Its named groups
-            become columns; the group ``scan`` is required.
-        **kwargs: those of ``ImageFilesDataModule``.
+        pattern: a regular expression for other names, searched in the path below ``root``; its named groups become
+            columns, and ``scan`` must be one of them.
+        **kwargs: the settings of ``ImageFilesDataModule``.
     """
 
     title = "3D FACES"

@@ -1,35 +1,31 @@
 """Anyone's folder of images."""
 
 from pathlib import PurePosixPath
+from typing import Literal
 
 import numpy as np
 
-from ugvae.data.image_files import ImageFilesDataModule, summary
-from ugvae.data.listing import HELD_OUT, Listing, numbered, split_by_object
-from ugvae.data.module import SPLITS, split_rows
-from ugvae.errors import ConfigError, DataError
+from ugvae.data.image_files import ImageFilesDataModule
+from ugvae.data.listing import Listing, hold_out, numbered, split_by_object
+from ugvae.data.module import summary
+from ugvae.errors import DataError, check_choice
 
 SPLIT_FOLDERS = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
-SPLIT_BY = ("image", "folder")
 
 
 class ImageFolderDataModule(ImageFilesDataModule):
     """Any images below a folder. Column, if there are class folders: ``label``, in the order of their names.
 
-    The first folder below ``root`` (below ``train``, ``val`` and ``test``, if there are these) is the class; images
-    outside have label -1. Deeper folders mean nothing.
+    The class is the first folder below ``root`` or below the folders of the splits; images in none have label -1.
 
-    Splits: the folders ``train``, ``val`` (or ``valid``, ``validation``) and ``test`` where there is a ``train``; what
-    is missing of the others is cut from it, 10 % each. Without ``train``: 80, 10 and 10 %. Cut with a fixed seed.
+    Splits: the folders ``train``, ``val`` (or ``valid``, ``validation``) and ``test``; a missing ``val`` or ``test`` is
+    10 % of ``train``. Without ``train``: 80, 10 and 10 %. Cut with a fixed seed.
 
     Args:
         root: folder of the images.
         channels: 3 for colour, 1 for grey.
         split_by: what a split keeps together: ``image``, or ``folder`` for folders of images of one object.
-        **kwargs: those of ``ImageFilesDataModule``.
-
-    Raises:
-        ConfigError: ``channels`` or ``split_by`` is none of these.
+        **kwargs: the settings of ``ImageFilesDataModule``.
     """
 
     title = "Image folder"
@@ -39,11 +35,12 @@ class ImageFolderDataModule(ImageFilesDataModule):
     source = "it is yours: set data.root to it"
     licence = "yours"
 
-    def __init__(self, root: str = "data/folder", channels: int = 3, split_by: str = "image", **kwargs) -> None:
-        if channels not in (1, 3):
-            raise ConfigError(f"channels: expected 1 (grey) or 3 (colour), got {channels}")
-        if split_by not in SPLIT_BY:
-            raise ConfigError(f"split_by: expected one of {', '.join(SPLIT_BY)}, got {split_by!r}")
+    def __init__(
+        self, root: str = "data/folder", channels: Literal[3, 1] = 3, split_by: Literal["image", "folder"] = "image",
+        **kwargs,
+    ) -> None:  # fmt: skip
+        check_choice("channels", channels, (1, 3))
+        check_choice("split_by", split_by, ("image", "folder"))
         self.channels, self.split_by = channels, split_by
         super().__init__(root, **kwargs)
 
@@ -54,30 +51,25 @@ class ImageFolderDataModule(ImageFilesDataModule):
         """Reads classes and splits from the folders.
 
         Raises:
-            DataError: too few images, or some outside of the folders of the splits.
+            DataError: too few images, or some outside the folders of the splits.
         """
         paths = [PurePosixPath(name) for name in files]
         own_splits = any(path.parts[0] == "train" and len(path.parts) > 1 for path in paths)
-        depth = 1 if own_splits else 0
         if own_splits:
             split = self.splits_of_folders(paths)
-        elif self.split_by == "folder":
-            split = split_by_object(numbered([str(path.parent) for path in paths])[0], f"folders under {self.root}")
         else:
-            split = split_by_object(np.arange(len(files)), f"images under {self.root}")
+            objects = [str(path.parent if self.split_by == "folder" else path) for path in paths]
+            split = split_by_object(numbered(objects)[0], f"{self.split_by}s under {self.root}")
+        depth = 1 if own_splits else 0
         classes = [path.parts[depth] if len(path.parts) > depth + 1 else "" for path in paths]
-        known = sorted(set(classes) - {""})
-        if not known:
+        names = sorted(set(classes) - {""})
+        if not names:
             return Listing(files, split)
-        number = {name: position for position, name in enumerate(known)} | {"": -1}
-        return Listing(files, split, {"label": np.array([number[name] for name in classes])}, {"label": known})
+        number = {name: position for position, name in enumerate(names)} | {"": -1}
+        return Listing(files, split, {"label": np.array([number[name] for name in classes])}, {"label": names})
 
     def splits_of_folders(self, paths: list[PurePosixPath]) -> np.ndarray:
-        """Splits by the folders train, val and test, of which the last two may be missing.
-
-        Raises:
-            DataError: images elsewhere; too few of them for training.
-        """
+        """Splits by the folders train, val and test, of which the last two may be missing."""
         strangers = [str(path) for path in paths if path.parts[0] not in SPLIT_FOLDERS or len(path.parts) == 1]
         if strangers:
             raise DataError(
@@ -86,9 +78,5 @@ class ImageFolderDataModule(ImageFilesDataModule):
         split = np.array([SPLIT_FOLDERS[path.parts[0]] for path in paths])
         for number in (2, 1):
             if not (split == number).any():
-                train = np.flatnonzero(split == 0)
-                held_out = max(1, round(HELD_OUT * len(train)))
-                if held_out >= len(train):
-                    raise DataError(f"{self.root}: too few images in train to cut a {SPLITS[number]} split from it")
-                split[train[split_rows(len(train), held_out, seed=0)[1]]] = number
+                split = hold_out(split, number, f"images under {self.root}/train")
         return split

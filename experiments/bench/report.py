@@ -1,16 +1,22 @@
-"""What was measured, as Markdown."""
+"""The results as Markdown and as a picture, and two runs side by side."""
 
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from experiments.bench.charts import save_figures
-from experiments.bench.scaling import STEP_CURVES, points_of
-from experiments.bench.targets import Measurements, share_of_rate, verdicts
-from experiments.bench.timing import Measurement, median
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from experiments.bench.results import Measurement, Results
+from experiments.paper.table import Table
+from ugvae.plots.figure import DPI, save_figure
 from ugvae.runs.files import replace_section
 
-PARTS = ("mlp", "conv", "loader", "scaling")
-SECTION = "bench_{}"  # of docs/performance.md
+REFERENCE = "plain, no feeding, float32"
+COLUMNS = 4  # of the picture
+CHANCE = 0.05  # above it, two runs have too few rounds to be told apart
 
 
 def number(value: float) -> str:
@@ -18,135 +24,126 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def spread(measurement: Measurement) -> str:
-    """The fastest and the slowest round."""
-    values = measurement["values"]
-    return f"{number(min(values))} to {number(max(values))}" if len(values) > 1 else ""
+def table(rows: Iterable[Measurement]) -> str:
+    """One line per way, or per curve: the median at each of its points."""
+    ways: dict[tuple[str, str], list[Measurement]] = {}
+    for row in rows:
+        ways.setdefault((row.case, row.way), []).append(row)
+    lines = []
+    for (case, way), points in ways.items():
+        first = points[0]
+        line = {"case": case, "way": way, "device": first.device, "unit": first.unit, "median": number(first.median)}
+        if first.x is not None:
+            line["median"] = " · ".join(f"{row.x:,}: {number(row.median)}" for row in points)
+        elif len(first.values) > 1:
+            line["min to max"] = f"{number(min(first.values))} to {number(max(first.values))}"
+        if (case, REFERENCE) in ways and first.unit == "ms per step":
+            line["plain / this"] = f"{ways[case, REFERENCE][0].median / first.median:.2f}"
+        lines.append(line)
+    return Table("", lines).markdown()
 
 
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [f"| {' | '.join(row)} |" for row in [heads, *rows]]
-    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
+def sections(results: Results) -> dict[str, str]:
+    """Markdown of every part that was run, with the machine and what was left out."""
+    parts: dict[str, list[Measurement]] = {}
+    for row in results.measurements.values():
+        parts.setdefault(row.case.split(" ")[0], []).append(row)
+    contents = {part: f"{table(rows)}\n\n{results.machine}" for part, rows in parts.items()}
+    for line in results.left_out:
+        part = line.replace(":", " ").split(" ")[0]
+        contents[part] = f"{contents.get(part, '')}\n\nLeft out: {line}."
+    return contents
 
 
-def machine_line(result: dict[str, Any]) -> str:
-    """Hardware and versions in a sentence."""
-    versions = ", ".join(f"{name.replace('_', ' ')} {version}" for name, version in result["versions"].items())
-    quick = " **A quick run, too short for numbers to quote.**" if result["quick"] else ""
-    count = result["threads"]
-    threads, rounds = f"{count} thread{'s' * (count != 1)}", f"{result['rounds']} rounds"
-    return f"{result['hardware']['line']}; {threads}; {versions}; {rounds}.{quick}"
+def draw_curve(axes: Axes, points: Sequence[Measurement]) -> None:
+    """Medians, and bars from the lowest to the highest round; y is logarithmic where it changes more than fourfold."""
+    xs, medians = [row.x for row in points], np.array([row.median for row in points])
+    bars = [medians - [min(row.values) for row in points], [max(row.values) for row in points] - medians]
+    axes.errorbar(xs, medians, bars, marker="o", ms=3.5, lw=1.2, capsize=2)
+    axes.set_xscale("log")
+    axes.set_xticks(xs, labels=[f"{x // 1000}k" if x % 1000 == 0 else str(x) for x in xs])
+    if medians.max() > 4 * medians.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    else:
+        axes.set_ylim(0, 1.15 * max(max(row.values) for row in points))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+    axes.set_xlabel(points[0].way.replace(", ", ",\n", 1), fontsize=8)
+    axes.set_ylabel(points[0].unit, fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.grid(alpha=0.25)
 
 
-def case_table(found: Measurements, case: str) -> str:
-    """The rates of the machine, the ways to do a step, and the memory, for one backbone and batch."""
-    ours = {name.split(": ", 1)[1]: each for name, each in found.items() if name.startswith(f"{case}: ")}
-    rates = [
-        f"{name.removeprefix('matrix product, ')} {number(median(each))}"
-        for name, each in ours.items()
-        if each["unit"] == "GFLOP/s"
-    ]
-    memory = [
-        f"{name.removeprefix('memory of ')} {number(median(each))}"
-        for name, each in ours.items()
-        if each["unit"] == "MiB"
-    ]
-    steps = {name: each for name, each in ours.items() if each["unit"] == "ms per step"}
-    rows = [
-        [
-            name,
-            number(median(each)),
-            spread(each),
-            number(1000 * each["images"] / median(each)),
-            f"{share_of_rate(found, f'{case}: {name}'):.0%}",
-        ]
-        for name, each in steps.items()
-    ]
-    backbone, batch = case.split(" ")
-    gflop = next(iter(steps.values()))["gflop"]
-    heads = ["way, precision", "ms per step", "min to max", "images/s", "share of the rate"]
-    return (
-        f"`{backbone}`, batch {batch}: {number(gflop)} GFLOP per step. The machine's matrix products, in the same "
-        f"rounds, GFLOP/s: {'; '.join(rates)}.\n\n{table(heads, rows)}\n\n"
-        f"Most memory of the bare loop, MiB: {'; '.join(memory)}."
-    )
+def save_curves(rows: Iterable[Measurement], path: Path) -> None:
+    """Draws one panel per curve."""
+    curves: dict[str, list[Measurement]] = {}
+    for row in rows:
+        if row.x is not None:
+            curves.setdefault(row.way, []).append(row)
+    lines = -(-len(curves) // COLUMNS)
+    figure = Figure(figsize=(10.0, 2.4 * lines), dpi=DPI, layout="constrained")
+    for number, points in enumerate(curves.values(), start=1):
+        draw_curve(figure.add_subplot(lines, COLUMNS, number), points)
+    save_figure(figure, path)
 
 
-def part_of_backbone(found: Measurements, backbone: str) -> str:
-    """All batch sizes of a backbone."""
-    cases = dict.fromkeys(name.split(":")[0] for name in found if name.startswith(f"{backbone} "))
-    return "\n\n".join(case_table(found, case) for case in cases)
+def fill(results: Results, doc: Path) -> None:
+    """Puts the sections of what was run into a document, and the figure of the curves into ``figures/`` beside it."""
+    for part, content in sections(results).items():
+        if part == "scaling":
+            path = doc.parent / "figures" / "performance.png"
+            save_curves(results.measurements.values(), path)
+            content = f"![cost as the work grows](figures/{path.name})\n\n{content}"
+        replace_section(doc, f"bench_{part}", content)
 
 
-def part_of_loader(found: Measurements) -> str:
-    """The loader alone."""
-    ours = {name.removeprefix("loader: "): each for name, each in found.items() if name.startswith("loader: ")}
-    rows = [[name, number(median(each)), spread(each)] for name, each in ours.items()]
-    return table(["images", "images/s", "min to max"], rows)
+def judge(first: Measurement, second: Measurement) -> str:
+    """``better``, ``worse``, or why that cannot be told.
 
-
-def curve_row(found: Measurements, curve: str, label: str, unit: str) -> str:
-    """A curve as a small table: x above, the medians below."""
-    points = points_of(found, curve)
-    middles = [median({"values": values}) for values in points.values()]
-    return table([label, *map("{:,}".format, points)], [[unit, *map(number, middles)]])
-
-
-def part_of_scaling(found: Measurements) -> str:
-    """All curves as tables."""
-    pieces = [curve_row(found, name, curve.label, "ms per step") for name, curve in STEP_CURVES.items()]
-    of_tables = {
-        "images_per_second": "loader alone, images/s",
-        "own_mib": "its own memory in training, MiB",
-        "peak_mib": "peak with pages of the file, MiB",
-    }
-    pieces += [curve_row(found, f"{key} of a table", "images of the table", unit) for key, unit in of_tables.items()]
-    for name in ("encode_beta", "classify_groups"):
-        pieces.append(curve_row(found, f"{name} of groups", f"groups, `{name}`", "s"))
-    return "\n\n".join(pieces)
-
-
-def part_of_targets(found: Measurements) -> str:
-    """What was asked, what was found."""
-    rows = []
-    for verdict in verdicts(found):
-        sign = "≥" if verdict.target.at_least else "≤"
-        remark = f" ({verdict.remark})" if verdict.remark else ""
-        rows.append(
-            [
-                verdict.target.text,
-                f"{sign} {verdict.target.limit:.2f}",
-                f"{verdict.value:.2f}{remark}",
-                "pass" if verdict.passed else "**miss**",
-            ]
-        )
-    return table(["target", "asked", "measured", ""], rows) if rows else "No target is about what was run."
-
-
-def sections(result: dict[str, Any]) -> dict[str, str]:
-    """Markdown by part; the targets first."""
-    found = result["measurements"]
-    parts = {name: part_of_backbone(found, name) for name in ("mlp", "conv") if name in result["parts"]}
-    if "loader" in result["parts"]:
-        parts["loader"] = part_of_loader(found)
-    if "scaling" in result["parts"]:
-        parts["scaling"] = part_of_scaling(found)
-    line = machine_line(result)
-    return {name: f"{content}\n\n{line}" for name, content in {"targets": part_of_targets(found), **parts}.items()}
-
-
-def fill(result: dict[str, Any], doc: Path) -> None:
-    """Puts the sections of what was run into a document, and the pictures into ``figures/`` beside it.
-
-    The targets are replaced by a run of everything alone.
+    If nothing has changed, all n rounds of one run lie above all m of the other with a probability of 2 / C(n + m, n):
+    below 1 % for 5 and 5. That is what is called a change.
     """
-    contents = sections(result)
-    if set(result["parts"]) != set(PARTS):
-        del contents["targets"]
-    if "scaling" in contents:
-        paths = save_figures(result["measurements"], doc.parent / "figures")
-        pictures = [f"![{path.stem.replace('_', ' of ')}](figures/{path.name})" for path in paths]
-        contents["scaling"] = "\n\n".join([*pictures, contents["scaling"]])
-    for name, content in contents.items():
-        replace_section(doc, SECTION.format(name), content)
+    before, after = first.values, second.values
+    if 2 / math.comb(len(before) + len(after), len(before)) > CHANCE:
+        return "too few rounds"
+    if min(after) <= max(before) and min(before) <= max(after):
+        return "noise"
+    return "better" if (min(after) > max(before)) == (first.unit == "images/s") else "worse"
+
+
+def noise(row: Measurement) -> str:
+    """The largest distance of a round from the median, in percent."""
+    return f"±{max(abs(value / row.median - 1) for value in row.values):.0%}"
+
+
+def compare(first: Results, second: Results) -> str:
+    """Markdown: every row that both runs hold, the ratio of the medians, the noise of both, and the verdict.
+
+    The rows of the plain restatement come first: its code stays, so if they differ, the machine does.
+    """
+    names = [name for name in first.measurements if name in second.measurements]
+    rows = []
+    for name in sorted(names, key=lambda name: ": plain" not in name):
+        before, after = first.measurements[name], second.measurements[name]
+        rows.append(
+            {
+                "row": name,
+                "unit": before.unit,
+                "first": number(before.median),
+                "second": number(after.median),
+                "second / first": f"{after.median / before.median:.2f}",
+                "noise": f"{noise(before)}, {noise(after)}",
+                "verdict": judge(before, after),
+            }
+        )
+    lines = [
+        f"first: {first.machine}",
+        f"second: {second.machine}",
+        "",
+        Table("", rows).markdown() if rows else "No row in both.",
+    ]
+    if only := [name for name in {**first.measurements, **second.measurements} if name not in names]:
+        lines += ["", f"In one of them only: {'; '.join(only)}."]
+    return "\n".join(lines)

@@ -1,113 +1,163 @@
-"""Timing several ways of doing something in turn, so that whatever slows the machine slows all of them alike."""
+"""Times several ways of doing something in turn, round after round, within a budget of seconds.
 
-import statistics
+What slows the machine for a while slows all ways alike, so that ratios within one run can be trusted.
+"""
+
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import torch
 
-Measurement = dict[str, Any]  # unit, values of the rounds, and what the way was
+from experiments.bench.results import Measurement
+from ugvae.machine import clock
 
-MOST_STEPS = 120  # of one timing: what the made-up tables hold for the smallest steps
+Device = Literal["cpu", "cuda"]
+MOST_STEPS = 120  # of one timing: bounds the made-up tables of images
+Run = Callable[[int], float]  # does so many steps and returns their seconds
 
 
-@dataclass(frozen=True)
+def cpu_name(threads: int | None = None) -> str:
+    """The processor in the results, with the number of threads: torch's own choice by default."""
+    return f"CPU × {threads or torch.get_num_threads()}"
+
+
+@dataclass
+class Plan:
+    """How to measure a part, and the seconds that it may take. Progress goes to stderr.
+
+    Attributes:
+        seconds: of the part, from now on.
+        later: seconds of what comes after it.
+        rounds: timings of every way.
+        turn: seconds of one timing.
+        quick: fewer ways and points; no numbers to quote.
+        device: the device that computes.
+        left_out: what was not measured, with the reason; one list for all parts.
+    """
+
+    seconds: float
+    later: float = 0.0
+    rounds: int = 5
+    turn: float = 0.35
+    quick: bool = False
+    device: Device = "cpu"
+    left_out: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline, at least 0."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def share(self, part: float, **changes: Any) -> "Plan":
+        """The plan of the next piece of this part, with a share of the seconds that are left."""
+        return replace(self, seconds=part * self.left, later=self.later + (1 - part) * self.left, **changes)
+
+    def device_name(self, threads: int | None = None) -> str:
+        """The device in the results: the processor with its threads, or the name of the GPU."""
+        return torch.cuda.get_device_name() if self.device == "cuda" else cpu_name(threads)
+
+    def tell(self, line: str) -> None:
+        """Prints a line of progress, with the time that is left for everything."""
+        sys.stderr.write(f"{line}; at most {clock(self.left + self.later)} left\n")
+        sys.stderr.flush()
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Records, once, that something is not measured."""
+        line = f"{name} ({reason})"
+        if line not in self.left_out:
+            self.left_out.append(line)
+            self.tell(f"left out: {line}")
+
+
+@dataclass(frozen=True, eq=False)
 class Way:
     """One thing to time.
 
     Attributes:
-        name: under which it is reported.
-        run: does so many steps and gives the seconds that they took.
-        unit: of the report: ``ms per step``, ``s``, ``images/s`` or ``GFLOP/s``.
-        images: of one step.
-        gflop: of one step, 1e9 floating-point operations; 0 where they were not counted.
-        precision: of the matrix products.
-        threads: to run on; None leaves them as they are.
+        row: the row of the results, whose values are to be measured.
+        run: does so many steps and returns their seconds.
+        most_steps: steps of one timing at most.
+        threads: threads of torch; None is its own choice.
     """
 
-    name: str
-    run: Callable[[int], float]
-    unit: str = "ms per step"
-    images: int = 0
-    gflop: float = 0.0
-    precision: str = "float32"
+    row: Measurement
+    run: Run
+    most_steps: int = MOST_STEPS
     threads: int | None = None
 
-    def value(self, steps: int, seconds: float) -> float:
-        """A timing in the way's unit."""
-        return {
-            "ms per step": 1000 * seconds / steps,
-            "s": seconds / steps,
-            "images/s": self.images * steps / seconds,
-            "GFLOP/s": self.gflop * steps / seconds,
-        }[self.unit]
+    def seconds(self, steps: int) -> float:
+        """Does so many steps on ``threads`` threads; seconds per step, never 0."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or before)
+        try:
+            return max(self.run(steps), 1e-9) / steps
+        finally:
+            torch.set_num_threads(before)
+
+    def value(self, steps: int) -> float:
+        """Does so many steps; their cost in the unit of the row."""
+        seconds = self.seconds(steps)
+        return {"ms per step": 1000 * seconds, "s": seconds, "images/s": self.row.images / seconds}[self.row.unit]
 
 
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Inside, torch computes on ``count`` threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def now(device: Device = "cpu") -> float:
+    """Seconds of a clock, after the device has finished what it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
-def timed(step: Callable[[], object]) -> Callable[[int], float]:
-    """``run`` of a way whose step is one call."""
+def timed(step: Callable[[], object], device: Device = "cpu") -> Run:
+    """The ``run`` of a way whose step is one call."""
 
     def run(steps: int) -> float:
-        start = time.perf_counter()
+        start = now(device)
         for _ in range(steps):
             step()
-        return time.perf_counter() - start
+        return now(device) - start
 
     return run
 
 
-def say(line: str) -> None:
-    """A line of progress, apart from the results."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+def measure(ways: Sequence[Way], plan: Plan) -> list[Measurement]:
+    """Times all ways of one case in turn, round after round; the most important ways come first.
 
-
-def measure(title: str, ways: Sequence[Way], rounds: int, seconds: float) -> dict[str, Measurement]:
-    """Times all ways in turn, round after round, about ``seconds`` each; a first call of each is not counted.
-
-    Returns:
-        by name ``title: name``; ``values`` are those of the rounds.
+    Two single steps of each way are not counted: they compile, allocate, and show what a step takes. When they have
+    taken two thirds of the time, the other ways are left out. On a slow machine timings become shorter, down to one
+    step, and then rounds become fewer, down to one.
     """
-    started = time.perf_counter()
-    steps: dict[str, int] = {}
-    values: dict[str, list[float]] = {way.name: [] for way in ways}
-    for number in range(-1, rounds):
-        for way in ways:
-            with threads(way.threads):
-                if number < 0:
-                    way.run(1)  # compiles, allocates
-                    steps[way.name] = max(1, min(MOST_STEPS, round(seconds / max(way.run(1), 1e-6))))
-                else:
-                    count = steps[way.name]
-                    values[way.name].append(way.value(count, way.run(count)))
-    say(f"{title}: {len(ways)} ways, {rounds} rounds, {time.perf_counter() - started:.0f} s")
-    return {
-        f"{title}: {way.name}": {
-            "unit": way.unit,
-            "values": values[way.name],
-            "images": way.images,
-            "gflop": way.gflop,
-            "precision": way.precision,
-            "threads": way.threads or torch.get_num_threads(),
-        }
-        for way in ways
-    }
+    case, kept = ways[0].row.case, plan.left / 3
+    if not kept:
+        plan.leave_out(case, "no time left")
+        return []
+    plan.tell(f"{case}: first steps of {len(ways)} ways")
+    step, overhead = {}, 0.0
+    for way in ways:
+        if step and plan.left < kept:
+            late = "; ".join(other.row.name.removeprefix(f"{case}: ") for other in ways[len(step) :])
+            plan.leave_out(f"{case}: {late}", "no time left")
+            break
+        way.seconds(1)
+        start = time.perf_counter()
+        step[way] = way.seconds(1)
+        overhead += time.perf_counter() - start - step[way]
 
-
-def median(measurement: Measurement) -> float:
-    """The middle one of the rounds."""
-    return statistics.median(measurement["values"])
+    turn = min(plan.turn, (plan.left / plan.rounds - overhead) / len(step))
+    counts = {way: max(1, min(way.most_steps, round(turn / seconds))) for way, seconds in step.items()}
+    values: list[list[float]] = []
+    longest = 0.0
+    for number in range(1, plan.rounds + 1):
+        if plan.left < longest:
+            plan.leave_out(f"{case}: rounds {number} to {plan.rounds}", "no time left")
+            break
+        plan.tell(f"{case}: round {number} of {plan.rounds}")
+        start = time.perf_counter()
+        values.append([way.value(count) for way, count in counts.items()])
+        longest = max(longest, time.perf_counter() - start)
+    return [replace(way.row, values=rounds) for way, rounds in zip(counts, zip(*values, strict=True), strict=True)]

@@ -6,33 +6,23 @@ import logging
 import sys
 import time
 import warnings
+from argparse import ArgumentError
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from ugvae import models  # noqa: F401  so that short class names resolve
-from ugvae.callbacks import (
-    ElboProgressBar,
-    ExactResume,
-    GracefulStop,
-    PosteriorWriter,
-    RankWatch,
-    RunCheckpoint,
-    RunSummary,
-    TestReport,
-    TrainingFigures,
-)
-from ugvae.callbacks.profiling import NoProfiler
+from ugvae import callbacks, datamodules  # noqa: F401  short class names resolve to what is imported
 from ugvae.callbacks.ranks import ADVICE, explain_launcher, is_lost_rank, reason
 from ugvae.data.module import GroupDataModule
 from ugvae.distributed import distributed_rank
 from ugvae.errors import ConfigError, DataError, LostRankError, NonFiniteLossError, OutputError
 from ugvae.machine import default_precision, prepare_process
 from ugvae.models import GroupVAE
-from ugvae.parser import ConciseParser, config_error
+from ugvae.parser import Seed, SettingsParser, check_settings, refusal
 from ugvae.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 from ugvae.runs.files import output_error
 from ugvae.runs.folder import ROOT, newest_checkpoint, run_directory
@@ -45,7 +35,8 @@ TRAINER_DEFAULTS = {
     "gradient_clip_val": 100.0,  # nats per image and unit of weight: bounds the first steps, which are a thousandfold
     "enable_model_summary": False,
 }
-LAST_WORDS = 8.0  # seconds: the first rank's to finish its own, since Lightning ends all ranks when one has failed
+LAST_WORDS = 8.0  # seconds for the first rank to write its own message: Lightning ends all ranks when one has failed
+MENDABLE = (ConfigError, DataError, MisconfigurationException, NonFiniteLossError, OutputError)
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HARMLESS_WARNINGS = (
     "does not have many workers",  # tables in memory are fastest without
@@ -61,6 +52,9 @@ HARMLESS_WARNINGS = (
 class UGVAECommand(LightningCLI):
     """Lightning's command line with this project's defaults: loggers, checkpoints, figures and reports."""
 
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--seed_everything", type=bool | Seed, default=1, help="True for a random seed.")
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(
             "--experiment", type=str | None, default=None, help="Folder under lightning_logs; default: the YAML's name."
@@ -69,22 +63,31 @@ class UGVAECommand(LightningCLI):
             "--matmul_precision",
             type=Literal["highest", "high", "medium"],
             default="high",
-            help="Of float32 matrix products: high is TF32 on a GPU; medium is bfloat16, on a CPU that has it too.",
+            help="Of float32 matrix products: high is TF32 on a GPU; medium is bfloat16, also on a CPU that has it.",
         )
-        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
-        parser.add_lightning_class_args(TrainingFigures, "figures")
+        parser.add_lightning_class_args(callbacks.RunCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(callbacks.TrainingFigures, "figures")
         parser.link_arguments("data.image_shape", "model.init_args.image_shape", apply_on="instantiate")
 
-    def _parse_ckpt_path(self) -> None:
+    def parse_arguments(self, parser: SettingsParser, args: list[str] | None) -> None:
+        try:
+            super().parse_arguments(parser, args)
+        except ArgumentError as error:
+            raise refusal(str(error)) from error
+
+    def _parse_ckpt_path(self) -> None:  # Lightning has no public way to switch this off
         """Settings come from the YAML alone: a checkpoint's own would silently win over the command line."""
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        check_settings(config)
         if config.experiment is None:
             files = config.get("config") or []
             config.experiment = Path(str(files[0])).stem if files else config.data.class_path.split(".")[-1]
         if self.subcommand == "fit" and config.trainer.precision is None and not config.trainer.plugins:
-            config.trainer.precision = default_precision(config.model.init_args.backbone, config.trainer.accelerator)
+            config.trainer.precision = default_precision(
+                config.model.init_args.get("backbone"), config.trainer.accelerator
+            )
         self.checkpoint = self._resolve_checkpoint(config)
         config.ckpt_path = str(self.checkpoint) if self.checkpoint else None
 
@@ -105,29 +108,42 @@ class UGVAECommand(LightningCLI):
         return path
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        config = self.config_init[self.subcommand]
-        callbacks = [ElboProgressBar()]
-        if self.subcommand == "fit":
-            callbacks += [RankWatch(), GracefulStop(), ExactResume(self.checkpoint), RunSummary()]
-            if config.trainer.logger is None:
-                kwargs["logger"] = run_loggers(config.experiment, self.checkpoint)
-        else:
-            self.save_config_callback = None
-            kwargs |= {"logger": False, **one_process(config.trainer.devices)}
-            callbacks += self._reports(config)
-        # jsonargparse hands out the same list at every call
-        kwargs["callbacks"] = [*(config.trainer.callbacks or []), *callbacks]
-        kwargs["profiler"] = config.trainer.profiler or NoProfiler()
-        given = config.trainer.plugins or []
-        kwargs["plugins"] = [*(given if isinstance(given, list) else [given]), AtomicCheckpointIO()]
-        return super().instantiate_trainer(**kwargs)
+        """Lightning's trainer with the callbacks and loggers of the command.
 
-    def _reports(self, config: Any) -> list:
-        directory = run_directory(self.checkpoint) if self.checkpoint else None
-        directory = str(directory or ROOT / config.experiment)
+        Raises:
+            ConfigError: Lightning refuses a setting of its trainer.
+        """
+        config, fit = self.config_init[self.subcommand], self.subcommand == "fit"
+        own_loggers = fit and config.trainer.logger is None
+        if not fit or own_loggers:
+            kwargs["logger"] = False
+        if not fit:
+            self.save_config_callback = None
+            kwargs |= one_process(config.trainer.devices)
+        # a new list: jsonargparse gives the same one at every call, and Lightning adds to it
+        kwargs["callbacks"] = [*(config.trainer.callbacks or []), *self._callbacks(config)]
+        plugins = config.trainer.plugins or []
+        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
+        try:
+            trainer = super().instantiate_trainer(**kwargs)
+        except (MisconfigurationException, ArithmeticError, ImportError, TypeError, ValueError) as error:
+            raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+        if own_loggers:  # only now: a run that cannot start leaves no folder
+            trainer.loggers = run_loggers(config.experiment, self.checkpoint)
+        if fit and trainer.num_devices * trainer.num_nodes > 1:
+            trainer.callbacks.insert(0, callbacks.RankWatch())
+        return trainer
+
+    def _callbacks(self, config: Any) -> list[Callback]:
+        """The callbacks of a command, besides those that have settings of their own."""
+        bar = callbacks.ElboProgressBar()
+        if self.subcommand == "fit":
+            resume = callbacks.ExactResume(self.checkpoint)
+            return [bar, callbacks.GracefulStop(), resume, callbacks.RunSummary()]
+        directory = str((self.checkpoint and run_directory(self.checkpoint)) or ROOT / config.experiment)
         if self.subcommand == "test":
-            return [TestReport(directory, config.ckpt_path, config.seed_everything)]
-        return [PosteriorWriter(directory)] if self.subcommand == "predict" else []
+            return [bar, callbacks.TestReport(directory, config.ckpt_path, config.seed_everything)]
+        return [bar, callbacks.PosteriorWriter(directory)] if self.subcommand == "predict" else [bar]
 
     def after_instantiate_classes(self) -> None:
         torch.set_float32_matmul_precision(self.config[self.subcommand].matmul_precision)
@@ -155,26 +171,28 @@ def main(arguments: list[str] | None = None) -> None:
             subclass_mode_data=True,
             trainer_defaults=TRAINER_DEFAULTS,
             save_config_kwargs={"overwrite": True},
-            seed_everything_default=1,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            parser_class=ConciseParser,
+            parser_class=SettingsParser,
             args=arguments,
         )
-    except (ConfigError, DataError, NonFiniteLossError, OutputError) as error:
-        _fail(error)
-    except OSError as error:
-        if error.errno not in DISK_FULL:
+    except Exception as error:
+        cause = mendable(error)
+        if cause is None:
             raise
-        _fail(output_error(Path(error.filename or ROOT), error))
-    except RuntimeError as error:
-        if not is_lost_rank(error):
-            raise
-        _fail(LostRankError(f"lost the connection to another rank ({reason(error)}): {ADVICE}"))
-    except Exception as error:  # the parser wraps what a constructor raises; Lightning has errors of many kinds
-        if cause := config_error(error):
-            _fail(cause)
-        raise
+        _fail(cause)
+
+
+def mendable(error: BaseException) -> Exception | None:
+    """The error behind ``error`` that the user can mend; None if there is none, which is a bug."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, MENDABLE):  # the parser wraps what a constructor raises
+        cause = cause.__cause__
+    if cause is None and isinstance(error, OSError) and error.errno in DISK_FULL:
+        return output_error(Path(error.filename or ROOT), error)
+    if cause is None and isinstance(error, RuntimeError) and is_lost_rank(error):
+        return LostRankError(f"lost the connection to another rank ({reason(error)}): {ADVICE}")
+    return cause
 
 
 def _fail(error: Exception) -> NoReturn:

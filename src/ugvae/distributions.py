@@ -187,3 +187,38 @@ def image_log_likelihood(images: Tensor, mean: Tensor, std: float) -> Tensor:
     images, mean = torch.broadcast_tensors(images, mean)
     squared = mse_loss(mean, images, reduction="none").sum((-3, -2, -1))  # one pass forward, one back
     return -0.5 / std**2 * squared - pixels * (math.log(std) + 0.5 * LOG_2PI)
+
+
+def hsic(z: Tensor, beta: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Dependence of the local latents on the global latent of their group: 0 where the two are independent.
+
+    The Hilbert-Schmidt independence criterion (Gretton et al. 2005), biased estimate over all images of the batch,
+    each with the beta of its group. The kernel of z is the mean of three Gaussians, scale² = z_dim · (¼, 1, 4). That of
+    beta is one Gaussian, scale² = the total variance of beta in the batch, without gradient.
+
+    Args:
+        z: ``(G, B, z_dim)``.
+        beta: ``(G, beta_dim)``, G ≥ 2 for a value other than 0.
+        mask: which images there are, bool ``(G, B)``; all by default.
+
+    Returns:
+        a scalar ≥ 0, up to rounding.
+    """
+    with torch.autocast(z.device.type, enabled=False):
+        count = z.shape[:2].numel() if mask is None else mask.sum()
+        weight = torch.full_like(z[..., 0], 1.0) if mask is None else mask.to(z.dtype)
+        weight = (weight / count).flatten()  # of each image, adding up to 1
+        distances = _squared_distances(z.flatten(0, 1))
+        kernel = sum(torch.exp(-distances / (2 * z.shape[-1] * scale)) for scale in (0.25, 1.0, 4.0)) / 3
+        mean = kernel @ weight
+        centred = kernel - mean.unsqueeze(1) - mean + weight @ mean
+        centred = weight.unsqueeze(1) * centred * weight
+        by_group = centred.unflatten(1, z.shape[:2]).sum(2).unflatten(0, z.shape[:2]).sum(1)  # (G, G)
+        scale = beta.detach().var(0, correction=0).sum().clamp(min=torch.finfo(beta.dtype).tiny)
+        return (by_group * torch.exp(-_squared_distances(beta) / (2 * scale))).sum()
+
+
+def _squared_distances(points: Tensor) -> Tensor:
+    """Between all pairs of points ``(N, D)``, ``(N, N)``; through products, and never below 0."""
+    squares = points.square().sum(-1)
+    return (squares.unsqueeze(1) + squares - 2 * points @ points.mT).clamp(min=0)

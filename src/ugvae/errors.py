@@ -46,29 +46,33 @@ def plain_value(value: Any) -> Any:
     return int(value) if isinstance(value, int) else float(value)
 
 
+LARGEST = 2**31 - 1  # that torch counts with everywhere
+
+
 def check_counts(**settings: int) -> None:
-    """Raises a ConfigError that names the first setting that is not a whole number > 0."""
+    """Raises a ConfigError that names the first setting that is not a whole number > 0, or that is absurdly large."""
     for name, value in settings.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{name}: expected a whole number > 0, got {value}")
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= LARGEST:
+            limit = f" and at most {LARGEST:,}" if isinstance(value, int) and value > LARGEST else ""
+            raise ConfigError(f"{name}: expected a whole number > 0{limit}, got {value}")
 
 
 def check_positive(**settings: float) -> None:
     """Raises a ConfigError that names the first setting that is not a finite number > 0."""
     for name, value in settings.items():
-        if not 0 < value < math.inf:
+        if not isinstance(value, int | float) or not 0 < value < math.inf:
             raise ConfigError(f"{name}: expected a number > 0, got {value}")
 
 
 def check_not_negative(**settings: float) -> None:
     """Raises a ConfigError that names the first setting that is not a finite number ≥ 0."""
     for name, value in settings.items():
-        if not 0 <= value < math.inf:
+        if not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise ConfigError(f"{name}: expected a number ≥ 0, got {value}")
 
 
 def check_choice(name: str, value: str | None, choices: Collection[str]) -> None:
     """Raises a ConfigError that names a setting which is none of the ``choices``."""
     if value not in choices:
-        *others, last = choices
+        *others, last = map(str, choices)
         raise ConfigError(f"{name}: expected {', '.join(others)} or {last}, got {value!r}")

@@ -1,9 +1,7 @@
-"""The machine that a number was measured on; never its name."""
+"""The machine that a number was measured on, never by its name; and how a process is prepared for training."""
 
-import ctypes
 import os
 import platform
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +9,19 @@ import numpy as np
 import pytorch_lightning
 import sklearn
 import torch
-import torch._functorch.config
 
 CPU_INFO = Path("/proc/cpuinfo")
 MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 GIB = 2**30
+BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16"}  # flags of processors that multiply bfloat16 faster than float32
 
 
 def describe() -> dict[str, Any]:
-    """The processor, the cores and memory (GiB) that this process may use, the GPUs; ready for JSON.
+    """The processor, the cores and the memory (GiB) that this process may use, and the GPUs.
 
     Returns:
-        ``cpu``, ``cores``, ``memory_gib`` (None if unknown), ``gpus`` (their names), and ``line``, all in one line.
+        ``cpu``, ``cores``, ``memory_gib`` (None if unknown), ``gpus`` (their names), and ``line``, all in one line;
+        ready for JSON.
     """
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     machine: dict[str, Any] = {"cpu": cpu_model(), "cores": cores(), "memory_gib": memory_gib(), "gpus": gpus}
@@ -30,35 +29,34 @@ def describe() -> dict[str, Any]:
 
 
 def line(machine: dict[str, Any]) -> str:
-    """A machine in one line: ``2 cores of AMD EPYC, 24 GiB, no GPU``."""
-    count = machine["cores"]
+    """A machine in one line.
+
+    Example:
+        >>> line({"cpu": "AMD EPYC", "cores": 2, "memory_gib": 24.0, "gpus": []})
+        '2 cores of AMD EPYC, 24 GiB, no GPU'
+    """
+    count, names = machine["cores"], machine["gpus"]
     parts = [f"{count} core{'s' * (count != 1)} of {machine['cpu']}"]
     if machine["memory_gib"]:
         parts.append(f"{machine['memory_gib']:.0f} GiB")
-    names = machine["gpus"]
     counted = [f"{names.count(name)} × {name}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]
     return ", ".join([*parts, *(counted or ["no GPU"])])
 
 
 def cpu_model() -> str:
-    """The processor's own name for itself; its architecture where it tells none."""
-    return " ".join(_told("model name").split()) or platform.processor() or platform.machine() or "an unknown processor"
-
-
-def cpu_vendor() -> str:
-    """Who made an x86 processor, in its own words: ``GenuineIntel``, ``AuthenticAMD``; empty where it is not told."""
-    return _told("vendor_id")
+    """The processor's own name; its architecture where the system does not give a name."""
+    return " ".join(_cpu_info("model name").split()) or platform.processor() or platform.machine() or "unknown"
 
 
 def cpu_flags() -> set[str]:
-    """What an x86 processor says it can do, in the kernel's words; empty where it is not told."""
-    return set(_told("flags").split())
+    """The features of an x86 processor, in the kernel's words; empty where the system does not list them."""
+    return set(_cpu_info("flags").split())
 
 
-def _told(name: str) -> str:
-    """What the kernel says of the first processor that it says this of; empty where it does not."""
+def _cpu_info(name: str) -> str:
+    """The kernel's value of ``name`` for the first processor that has one; empty where there is none."""
     if CPU_INFO.is_file():
-        with CPU_INFO.open(errors="replace") as rows:  # as far as needed: many cores tell the same
+        with CPU_INFO.open(errors="replace") as rows:  # not the whole file: it repeats itself for every core
             for row in rows:
                 key, _, value = row.partition(":")
                 if key.strip().lower() == name and value.strip():
@@ -68,52 +66,38 @@ def _told(name: str) -> str:
 
 def cores() -> int:
     """Cores that this process may run on: fewer than the machine has in a container or under a scheduler."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_gib() -> float | None:
-    """Memory that this process may use: the machine's, or the container's limit where that is less."""
+    """Memory that this process may use, in GiB: the machine's, or the container's limit where that is less."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # not every system tells
+    except (AttributeError, OSError, ValueError):  # not every system has these
         return None
     limits = [path.read_text().strip() for path in MEMORY_LIMITS if path.is_file()]
     return min([total, *(int(limit) for limit in limits if limit.isdigit())]) / GIB
 
 
-BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16"}
-
-
-def default_precision(backbone: str, accelerator: str) -> str:
-    """Lightning's ``precision`` for a backbone: mixed where the device multiplies bfloat16 faster and that tells.
+def default_precision(backbone: str | None, accelerator: str) -> str:
+    """Lightning's ``precision`` for a backbone: mixed where the device multiplies bfloat16 faster and it pays.
 
     Convolutions gain by it; of the small matrix products of ``mlp`` the casts take back most. Densities are computed in
     float32 whatever the precision is.
 
     Args:
-        backbone: ``mlp`` or ``conv``.
+        backbone: ``mlp`` or ``conv``; None for a model that has no such setting.
         accelerator: Lightning's setting, ``auto`` or the name of a device.
 
     Returns:
         ``bf16-mixed`` or ``32-true``.
     """
-    if backbone != "conv":
-        return "32-true"
+    fast = False
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     elif accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available()):
         fast = bool(cpu_flags() & BFLOAT16_UNITS)
-    else:
-        fast = False
-    return "bf16-mixed" if fast else "32-true"
-
-
-def compiled(function: Callable) -> Callable:
-    """``function`` as ``torch.compile`` makes it, without keeping ReLU's signs as booleans, which are slow to write."""
-    torch._functorch.config.recompute_views = True
-    return torch.compile(function)
+    return "bf16-mixed" if fast and backbone == "conv" else "32-true"
 
 
 def flush_denormals() -> bool:
@@ -123,47 +107,31 @@ def flush_denormals() -> bool:
     to itself. Some processors need many times longer for them.
 
     Returns:
-        whether that was done.
+        Whether the processor can.
     """
     return torch.set_flush_denormal(True)
 
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
-LARGEST_KEPT = 32 * 2**20  # bytes: glibc takes no more; larger blocks still come from the system one by one
-SET_BY_USER = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "LD_PRELOAD")
-
-
-def keep_freed_memory() -> bool:
-    """Makes this process keep the blocks that it frees: what it holds stays near its peak.
-
-    Returns:
-        whether that was done: only with glibc, and not if the environment says something about the allocator.
-    """
-    if platform.libc_ver()[0] != "glibc" or any(name in os.environ for name in SET_BY_USER):
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)) and bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
-
-
 def prepare_process() -> None:
-    """Keeps freed memory, flushes denormal numbers to zero."""
-    keep_freed_memory()
+    """Prepares this process for training: no denormal numbers, and no search for a GPU where there is none."""
+    if not torch.cuda.is_available():  # else torch's fused Adam asks the driver for one at every step
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     flush_denormals()
 
 
 def clock(seconds: float) -> str:
-    """Seconds as ``h:mm:ss`` or ``m:ss``."""
+    """Seconds as ``h:mm:ss`` or ``m:ss``.
+
+    Example:
+        >>> clock(3661.5)
+        '1:01:01'
+    """
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def versions() -> dict[str, str]:
-    """Versions that a number may depend on."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "pytorch_lightning": pytorch_lightning.__version__,
-        "numpy": np.__version__,
-        "scikit_learn": sklearn.__version__,
-    }
+    """Versions of Python and the libraries that a number may depend on."""
+    modules = {"torch": torch, "pytorch_lightning": pytorch_lightning, "numpy": np, "scikit_learn": sklearn}
+    return {"python": platform.python_version(), **{name: module.__version__ for name, module in modules.items()}}

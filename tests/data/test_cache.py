@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from tests.data.image_folder import write_folder
 from tests.data.pictures import pixel_number, save_picture
 from tests.helpers.cached_folder import SPLITS, cache_folder, contents, count_builds, maker, write_root
-from ugvae.data import cache
-from ugvae.data.cache import MANIFEST, smallest
+from ugvae.data import build, cache
+from ugvae.data.cache import MANIFEST
+from ugvae.data.listing import Listing
 from ugvae.data.table import GroupDataset
 from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import DataError
@@ -41,7 +43,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_every_image_is_in_its_row_with_its_label(
     folder: Callable, root: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "CHUNK_IMAGES", 3)
+    monkeypatch.setattr(build, "CHUNK_IMAGES", 3)
     data = folder(cache_workers=workers)
     numbers = []
     for pictures, labels in contents(data).values():
@@ -99,13 +101,21 @@ def test_nothing_is_left_but_the_cache(folder: Callable) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "kind"),
-    [([0, 1], np.int8), ([-1, 300], np.int16), ([70_000], np.int32), ([2**40], np.int64), ([], np.int8)],
+    ("values", "kind"), [((0, 1), np.int8), ((-1, 300), np.int16), ((70_000, 0), np.int32), ((2**40, -1), np.int64)]
 )
-def test_columns_are_stored_narrow(values: list[int], kind: type) -> None:
-    column = smallest(np.array(values, np.int64))
-    assert column.dtype == kind
-    assert column.tolist() == values
+def test_columns_are_stored_narrow_and_read_whole(
+    folder: Callable, monkeypatch: pytest.MonkeyPatch, values: tuple[int, int], kind: type
+) -> None:
+    describe = ImageFolderDataModule.describe
+
+    def with_column(self: ImageFolderDataModule, files: list[str]) -> Listing:
+        return replace(describe(self, files), columns={"label": np.resize(np.array(values), len(files))})
+
+    monkeypatch.setattr(ImageFolderDataModule, "describe", with_column)
+    data = folder()
+    assert set(torch.cat([data.table(split).columns["label"] for split in SPLITS]).tolist()) == set(values)
+    with np.load(next(cache_folder(data).glob("columns-*"))) as arrays:
+        assert arrays["columns"].dtype == kind
 
 
 # ------------------------------------------------------------------------------------------------------------- rebuilds

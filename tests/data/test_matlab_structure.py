@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from ugvae.data.decoding import check_structure
+from ugvae.data.decoding import BROKEN
+from ugvae.data.matlab import check_structure
 
 
 def written(compress: bool = False, **content: object) -> bytes:
@@ -42,10 +43,9 @@ def changed(data: bytes, offset: int, value: int) -> bytes:
     ("offset", "value", "message"),
     [
         (128, 9, "an element of type 9 in the place of a matrix"),
-        (132, 10**6, "longer than the file"),
+        (132, 10**6, "longer than its place"),
         (144, 5, "a matrix of class 5"),  # sparse
-        (156, 7, "dimensions that are no whole numbers"),
-        (160, 100, "bytes of type"),  # the first dimension
+        (156, 7, "without flags, dimensions and name"),
         (160, 2**31 + 5, "a matrix of shape"),
         (152, 1, "without flags, dimensions and name"),
     ],
@@ -60,5 +60,5 @@ def test_what_is_cut_is_named() -> None:
     for compress in (False, True):
         data = written(compress, **CONTENT)
         for length in (0, 100, 130, 150, len(data) // 2, len(data) - 9):
-            with pytest.raises(ValueError, match=r"."):
+            with pytest.raises(BROKEN):
                 check_structure(data[:length])

@@ -1,19 +1,15 @@
-"""Tables of images, the IDX files of some, and the dataset that answers whole batches of groups.
+"""Tables of images, and the dataset that answers whole batches of groups.
 
 Axes: G groups, B images, N rows.
 """
-
-import gzip
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tests.data.mnist import idx_bytes
+from ugvae.data.listing import hold_out, split_by_object
 from ugvae.data.module import split_rows
 from ugvae.data.table import GroupDataset, ImageTable
-from ugvae.datamodules.mnist import decode_idx, read_idx, write_idx
 from ugvae.errors import DataError
 
 
@@ -92,65 +88,12 @@ def test_split_depends_on_its_seed_alone() -> None:
     assert not torch.equal(first, other)
 
 
-WHOLE = idx_bytes(np.arange(6, dtype=np.uint8).reshape(3, 2))
-PACKED = gzip.compress(WHOLE)
-
-
-@pytest.mark.parametrize("data", [WHOLE, PACKED], ids=["raw", "gzipped"])
-def test_idx_is_decoded(data: bytes) -> None:
-    array = decode_idx(data, "name")
-    assert array.dtype == torch.uint8
-    assert array.tolist() == [[0, 1], [2, 3], [4, 5]]
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "not an IDX file"),
-        (WHOLE[:3], "not an IDX file"),
-        (b"<html>", r"begins with \[3c 68 74 6d\]"),
-        (b"\x00\x00\x0d" + WHOLE[3:], "not an IDX file of bytes"),  # of floats
-        (WHOLE[:9], "truncated in the IDX header"),
-        (WHOLE[:-1], "6 values, got 5"),
-        (WHOLE + b"\x00", "6 values, got 7"),
-        (idx_bytes(np.zeros((0, 2), np.uint8)), "holds no array"),
-        (b"\x00\x00\x08\x00\x05", "holds no array"),
-        (PACKED[:-10], "damaged gzip data"),
-        (PACKED[:12] + b"\xff\xff" + PACKED[14:], "damaged gzip data"),
-        (PACKED[:-8] + bytes(8), "damaged gzip data"),  # its checksum
-        (gzip.compress(WHOLE[:-2]), "6 values, got 4"),
-    ],
-)
-def test_damaged_idx_is_named(tmp_path: Path, data: bytes, message: str) -> None:
-    (tmp_path / "file").write_bytes(data)
-    with pytest.raises(DataError, match=f"^{tmp_path}/file: .*{message}"):
-        read_idx(tmp_path / "file")
-
-
-def test_idx_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"^{tmp_path}/none: cannot be read"):
-        read_idx(tmp_path / "none")
-
-
-@pytest.mark.parametrize("shape", [(5,), (3, 2), (4, 3, 2)])
-def test_idx_is_written_as_its_format_says(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    array = torch.randint(0, 256, shape, dtype=torch.uint8)
-    write_idx(tmp_path / "file", array)
-    assert (tmp_path / "file").read_bytes() == idx_bytes(array.numpy())
-    assert torch.equal(read_idx(tmp_path / "file"), array)
-    write_idx(tmp_path / "file", array[:1])  # replaces
-    assert torch.equal(read_idx(tmp_path / "file"), array[:1])
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_write_that_fails_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_idx(tmp_path / "file", torch.ones(3, dtype=torch.uint8))
-
-    def full(_: int) -> None:
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="no space"):
-        write_idx(tmp_path / "file", torch.zeros(9, dtype=torch.uint8))
-    assert read_idx(tmp_path / "file").tolist() == [1, 1, 1]
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+def test_splits_of_objects_do_not_move() -> None:
+    """Runs of earlier versions go on with the same splits."""
+    split = split_by_object(np.repeat(np.arange(24), 2), "objects")
+    assert np.flatnonzero(split == 1).tolist() == [8, 9, 22, 23]
+    assert np.flatnonzero(split == 2).tolist() == [10, 11, 40, 41]
+    train = hold_out(np.array([0] * 20 + [2] * 5), 1, "images")
+    assert np.flatnonzero(train == 1).tolist() == [4, 5]
+    with pytest.raises(DataError, match="1 images are too few to cut a val split"):
+        hold_out(np.array([0, 2]), 1, "images")

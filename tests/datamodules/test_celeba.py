@@ -89,12 +89,12 @@ def test_long_lists_of_names_are_cut_short(root: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "line", "content", "message"),
     [
-        (ATTRIBUTES, 0, "31", "31 images in line 1, 30 rows"),
-        (ATTRIBUTES, 0, "Male Young", "line 1 is not the number of images but 'Male Young'"),
-        (ATTRIBUTES, 2, "000001.jpg 1 -1", "the row of 000001.jpg does not have 40 values of 1 or -1"),
+        (ATTRIBUTES, 0, "31", "30 rows, and line 1 is not their number but '31'"),
+        (ATTRIBUTES, 0, "Male Young", "30 rows, and line 1 is not their number but 'Male Young'"),
+        (ATTRIBUTES, 2, "000001.jpg 1 -1", "the row of 000001.jpg does not have 40 values of -1 or 1"),
         (ATTRIBUTES, 2, "000001.jpg" + " 0" * 40, "the row of 000001.jpg does not have 40 values"),
-        (PARTITION, 0, "000001.jpg 3", "the row of 000001.jpg does not end in 0, 1 or 2"),
-        (PARTITION, 0, "000001.jpg", "the row of 000001.jpg does not end in 0, 1 or 2"),
+        (PARTITION, 0, "000001.jpg 3", "the row of 000001.jpg does not have 1 values of 0 or 1 or 2"),
+        (PARTITION, 0, "000001.jpg", "the row of 000001.jpg does not have 1 values of 0 or 1 or 2"),
     ],
 )
 def test_text_in_another_format(root: Path, file: str, line: int, content: str, message: str) -> None:

@@ -205,7 +205,7 @@ def test_mixtures_can_be_mixed() -> None:
         ({"domain_names": ["a", "b", "c"]}, "domain_names: 3 for 2 domains"),
         ({"proportions": [0.5, 0.6]}, "proportions: .* sum to 1.1"),
         ({"grouping": "random", "proportions": [0.5, 0.5]}, "proportions: without effect"),
-        ({"grouping": "domain"}, "grouping: expected one of"),
+        ({"grouping": "domain"}, "grouping: expected random, mixed"),
         ({"colour": {"image_size": 6}}, "image_size: the domains have 4, 6; give one for all"),
         ({"grey": {"channels": 2}}, r"domains: images of \[2, 3\] channels cannot be mixed"),
     ],

@@ -63,7 +63,7 @@ def test_flat_folder_is_cut_with_a_fixed_seed(tmp_path: Path, folder: str) -> No
 def test_annotations_of_other_images(tmp_path: Path) -> None:
     write_stanford_cars(tmp_path, num_train=20, num_test=6)
     save_picture(tmp_path / "cars_train" / "00021.jpg", 21, 40)
-    with pytest.raises(DataError, match=r"cars_train_annos.mat: 20 rows and 21 images; 1 are in one .*: 00021.jpg$"):
+    with pytest.raises(DataError, match=r"cars_train_annos.mat: .* 1 images without a row: 00021.jpg\."):
         make(tmp_path).prepare_data()
 
 

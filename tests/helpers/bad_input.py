@@ -1,20 +1,18 @@
-"""What the tests of bad input share: one rule, a count of what was tried, and a look at what was written where.
+"""What the tests of bad input share: one rule, and a count of the inputs that were tried.
 
-The rule: bad input is refused by an error of the project that names the file or the setting, or it is read, and then
-right. Anything else that is raised fails the test.
+The rule: bad input is refused by an error of the project that names the file or the setting, or it is read correctly.
+Any other error fails the test.
 
-``python -m tests.bad_input`` runs these tests alone and prints the counts; pytest prints them after any session.
-The examples of hypothesis are the same in every run. HYPOTHESIS_PROFILE=thorough tries many times as many.
+pytest prints the counts after any session. The examples of hypothesis are the same in every run;
+HYPOTHESIS_PROFILE=thorough tries many times as many.
 """
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
@@ -51,9 +49,9 @@ def attempt(kind: str, read: Callable[[], Any], *names: object) -> Any:
     try:
         content = read()
     except (ConfigError, DataError) as error:
-        said = str(error)
-        assert not names or any(str(name) in said for name in names), f"{said!r} names none of {names}"
-        assert said.strip()
+        message = str(error)
+        assert not names or any(str(name) in message for name in names), f"{message!r} names none of {names}"
+        assert message.strip()
         REFUSED[kind] += 1
         return None
     READ[kind] += 1
@@ -91,13 +89,3 @@ def counts() -> list[str]:
     lines = [f"{kind}: {REFUSED[kind] + READ[kind]} ({REFUSED[kind]} refused, {READ[kind]} read)" for kind in kinds]
     total = REFUSED.total() + READ.total()
     return [*lines, f"all: {total} ({REFUSED.total()} refused, {READ.total()} read)"] if total else []
-
-
-def main() -> int:
-    """Runs the tests of bad input; gives pytest's exit status."""
-    files = sorted(str(path) for path in (Path(__file__).parents[1] / "robustness").glob("test_bad_*.py"))
-    return pytest.main([*files, *sys.argv[1:]])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,8 +8,8 @@ import pytest
 
 from tests.data.image_folder import write_folder
 from tests.data.pictures import pixel_number
-from ugvae.data import cache
-from ugvae.data.cache import decode_files
+from ugvae.data import build
+from ugvae.data.build import DecodedFiles, decode_files
 from ugvae.datamodules import ImageFolderDataModule
 
 SPLITS = ("train", "val", "test")
@@ -30,11 +30,11 @@ def count_builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of files that were decoded, one for each build."""
     counts = []
 
-    def counted(job: object, files: list[str], workers: int) -> object:
-        counts.append(len(files))
-        return decode_files(job, files, workers)
+    def counted(files: DecodedFiles, *others: object) -> dict[int, str]:
+        counts.append(len(files.listing.files))
+        return decode_files(files, *others)
 
-    monkeypatch.setattr(cache, "decode_files", counted)
+    monkeypatch.setattr(build, "decode_files", counted)
     return counts
 
 

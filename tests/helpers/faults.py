@@ -56,9 +56,9 @@ def _limited(write: Callable) -> Callable:
 
 def on_caches(act: Callable[[Path], object]) -> None:
     """Does something to the images of every cache below the working folder."""
-    found = list(Path.cwd().rglob("images-*.bin"))
-    assert found
-    for path in found:
+    caches = list(Path.cwd().rglob("images-*.bin"))
+    assert caches
+    for path in caches:
         act(path)
 
 
@@ -87,16 +87,16 @@ def spoil_weights(count: int) -> None:
 def _kill_wandb() -> None:
     """Kills the process of W&B that serves this one."""
     mine = str(os.getpid())
-    found = []
+    processes = []
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             text = status.read_text()
         except OSError:  # gone meanwhile
             continue
         if "wandb-core" in text.splitlines()[0] and mine in Path(f"{status.parent}/cmdline").read_text():
-            found.append(int(status.parent.name))
-    assert found, "there is no such process"
-    for number in found:
+            processes.append(int(status.parent.name))
+    assert processes, "there is no such process"
+    for number in processes:
         os.kill(number, signal.SIGKILL)
 
 

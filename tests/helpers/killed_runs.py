@@ -38,8 +38,9 @@ COMMAND = [
 ORDER = "order.jsonl"  # a line per training step: its number, its images, a draw of each random source
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def send(number: signal.Signals = signal.SIGKILL) -> None:
+    """Sends a signal to this process."""
+    os.kill(os.getpid(), number)
 
 
 def session(
@@ -136,11 +137,6 @@ def in_method(name: str, act: Callable[[], object], count: int) -> None:
     setattr(GroupVAE, name, changed)
 
 
-def _terminate() -> None:
-    """As a cluster does it: the run may finish its step."""
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def _while_writing(count: int) -> None:
     """With half of ``last.ckpt`` in the temporary file."""
     now, write = countdown(count), Path.write_bytes
@@ -148,7 +144,7 @@ def _while_writing(count: int) -> None:
     def deadly(path: Path, content: memoryview) -> int:
         if path.name.startswith(".last.") and now():
             write(path, bytes(content)[: len(content) // 2])
-            die()
+            send()
         return write(path, content)
 
     Path.write_bytes = deadly
@@ -163,7 +159,7 @@ def _at_rename(name: str, after: bool, count: int) -> None:
         if not hit or after:
             replace(source, target)
         if hit:
-            die()
+            send()
 
     os.replace = deadly
 
@@ -176,16 +172,17 @@ def _in_a_row(count: int) -> None:
         if now():
             append(path, names, rows)
             os.truncate(path, path.stat().st_size - 30)
-            die()
+            send()
         append(path, names, rows)
 
     loggers._append_rows = deadly
 
 
 MOMENTS = {
-    "in a training step": partial(in_method, "training_step", die),
-    "SIGTERM": partial(in_method, "training_step", _terminate),
-    "in validation": partial(in_method, "validation_step", die),
+    "in a training step": partial(in_method, "training_step", send),
+    "SIGTERM": partial(in_method, "training_step", partial(send, signal.SIGTERM)),
+    "SIGINT": partial(in_method, "training_step", partial(send, signal.SIGINT)),
+    "in validation": partial(in_method, "validation_step", send),
     "half of last.ckpt written": _while_writing,
     "last.ckpt became previous.ckpt": partial(_at_rename, "previous.ckpt", True),
     "before last.ckpt is replaced": partial(_at_rename, "last.ckpt", False),

@@ -56,7 +56,7 @@ def train(arguments: list[str]) -> None:
 def fit(folder: Path, *arguments: str) -> None:
     """Trains with two ranks that a launcher started."""
     ranks = Ranks(folder, launched(), train, [*FIT, *TWO, *arguments])
-    assert ranks.finish() == [0, 0], ranks.said
+    assert ranks.finish() == [0, 0], ranks.printed
 
 
 def order(folder: Path) -> list[list[dict]]:

@@ -73,7 +73,7 @@ class Ranks:
         return statuses
 
     @property
-    def said(self) -> list[str]:
+    def printed(self) -> list[str]:
         """What each has written to the terminal."""
         return [output.read_text() for output in self.outputs]
 

@@ -30,9 +30,11 @@ SHORT = [
 
 
 def tiny_config(path: Path, folder: Path) -> Path:
-    """A copy of the YAML, under its own name, whose data are written into ``folder``."""
+    """A copy of the YAML, under its own name, with few components, whose data are written into ``folder``."""
     config = yaml.safe_load(path.read_text())
     config["data"] = _tiny_data(config["data"], folder)
+    if isinstance(config["model"], dict) and "num_components" in config["model"].get("init_args", {}):
+        config["model"]["init_args"]["num_components"] = 4  # there is a figure or a row of one for each
     copy = folder / "configs" / path.name
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text(yaml.safe_dump(config))

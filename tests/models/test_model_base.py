@@ -105,6 +105,8 @@ def test_hparams_hold_the_defaults() -> None:
         "schedule": "cosine",
         "warmup_steps": 50,
         "compile": False,
+        "local_posterior": "given_x",
+        "independence": 0.0,
         "span_devices": False,
     }
     own = {"z_dim": 10, "beta_dim": 20, "num_components": 10, "prior_expert": False}

@@ -1,7 +1,4 @@
-"""The convolutions against torch's own, and the allocator."""
-
-import subprocess
-import sys
+"""The convolutions against torch's own."""
 
 import pytest
 import torch
@@ -64,40 +61,3 @@ def test_bfloat16_is_near(ours: nn.Module, theirs: nn.Module, shape: tuple[int, 
         output = ours(images)
     assert output.dtype == torch.bfloat16
     assert_close(output.float(), theirs(images), rtol=0.02, atol=0.02)
-
-
-ALLOCATOR = """
-import ctypes, resource, sys
-from ugvae.machine import keep_freed_memory
-kept = sys.argv[1] == "keep" and keep_freed_memory()
-libc, size = ctypes.CDLL(None), ctypes.c_size_t(16_000_000)
-libc.malloc.restype, libc.memset.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
-libc.free.argtypes = [ctypes.c_void_p]
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
-        blocks = [libc.malloc(size) for _ in range(10)]
-        for block in blocks:
-            libc.memset(block, 1, size)
-        for block in blocks:
-            libc.free(block)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-faults()
-print(kept, faults())
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
-def test_freed_memory_is_kept_for_the_next_step() -> None:
-    def run(how: str, **environment: str) -> tuple[str, int]:
-        command = [sys.executable, "-c", ALLOCATOR, how]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment or None)
-        kept, faults = done.stdout.split()
-        return kept, int(faults)
-
-    kept, faults = run("keep")
-    if kept == "False":
-        pytest.skip("not glibc, or the environment has settings of its own")
-    _, default_faults = run("leave")
-    assert faults < default_faults / 10
-    assert run("keep", MALLOC_MMAP_MAX_="65536")[0] == "False"  # what the user says holds

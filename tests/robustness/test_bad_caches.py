@@ -104,7 +104,7 @@ def test_array_of_objects_is_not_unpickled(root: Path, tmp_path: Path, name: str
             return os.mkdir, (str(tmp_path / "sprung"),)
 
     path = part(root, name)
-    np.savez(tmp_path / "trap.npz", column_0=np.array([Trap()] * 12, dtype=object))
+    np.savez(tmp_path / "trap.npz", columns=np.array([Trap()] * 12, dtype=object))
     shutil.copy(tmp_path / "trap.npz", path)
     check(root)
     assert not (tmp_path / "sprung").exists()

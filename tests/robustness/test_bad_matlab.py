@@ -13,7 +13,8 @@ from scipy.io import savemat
 
 from tests.data.stanford_cars import label, save_annotations
 from tests.helpers.bad_input import attempt, damaged
-from ugvae.data.decoding import MAX_VALUES, Transform
+from ugvae.data.decoding import Transform
+from ugvae.data.matlab import MAX_VALUES
 from ugvae.datamodules import Cars3DDataModule
 from ugvae.datamodules.cars3d import SHAPE, decode_mesh
 from ugvae.datamodules.stanford_cars import read_annotations, read_classes

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tests.data.mnist import IMAGES, LABELS, assert_is_tiny, fake_arrays, idx_bytes, write_mnist
 from tests.helpers.bad_input import attempt, damaged, files_below
-from ugvae.datamodules import mnist
-from ugvae.datamodules.mnist import decode_idx
+from ugvae.datamodules import mnist_files
+from ugvae.datamodules.mnist_files import decode_idx
 from ugvae.errors import DataError
 
 KIND = "MNIST files"
@@ -53,24 +53,12 @@ def test_damaged_gzip(mnist_root: Path, sandbox: Callable, data: st.DataObject) 
     sandbox({LABELS: data.draw(damaged(whole))})
 
 
-@given(st.binary(max_size=64), st.sampled_from([b"", b"\0\0\x08", b"\0\0\x08\x01", b"\x1f\x8b\x08", b"\0\0\x0d\x01"]))
-def test_noise_after_the_first_bytes_of_the_format(content: bytes, magic: bytes) -> None:
-    array = attempt(KIND, lambda: decode_idx(magic + content, "the file"), "the file")
-    assert array is None or array.numel() > 0
+HEADS = [b"", b"\0\0\x08\x01", b"\x1f\x8b\x08", idx_bytes(fake_arrays()[LABELS])[:8]]
 
 
-@given(st.lists(st.integers(0, 2**32 - 1), max_size=255), st.integers(0, 64))
-def test_headers_that_promise_anything(shape: list[int], values: int) -> None:
-    header = struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
-    array = attempt(KIND, lambda: decode_idx(header + bytes(values), "the file"), "the file")
-    assert array is None or list(array.shape) == shape
-
-
-@pytest.mark.parametrize("axes", [1, 3, 64, 65, 100, 255])
-def test_many_axes(axes: int) -> None:
-    data = struct.pack(f">HBB{axes}I", 0, 8, axes, *[1] * axes) + b"\7"
-    array = attempt(KIND, lambda: decode_idx(data, "the file"), "the file")
-    assert (array is None) == (axes > 64)
+@given(st.binary(max_size=64), st.sampled_from(HEADS))
+def test_noise_after_the_first_bytes_of_the_format(content: bytes, head: bytes) -> None:
+    assert attempt(KIND, lambda: decode_idx(head + content, LABELS, "the file"), "the file") is None
 
 
 @pytest.mark.parametrize("name", [IMAGES, LABELS])
@@ -104,12 +92,11 @@ def test_other_content_is_refused(mnist_root: Path, tiny_mnist: Callable, change
 
 
 def test_bomb_of_gzip_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist, "MAX_BYTES", 10**6)
+    monkeypatch.setattr(mnist_files, "MAX_BYTES", 10**6)
     bomb = gzip.compress(idx_bytes(np.zeros(10**7, np.uint8)))
     assert len(bomb) < 10**5
-    with pytest.raises(DataError, match=r"^the file: gzip data of more than 1,000,000 bytes"):
-        decode_idx(bomb, "the file")
-    assert attempt(KIND, lambda: decode_idx(bomb, "the file"), "the file") is None
+    with pytest.raises(DataError, match=r"^the file: gzip data .*of more than 1,000,000 bytes"):
+        decode_idx(bomb, IMAGES, "the file")
 
 
 # ------------------------------------------------------------------------------------------------ the wheel, an archive
@@ -129,7 +116,7 @@ def test_hostile_names_in_the_wheel_write_nothing(
         if "link" in stranger:
             member.external_attr = 0o120777 << 16  # a symbolic link
         archive.writestr(member, "/etc/passwd")
-    monkeypatch.setattr(mnist, "WHEEL_SHA256", hashlib.sha256(wheel.read_bytes()).hexdigest())
+    monkeypatch.setattr(mnist_files, "WHEEL_SHA256", hashlib.sha256(wheel.read_bytes()).hexdigest())
     data = tiny_mnist()
     attempt("archives", lambda: data.prepare_data())
     assert_is_tiny(data)
@@ -146,6 +133,6 @@ def test_damaged_wheel_is_refused(
     content = data.draw(damaged(wheel.read_bytes()))
     bad = mnist_root.parent.parent / "bad.whl"
     bad.write_bytes(content)
-    arrays = attempt("archives", lambda: mnist.from_wheel(bad, list(fake_arrays())), "bad.whl")
+    arrays = attempt("archives", lambda: mnist_files.from_wheel(bad, list(fake_arrays())), "bad.whl")
     for name, array in (arrays or {}).items():
         assert torch.equal(array, torch.from_numpy(fake_arrays()[name]))

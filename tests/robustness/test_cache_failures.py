@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.cached_folder import SPLITS, cache_folder, contents, count_builds, maker, write_root
-from ugvae.data import cache
-from ugvae.data.cache import MANIFEST, decode_files
+from ugvae.data import build
+from ugvae.data.build import DecodedFiles, decode_files
+from ugvae.data.cache import MANIFEST
 from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import ConfigError, DataError
 
@@ -40,7 +41,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_truncated_jpeg_stops_the_build(
     folder: Callable, root: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "CHUNK_IMAGES", 4)
+    monkeypatch.setattr(build, "CHUNK_IMAGES", 4)
     victim = root / "cat" / "0018.jpg"
     victim.write_bytes(victim.read_bytes()[:-200])
     data = folder(cache_workers=workers)
@@ -53,7 +54,7 @@ def test_truncated_jpeg_stops_the_build(
 def test_skipped_files_are_listed(
     folder: Callable, root: Path, builds: list[int], workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "CHUNK_IMAGES", 4)
+    monkeypatch.setattr(build, "CHUNK_IMAGES", 4)
     bad = ["cat/0000.jpg", "cat/0018.jpg", "dog/0005.jpg"]
     for name in bad:
         (root / name).write_text("<html>")
@@ -101,7 +102,7 @@ def test_folder_that_cannot_be_written(folder: Callable, tmp_path: Path) -> None
 def test_disk_that_is_too_small(folder: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("usage", (), {"free": 1000})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(DataError, match=r"0\.00 GB needed, 0\.00 GB free.*set cache_dir"):
+    with pytest.raises(DataError, match=r"0\.00 GB needed.*0\.00 GB free.*set cache_dir"):
         folder().prepare_data()
 
 
@@ -117,8 +118,8 @@ def die(*_: object) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the replaced function reaches the workers by fork")
 def test_worker_that_dies_is_an_error_and_not_a_hang(folder: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "CHUNK_IMAGES", 4)
-    monkeypatch.setattr(cache, "read", die)
+    monkeypatch.setattr(build, "CHUNK_IMAGES", 4)
+    monkeypatch.setattr(build, "read_bytes", die)
     with pytest.raises(DataError, match="cache_workers to a smaller number"):
         folder(cache_workers=2).prepare_data()
 
@@ -126,12 +127,12 @@ def test_worker_that_dies_is_an_error_and_not_a_hang(folder: Callable, monkeypat
 def build_and_count(root: str, results: multiprocessing.Queue) -> None:
     counts = []
 
-    def slow(job: object, files: list[str], workers: int) -> object:
+    def slow(files: DecodedFiles, *others: object) -> dict[int, str]:
         counts.append(len(files))
         time.sleep(0.3)
-        return decode_files(job, files, workers)
+        return decode_files(files, *others)
 
-    cache.decode_files = slow
+    build.decode_files = slow
     data = ImageFolderDataModule(root, image_size=16, cache_workers=1)
     images = sum(len(data.table(split)) for split in SPLITS)
     results.put((len(counts), images))
@@ -158,7 +159,7 @@ def build_until_stuck(root: str, workers: int, half_way: multiprocessing.Event) 
             time.sleep(60)
         return path.read_bytes()
 
-    cache.read, cache.CHUNK_IMAGES = slow, 4
+    build.read_bytes, build.CHUNK_IMAGES = slow, 4
     ImageFolderDataModule(root, image_size=16, cache_workers=workers).prepare_data()
 
 
@@ -173,7 +174,8 @@ def test_killed_build_leaves_nothing_that_is_accepted(
     process.start()
     assert half_way.wait(timeout=30)
     (place,) = (root / ".cache").iterdir()
-    assert (place / "partial.bin").stat().st_size == 40 * 3 * 16 * 16  # of the full size, and yet no cache
+    (partial,) = place.glob(".images-*.bin")
+    assert partial.stat().st_size == 40 * 3 * 16 * 16  # of the full size, and yet no cache
     process.kill()
     process.join()
     assert not (place / MANIFEST).exists()
@@ -181,10 +183,10 @@ def test_killed_build_leaves_nothing_that_is_accepted(
     numbers = sorted(number for pictures, _ in contents(data).values() for number in pictures)
     assert numbers == list(range(40))
     assert builds == [40]
-    assert not (place / "partial.bin").exists()
+    assert not partial.exists()
 
 
-@pytest.mark.parametrize("step", ["os.replace", "save_arrays", "save_json"])
+@pytest.mark.parametrize("step", ["runs.files.os.replace", "data.build.save_arrays", "data.build.save_json"])
 def test_interrupt_between_the_files(
     folder: Callable, builds: list[int], step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +197,7 @@ def test_interrupt_between_the_files(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"ugvae.data.cache.{step}", interrupt)
+        patch.setattr(f"ugvae.{step}", interrupt)
         with pytest.raises(KeyboardInterrupt):
             folder().prepare_data()
     assert contents(folder()) == wanted

@@ -4,6 +4,7 @@ import json
 import signal
 import warnings
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -17,7 +18,8 @@ from ugvae import cli, models
 from ugvae.errors import DataError, OutputError
 from ugvae.runs import loggers
 from ugvae.runs.files import save_json
-from ugvae.runs.loggers import MetricsWriter, read_rows
+from ugvae.runs.folder import read_rows
+from ugvae.runs.loggers import MetricsWriter
 
 LAST = RUN / "checkpoints" / "last.ckpt"
 FOLDER = [
@@ -47,10 +49,10 @@ def output(folder: Path) -> str:
 
 def test_full_disk_at_a_checkpoint_ends_the_run_and_keeps_the_one_before(tmp_path: Path) -> None:
     assert session(tmp_path, moment=faults.full_at_checkpoint, count=3) == 2
-    said = output(tmp_path).strip().splitlines()[-1]
-    assert said.startswith(f"error: {LAST}: cannot be written (File too large); ")
-    assert " GB free in " in said
-    assert said.endswith(f"The one of step 9 is whole; go on from it with --ckpt_path {LAST}")
+    message = output(tmp_path).strip().splitlines()[-1]
+    assert message.startswith(f"error: {LAST}: cannot be written (File too large); ")
+    assert " GB free in " in message
+    assert message.endswith(f"The one of step 9 is whole; go on from it with --ckpt_path {LAST}")
     assert torch.load(tmp_path / LAST, weights_only=True)["global_step"] == 9
     assert {path.name for path in (tmp_path / LAST).parent.iterdir()} == {"best.ckpt", "last.ckpt", "previous.ckpt"}
 
@@ -127,9 +129,9 @@ def test_removed_cache_stays_readable_to_the_end_and_is_warned_of(pictures: Path
 
 def test_cut_cache_is_an_error_before_the_next_epoch(pictures: Path) -> None:
     assert session(pictures, command=FOLDER, moment=faults.cut_before_epoch, count=1) == 2, output(pictures)
-    said = output(pictures).strip().splitlines()[-1]
-    assert ".bin: cut from " in said
-    assert said.endswith(" to 0 bytes while it is in use; delete it, it is rebuilt")
+    message = output(pictures).strip().splitlines()[-1]
+    assert ".bin: cut from " in message
+    assert message.endswith(" to 0 bytes while it is in use; delete it, it is rebuilt")
     assert session(pictures, "--ckpt_path=last", command=FOLDER) == 0, output(pictures)  # rebuilds and goes on
 
 
@@ -157,11 +159,25 @@ def test_login_that_fails_logs_offline(tmp_path: Path, monkeypatch: pytest.Monke
     def refuse(**_: object) -> bool:
         raise ConnectionError("no route to host")
 
+    started = []
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setattr(loggers.wandb, "login", refuse)
+    monkeypatch.setattr(loggers.wandb, "init", lambda mode, **_: started.append(mode) or MagicMock())
     with pytest.warns(UserWarning, match=r"W&B: no login \(no route to host\); the run is logged offline"):
-        logger = loggers.wandb_logger("name", str(tmp_path))
-    assert logger._wandb_init["mode"] == "offline"
+        loggers.wandb_logger("name", str(tmp_path))
+    assert started == ["offline"]
+
+
+def test_server_that_does_not_answer_at_the_start_logs_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(mode: str, **_: object) -> MagicMock:
+        if mode == "online":
+            raise TimeoutError("timed out")
+        return run
+
+    run = MagicMock()
+    monkeypatch.setattr(loggers.wandb, "init", refuse)
+    with pytest.warns(UserWarning, match=r"W&B cannot be reached \(timed out\); the run is logged offline"):
+        assert loggers.PatientWandbLogger("name", str(tmp_path), online=True).experiment is run
 
 
 @pytest.mark.slow
@@ -206,8 +222,8 @@ def test_non_finite_step_leaves_its_images(
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     assert session(tmp_path, moment=faults.spoil_weights, count=10) == 2
-    said = output(tmp_path).strip().splitlines()[-1]
-    assert said.startswith("error: non-finite ")
+    message = output(tmp_path).strip().splitlines()[-1]
+    assert message.startswith("error: non-finite ")
     kept = torch.load(tmp_path / LAST, weights_only=True)["state_dict"]
     assert all(value.isfinite().all() for value in kept.values())
     assert max(order(tmp_path)) < 20

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pytorch_lightning.loggers import CSVLogger
 
 from tests.helpers import rank_runs
 from tests.helpers.cached_folder import write_root
@@ -43,7 +42,7 @@ def test_two_nodes_started_by_srun(tmp_path: Path) -> None:
     job |= {"SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": str(free_port())}
     tasks = [{**job, "SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": "0"} for rank in "01"]
     ranks = Ranks(tmp_path, tasks, rank_runs.train, NODES)
-    assert ranks.finish() == [0, 0], ranks.said
+    assert ranks.finish() == [0, 0], ranks.printed
     check_two_nodes(tmp_path)
 
 
@@ -54,7 +53,8 @@ def test_two_nodes_started_by_torchrun(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", *meeting]
     own = {"cwd": tmp_path, "env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     agents = [
-        subprocess.Popen([*command, f"--node-rank={node}", "-m", "tests.rank_runs", *NODES], **own) for node in (0, 1)
+        subprocess.Popen([*command, f"--node-rank={node}", "-m", "tests.helpers.rank_runs", *NODES], **own)
+        for node in (0, 1)
     ]
     try:
         for agent in agents:
@@ -67,7 +67,7 @@ def test_two_nodes_started_by_torchrun(tmp_path: Path) -> None:
 
 
 def test_run_folder_is_taken_by_one_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CSVLogger, "_get_next_version", lambda logger: 0)  # both looked before either had made it
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [])  # all look before any has made it
     loggers = [MetricsLogger(tmp_path, "digits") for _ in range(3)]
     assert [logger.version for logger in loggers] == [0, 1, 2]
     assert sorted(path.name for path in (tmp_path / "digits").iterdir()) == ["version_0", "version_1", "version_2"]
@@ -88,8 +88,8 @@ def test_runs_started_at_once_share_cache_and_log_folder(tmp_path: Path) -> None
         "--figures.groups_per_label=0",
     ]
     runs = Ranks(tmp_path, [{}, {}], cli.main, arguments)
-    assert runs.finish() == [0, 0], runs.said
-    assert sum("images decoded" in said for said in runs.said) == 1, "the cache is built once"
+    assert runs.finish() == [0, 0], runs.printed
+    assert sum("images decoded" in text for text in runs.printed) == 1, "the cache is built once"
     folder = tmp_path / "lightning_logs/folder"
     assert sorted(path.name for path in folder.iterdir()) == ["version_0", "version_1"]
     for run in folder.iterdir():

@@ -19,7 +19,8 @@ KILLS = [  # moment, and the how many-th of its session; then the step that is l
     ("in a training step", 8, 5),
     ("half of last.ckpt written", 2, 9),
     ("SIGTERM", 9, 18),  # at the last step of an epoch: its validation comes first
-    ("in a row of metrics.csv", 3, 25),
+    ("SIGINT", 4, 22),  # in mid-epoch
+    ("in a row of metrics.csv", 2, 25),
 ]
 MORE_KILLS = [
     ("while the header of metrics.csv changes", 2, 5),  # when validation adds its columns
@@ -88,7 +89,9 @@ def kill_and_resume(kills: list[tuple[str, int, int]], folder: Path) -> None:
     """Sessions that end as ``kills`` say, each going on from the one before, and one more to the end."""
     for number, (moment, count, step) in enumerate(kills):
         code = session(folder, *([RESUME] if number else []), moment=moment, count=count)
-        assert code == (128 + signal.SIGTERM if moment == "SIGTERM" else -signal.SIGKILL), moment
+        stopped = moment in ("SIGTERM", "SIGINT")
+        assert code == (128 + signal.Signals[moment] if stopped else -signal.SIGKILL), moment
+        assert not stopped or f"Stopped by {moment}; saved {LAST}" in (folder / "output.txt").read_text()
         assert step_of(folder) == step, moment
     assert session(folder, RESUME) == 0
 
@@ -117,7 +120,7 @@ def test_checkpoints_by_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--data.group_size=8", "--data.groups_per_batch=16"], "data.group_size was 16, now 8; data.groups_per_batch"),
         (["--data.grouping=attribute"], "data.grouping was random, now attribute; data.group_column was None, now"),
@@ -130,10 +133,10 @@ def test_checkpoints_by_time(tmp_path: Path) -> None:
     ids=lambda value: value[0].strip("-") if isinstance(value, list) else "",
 )
 def test_other_settings_are_refused_by_name(
-    arguments: list[str], said: str, here: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file() and path.name != "config.yaml"}
-    assert said in refusal(capsys, *arguments, RESUME)
+    assert message in refusal(capsys, *arguments, RESUME)
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
@@ -187,8 +190,8 @@ def test_malicious_checkpoint_does_not_run(
         torch.save(content, LAST)
     else:
         LAST.write_bytes(pickle.dumps(content))
-    said = "could run code, and is not loaded" if form == "torch" else "is not a complete checkpoint"
-    assert said in refusal(capsys, RESUME)
+    message = "could run code, and is not loaded" if form == "torch" else "is not a complete checkpoint"
+    assert message in refusal(capsys, RESUME)
     with pytest.raises((pickle.UnpicklingError, RuntimeError)):
         AtomicCheckpointIO().load_checkpoint(LAST)
     assert not sign.exists()

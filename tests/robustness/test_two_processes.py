@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -100,9 +100,9 @@ def check_resume(folder: Path, whole: Path) -> None:
     assert 10 <= step < 18
     fit(folder, "--ckpt_path=last")
     assert [path.name for path in (folder / RUN).parent.iterdir()] == ["version_0"]
-    expected, found = weights(whole), weights(folder)
-    for parameter, value in expected.items():
-        torch.testing.assert_close(found[parameter], value, rtol=0, atol=0, msg=parameter)
+    resumed = weights(folder)
+    for parameter, value in weights(whole).items():
+        torch.testing.assert_close(resumed[parameter], value, rtol=0, atol=0, msg=parameter)
     assert rows(folder) == rows(whole)
 
 
@@ -111,11 +111,11 @@ def test_rank_that_is_killed_stops_the_other_and_the_run_goes_on(whole: Path, tm
     ranks = Ranks(tmp_path, [{**rank, **dying} for rank in launched()], rank_runs.train, [*FIT, *TWO])
     ranks.processes[1].join(200)
     killed = time.monotonic()
-    assert ranks.finish(60) == [2, -signal.SIGKILL], ranks.said
+    assert ranks.finish(60) == [2, -signal.SIGKILL], ranks.printed
     assert time.monotonic() - killed < 60
-    (said,) = (line for line in ranks.said[0].splitlines() if line.startswith("error: "))
-    assert "lost the connection to another rank" in said
-    assert "go on from the last checkpoint with --ckpt_path last" in said
+    (message,) = (line for line in ranks.printed[0].splitlines() if line.startswith("error: "))
+    assert "lost the connection to another rank" in message
+    assert "go on from the last checkpoint with --ckpt_path last" in message
     check_resume(tmp_path, whole)
 
 
@@ -124,7 +124,7 @@ def test_rank_that_is_killed_stops_the_other_and_the_run_goes_on(whole: Path, tm
 def test_lightnings_launcher_leaves_nobody_behind(rank: int, name: str, whole: Path, tmp_path: Path) -> None:
     """The command as a user types it: its first process starts the second."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.rank_runs", *FIT, *TWO],
+        [sys.executable, "-m", "tests.helpers.rank_runs", *FIT, *TWO],
         cwd=tmp_path,
         env=environment(DIE_RANK=str(rank), DIE_STEP="13" if name == "SIGKILL" else "6", DIE_SIGNAL=name),
         stdout=subprocess.PIPE,
@@ -149,11 +149,13 @@ def test_lightnings_launcher_leaves_nobody_behind(rank: int, name: str, whole: P
 
 def test_ranks_that_go_on_from_different_checkpoints_are_refused() -> None:
     strategy = SimpleNamespace(broadcast=lambda mine: "first/last.ckpt")
-    for found in ("first/last.ckpt", "second/last.ckpt"):
-        trainer = SimpleNamespace(world_size=2, global_rank=1, ckpt_path=found, strategy=strategy)
-        refusal = pytest.raises(ConfigError, match=r"^ckpt_path: rank 1 found second/.*, rank 0 found first/")
-        with nullcontext() if found.startswith("first") else refusal:
-            RankWatch().setup(trainer, None, "fit")
+    same, other = (
+        SimpleNamespace(global_rank=1, ckpt_path=f"{folder}/last.ckpt", strategy=strategy)
+        for folder in ("first", "second")
+    )
+    RankWatch().setup(same, None, "fit")
+    with pytest.raises(ConfigError, match=r"^ckpt_path: rank 1 goes on from second/.*, rank 0 from first/"):
+        RankWatch().setup(other, None, "fit")
 
 
 @pytest.mark.parametrize("freeze", [True, False], ids=["frozen", "finished"])
@@ -161,5 +163,5 @@ def test_watch_ends_a_rank_that_waits_for_a_frozen_one(freeze: bool, tmp_path: P
     """Frozen with its connections open, as a machine that was switched off leaves them; one that is done is let be."""
     ranks = Ranks(tmp_path, launched(), rank_runs.watched, freeze)
     ranks.processes[0].join(60)
-    assert ranks.finish(20 * (not freeze)) == ([3, None] if freeze else [0, 0]), ranks.said
-    assert ("no sign of life from rank 1" in ranks.said[0]) == freeze
+    assert ranks.finish(20 * (not freeze)) == ([3, None] if freeze else [0, 0]), ranks.printed
+    assert ("no sign of life from rank 1" in ranks.printed[0]) == freeze

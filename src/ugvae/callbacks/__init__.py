@@ -1,4 +1,4 @@
-"""What happens around training: progress, figures, checkpoints on a stop, reports."""
+"""Callbacks of Lightning's trainer: progress, checkpoints, exact resume, figures, reports."""
 
 from ugvae.callbacks.checkpointing import RunCheckpoint
 from ugvae.callbacks.figures import TrainingFigures

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
+from jsonargparse.typing import NonNegativeInt
 from matplotlib.figure import Figure
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
-from ugvae.callbacks.base import RunCallback
 from ugvae.data.known_groups import groups_by_value
-from ugvae.errors import ConfigError, OutputError
+from ugvae.errors import OutputError
 from ugvae.evaluation.encoding import encode_beta, encode_groups
 from ugvae.evaluation.reconstruction import reconstructions
 from ugvae.evaluation.walks import component_samples, component_walks, global_walk, latent_walks
@@ -32,7 +32,7 @@ from ugvae.runs.folder import read_metrics
 MAPPED_IMAGES = 1000  # of the t-SNE map of z
 
 
-class TrainingFigures(RunCallback):
+class TrainingFigures(Callback):
     """Draws ``figures/*.png`` in the run's folder, always from held-out images.
 
     The random state is put back after drawing, so that a run with figures ends in the same weights as one without.
@@ -44,9 +44,12 @@ class TrainingFigures(RunCallback):
             out. By default label and domain.
     """
 
-    def __init__(self, every_n_epochs: int = 10, groups_per_label: int = 20, columns: list[str] | None = None) -> None:
-        if every_n_epochs < 0 or groups_per_label < 0:
-            raise ConfigError("figures: every_n_epochs and groups_per_label are 0 or more")
+    def __init__(
+        self,
+        every_n_epochs: NonNegativeInt = 10,
+        groups_per_label: NonNegativeInt = 20,
+        columns: list[str] | None = None,
+    ) -> None:
         self.every_n_epochs, self.groups_per_label = every_n_epochs, groups_per_label
         self.columns = ["label", "domain"] if columns is None else columns
         self._warned = False

@@ -8,19 +8,18 @@ import time
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 
-from ugvae.callbacks.base import RunCallback
 from ugvae.machine import clock
 
 
 def say(line: str) -> None:
-    """Prints a line; where the output is a file on a full disk, or a pipe that was closed, the run goes on silently."""
+    """Prints a line; if the output is a file on a full disk, or a closed pipe, nothing is printed from then on."""
     try:
         print(line, flush=True)
     except OSError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for the rest of the run
 
 
-class ElboProgressBar(RunCallback, TQDMProgressBar):
+class ElboProgressBar(TQDMProgressBar):
     """A bar per epoch with the ELBO (nats per image) and the time left of the run; a line per epoch in a log file."""
 
     def __init__(self, refresh_rate: int = 20) -> None:
@@ -42,7 +41,7 @@ class ElboProgressBar(RunCallback, TQDMProgressBar):
     def time_left(self, trainer: Trainer) -> str:
         """Time to the last step at this session's mean speed, validation and figures included."""
         done = trainer.global_step - self._first_step
-        if not done or self._last_step == math.inf:  # a run that only a time limit ends
+        if not done or self._last_step == math.inf:  # infinite: only a time limit ends the run
             return "?"
         return clock((time.monotonic() - self._started) / done * (self._last_step - trainer.global_step))
 
@@ -58,12 +57,12 @@ class ElboProgressBar(RunCallback, TQDMProgressBar):
         super().on_train_epoch_end(trainer, pl_module)
         if not self._interactive and trainer.is_global_zero:
             train, val = pl_module.latest_terms, trainer.callback_metrics.get("val/elbo")
-            of = f"/{trainer.max_epochs}" if trainer.max_epochs > 0 else ""
-            shown = [f"epoch {trainer.current_epoch + 1}{of}"]
+            total = f"/{trainer.max_epochs}" if trainer.max_epochs > 0 else ""
+            parts = [f"epoch {trainer.current_epoch + 1}{total}"]
             if train:
-                shown += [f"elbo {train['elbo']:.1f}"]
+                parts.append(f"elbo {train['elbo']:.1f}")
             if val is not None:
-                shown += [f"val {val:.1f} nats per image"]
+                parts.append(f"val {val:.1f} nats per image")
             if train:
-                shown += [f"{train['images_per_second']:,.0f} images/s"]
-            say(", ".join([*shown, f"{self.time_left(trainer)} left"]))
+                parts.append(f"{train['images_per_second']:,.0f} images/s")
+            say(", ".join([*parts, f"{self.time_left(trainer)} left"]))

@@ -1,4 +1,4 @@
-"""What becomes of a run when one of its processes, its ranks, is gone."""
+"""What the processes of a run, its ranks, do when one of them is gone."""
 
 import logging
 import os
@@ -8,24 +8,23 @@ import threading
 import time
 
 import torch.distributed
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 
-from ugvae.callbacks.base import RunCallback
 from ugvae.errors import ConfigError
 
 ADVICE = "all processes of the run stop; go on from the last checkpoint with --ckpt_path last"
-DONE = 2**40  # added to a rank's count of beats when it has finished training: no sign of life is expected from then on
+DONE = 2**40  # added to a rank's count of beats when it has finished training: it need not show signs of life any more
 EXIT_STATUS = 3
 LAUNCHER = "lightning_fabric.strategies.launchers.subprocess_script"
 
 
-class RankWatch(RunCallback):
-    """Ends this process when another one of its run no longer shows a sign of life.
+class RankWatch(Callback):
+    """Ends this process when another one of its run no longer shows a sign of life; for runs of several processes.
 
     Over gloo a dead process closes its connections, and the others get an error at once. A GPU that waits for a dead
     one, or for a machine that was switched off, gets none for half an hour. So every rank counts its beats in the
-    store through which the ranks found each other; the first rank watches all others, and they watch the first. That
-    happens in threads, so that a rank which takes its time, for a figure or a checkpoint, is not taken for a dead one.
+    key-value store through which the ranks found each other. The first rank watches all others, and they watch the
+    first. That happens in threads, so that a rank which draws a figure or writes a checkpoint is not taken for dead.
 
     Args:
         every: seconds between two beats.
@@ -37,37 +36,36 @@ class RankWatch(RunCallback):
         self._over, self._finished = threading.Event(), False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Compares the checkpoints that the ranks go on from: ``last`` may have changed between their starts."""
-        if trainer.world_size == 1:
-            return
-        found = str(trainer.ckpt_path)
-        if (first := trainer.strategy.broadcast(found)) != found:
+        """Compares the checkpoints that the ranks go on from: ``last`` may have changed between their starts.
+
+        Raises:
+            ConfigError: this rank goes on from another file than the first rank.
+        """
+        mine, first = str(trainer.ckpt_path), trainer.strategy.broadcast(str(trainer.ckpt_path))
+        if mine != first:
             raise ConfigError(
-                f"ckpt_path: rank {trainer.global_rank} found {found}, rank 0 found {first}; "
+                f"ckpt_path: rank {trainer.global_rank} goes on from {mine}, rank 0 from {first}; "
                 "another run is writing there: give the file's name"
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.world_size == 1:
-            return
         rank = trainer.global_rank
         watched = [0] if rank else range(1, trainer.world_size)
         self._over, self._finished = threading.Event(), False
         self._last_beat = dict.fromkeys(watched, (0, time.monotonic()))  # counts, and when they last changed
-        store = torch.distributed.distributed_c10d._get_default_store()
-        threading.Thread(target=self._beat, args=(store, rank), daemon=True).start()
+        threading.Thread(target=self._beat, args=(_store(), rank), daemon=True).start()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _beat(self, store: torch.distributed.Store, rank: int) -> None:
-        """Shows a sign of life and looks for those of others; ends when the store is gone, which is no sign either."""
+        """Shows signs of life and looks for those of others, until the run is over or the store is gone."""
         try:
             while not self._over.wait(self.every):
-                store.add(f"beats/{rank}", 1)
+                store.add(str(rank), 1)
                 for other, (count, _) in self._last_beat.items():
-                    if (now := store.add(f"beats/{other}", 0)) != count:
+                    if (now := store.add(str(other), 0)) != count:
                         self._last_beat[other] = (now, time.monotonic())
             if self._finished:
-                store.add(f"beats/{rank}", DONE)
+                store.add(str(rank), DONE)
         except RuntimeError:  # torch's DistNetworkError among them
             return
 
@@ -88,8 +86,15 @@ class RankWatch(RunCallback):
         self._over.set()
 
 
+def _store() -> torch.distributed.Store:
+    """A connection of its own to the store through which the ranks found each other."""
+    where = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])  # set by the launcher or by Lightning
+    store = torch.distributed.TCPStore(*where, is_master=False, wait_for_workers=False)
+    return torch.distributed.PrefixStore("beats", store)
+
+
 def is_lost_rank(error: BaseException) -> bool:
-    """Whether an error is that of a connection to another rank."""
+    """Whether an error says that the connection to another rank is lost."""
     lost = isinstance(error, torch.distributed.DistError) or "gloo" in str(error) or "NCCL" in str(error)
     return lost and torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1
 
@@ -101,7 +106,7 @@ def reason(error: BaseException) -> str:
 
 
 def explain_launcher() -> None:
-    """Makes Lightning's launcher, which ends all its processes when one has failed, say what to do then."""
+    """Adds advice to what Lightning's launcher says when it ends all processes because one has failed."""
 
     def rewrite(record: logging.LogRecord) -> bool:
         if "Forcefully terminating" in str(record.msg):

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import BasePredictionWriter
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
-from ugvae.callbacks.base import RunCallback
 from ugvae.callbacks.progress import say
 from ugvae.errors import NonFiniteLossError, OutputError
 from ugvae.evaluation.clusters import cluster_scores
@@ -19,16 +18,16 @@ from ugvae.evaluation.results import to_json
 from ugvae.machine import describe, versions
 from ugvae.runs.files import save_arrays, save_json
 
-TIMES = "sessions"  # of a checkpoint: what trained it so far
+TIMES = "sessions"  # entry of a checkpoint: seconds, last step and machine of each session that trained it
 
 
-class RunSummary(RunCallback):
+class RunSummary(Callback):
     """Says at the end of training where everything is and what to run next, and writes ``trained.json``.
 
-    That file holds the seconds of training, with validation and figures, and the machine. Checkpoints carry the time
-    behind them, so that the sessions of a resumed run add up; work that a killed session lost does not count. It says
-    too what the last session's time went into: steps, validation, the ends of epochs and that of the run, where figures
-    are drawn and checkpoints written.
+    The file holds the seconds of training, with validation and figures, and the machine. Checkpoints carry the times of
+    their sessions, so that those of a resumed run add up; work that a killed session lost does not count. The file
+    also says how the last session spent its time: on steps, on validation, at the ends of epochs and of the run, where
+    figures are drawn and checkpoints written.
     """
 
     def __init__(self) -> None:
@@ -40,17 +39,17 @@ class RunSummary(RunCallback):
         self._started = self._last = time.monotonic()
         self._spent = dict.fromkeys(("start", "steps", "validation", "epoch_ends", "run_end"), 0.0)
 
-    def _spend(self, on: str) -> None:
-        """Books the time since the last call."""
+    def _spend(self, phase: str) -> None:
+        """Adds the time since the last call to that of ``phase``, which ends now."""
         now = time.monotonic()
-        self._spent[on] += now - self._last
+        self._spent[phase] += now - self._last
         self._last = now
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._spend("start")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._spend("epoch_ends")  # that of the epoch before
+        self._spend("epoch_ends")
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._spend("steps")
@@ -60,6 +59,9 @@ class RunSummary(RunCallback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._spend("steps")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._spend("epoch_ends")
 
     def _sessions(self, trainer: Trainer) -> list[dict[str, Any]]:
         this = {"seconds": time.monotonic() - self._started, "last_step": trainer.global_step}
@@ -71,11 +73,8 @@ class RunSummary(RunCallback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._earlier = checkpoint.get(TIMES, [])
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._spend("epoch_ends")
-
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Keeps the images of a batch whose loss was not finite in ``nonfinite.json``, and says so in the message."""
+        """Lists the images of a batch with a non-finite loss in ``nonfinite.json``; the message names the file."""
         record = exception.record if isinstance(exception, NonFiniteLossError) else None
         if record is None or self._directory is None:
             return
@@ -88,7 +87,7 @@ class RunSummary(RunCallback):
             rank_zero_warn(str(error))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """After the last figures."""
+        """Writes the report; Lightning calls this after the last figures are drawn."""
         self._spend("run_end")
         directory = trainer.log_dir
         if not trainer.is_global_zero or directory is None or trainer.fast_dev_run:
@@ -110,7 +109,7 @@ class RunSummary(RunCallback):
         try:
             save_json(report, Path(directory) / "trained.json")
         except OutputError as error:
-            rank_zero_warn(str(error))  # training itself is done, and its checkpoints are written
+            rank_zero_warn(str(error))  # training is done, and its checkpoints are written
         score = "" if best is None else f" (best validation ELBO {best:.1f} nats per image)"
         say(
             f"\nTrained {trainer.current_epoch} epochs, {trainer.global_step} steps{score}.\n"
@@ -124,7 +123,7 @@ class RunSummary(RunCallback):
         )
 
 
-class TestReport(RunCallback):
+class TestReport(Callback):
     """Writes ``test.json``: ELBO terms, quality of reconstructions and cluster scores of the test split.
 
     With the checkpoint, the seed and the versions, which are needed to run it again.

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 
-from ugvae.callbacks.base import RunCallback
 from ugvae.data.cache import check_mapped
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import digest
@@ -21,7 +20,7 @@ from ugvae.runs.loggers import MetricsLogger
 SETTINGS, ROWS, RANKS = "run_settings", "metrics_rows", "rank_states"  # entries of a checkpoint
 
 
-class ExactResume(RunCallback):
+class ExactResume(Callback):
     """Keeps in every checkpoint what an exact resume needs, and refuses to go on with other settings or data.
 
     Each process keeps its own part: the random states, and the terms of the bound since the last row of the log.

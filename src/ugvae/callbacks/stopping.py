@@ -3,14 +3,13 @@
 import signal
 from typing import Any
 
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
-from ugvae.callbacks.base import RunCallback
 from ugvae.callbacks.checkpointing import RunCheckpoint, agreed, resumable_after
 
 
-class GracefulStop(RunCallback):
+class GracefulStop(Callback):
     """Turns SIGINT and SIGTERM into a checkpoint at the end of the step. A second Ctrl-C stops at once.
 
     At the last step of an epoch the stop waits for the validation, and for the checkpoint that ends the epoch.
@@ -51,10 +50,10 @@ class GracefulStop(RunCallback):
 
     def _stop(self, trainer: Trainer) -> None:
         checkpoint: RunCheckpoint = trainer.checkpoint_callback
-        number = self._received or signal.SIGTERM  # another process received it
+        number = self._received or signal.SIGTERM  # None where another process received it
         rank_zero_info(f"\nStopped by {signal.Signals(number).name}; saved {checkpoint.last_model_path}")
-        # what a shell reports for a process ended by the signal; of the first rank alone, since a launcher takes any
-        # other status than 0 for a failure and kills all, also in the midst of what they do at the end
+        # The first rank ends with the status that a shell gives to a process which the signal has ended. The others end
+        # with 0, since a launcher takes any other status for a failure and kills all ranks before they are done.
         raise SystemExit(128 + number if trainer.is_global_zero else 0)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

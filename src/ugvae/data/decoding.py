@@ -1,32 +1,32 @@
-"""One image file to uint8 pixels of one size, by stated rules whatever its format.
+"""Decodes an image file to uint8 pixels of one size, by the same rules for every format.
 
 Axes: C channels, H = W pixels.
 """
 
-import math
 import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from typing import NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
-from scipy.io import loadmat, whosmat
-from scipy.io.matlab import MatReadError
+from torch import Tensor
+from torchvision.transforms.v2 import functional
 
 from ugvae.errors import DataError
 
-# what PIL may read, whatever the suffix says: of its other formats one starts a program (EPS: Ghostscript)
+# formats that PIL may read, whatever the suffix is; one of the others starts a program (EPS: Ghostscript)
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
-MAX_PIXELS = 89_478_485  # PIL's own threshold for suspecting a decompression bomb: a quarter of a gigabyte of RGB
-DRAFT_MARGIN = 2  # a JPEG is decoded at a reduced scale only if that leaves this many times the pixels needed
-WHITE = 250  # of 255: what counts as the white border of a rendering, JPEG noise included
-TRIM_MARGIN = 0.04  # of the side, left around what is drawn
+MAX_PIXELS = 89_478_485  # PIL's threshold of a decompression bomb: a quarter of a gigabyte of RGB
+DRAFT_MARGIN = 2  # a JPEG is decoded at a reduced scale if its sides are still this many times as long as needed
+WHITE = 250  # of 255: the border of a rendering has at least this value, with the noise of JPEG
+TRIM_MARGIN = 0.04  # share of the side that is left around the object
+RESIZE_CHUNK = 4096  # images that are resized together, which bounds the memory of the float copy
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
-GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # of PNGs with fewer than 8 bits, from one grey to the next
-BROKEN = (  # what PIL raises on damaged files of one format or another
+GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # step between two greys in PNGs of fewer than 8 bits
+BROKEN = (  # errors that PIL raises on damaged files
     OSError,
     SyntaxError,
     ValueError,
@@ -43,12 +43,12 @@ BROKEN = (  # what PIL raises on damaged files of one format or another
 
 
 class CorruptFileError(DataError):
-    """A file that is there, can be read, and is no whole image; ``skip_corrupt`` leaves it out."""
+    """A file that can be read and is not a whole image; ``skip_corrupt`` leaves it out."""
 
 
 @dataclass(frozen=True)
 class Transform:
-    """What is done to each image: EXIF rotation, transparent parts over white, colour, the cut, the size.
+    """How an image is changed: EXIF rotation, transparent parts over white, colour, a cut, the size.
 
     Without a cut the whole image is squeezed to a square, as in the paper.
 
@@ -56,7 +56,7 @@ class Transform:
         size: H = W of the result; reduced and enlarged by antialiased bilinear interpolation.
         channels: 3 (RGB) or 1 (grey, Rec. 601 luma).
         centre: side of a centre square as a fraction of the image's width; 0 keeps all.
-        trim: cut the white border: keep the smallest centre square that holds all that is not white.
+        trim: cut the white border: keep the smallest centre square that contains all pixels that are not white.
     """
 
     size: int
@@ -69,15 +69,14 @@ def decode_image(data: bytes, transform: Transform) -> np.ndarray:
     """Decodes the bytes of an image file.
 
     Args:
-        data: the whole file, in any format of ``IMAGE_SUFFIXES``; of several frames the first counts.
-        transform: what to do to it.
+        data: the whole file, in any format of ``IMAGE_SUFFIXES``; of several frames the first is taken.
+        transform: how to change the image.
 
     Returns:
         uint8 ``(1, C, H, W)``.
 
     Raises:
-        CorruptFileError: no image, a truncated one, one of more than ``MAX_PIXELS``, or of pixels whose range no one
-            has stated.
+        CorruptFileError: no image, a truncated one, one of more than ``MAX_PIXELS``, or pixels of an unknown range.
     """
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
@@ -92,7 +91,7 @@ def decode_image(data: bytes, transform: Transform) -> np.ndarray:
         raise
     except Image.DecompressionBombError as error:
         raise CorruptFileError(f"more than {MAX_PIXELS:,} pixels") from error
-    except UnidentifiedImageError as error:  # whose own message names a buffer of ours
+    except UnidentifiedImageError as error:  # its message would name a buffer, not the file
         raise CorruptFileError("not a whole image (no known format)") from error
     except BROKEN as error:
         raise CorruptFileError(f"not a whole image ({error or type(error).__name__})") from error
@@ -100,14 +99,14 @@ def decode_image(data: bytes, transform: Transform) -> np.ndarray:
 
 
 def check_samples(image: Image.Image) -> None:
-    """Sees to it that the numbers of a TIFF mean what PIL takes them for.
+    """Checks that PIL reads the numbers of a TIFF correctly.
 
     Raises:
-        CorruptFileError: signed, 12-bit or 32-bit numbers, or 16 bits with white at 0, which would give another image.
+        CorruptFileError: signed, 12-bit or 32-bit numbers, or 16 bits with white at 0: PIL would give another image.
     """
     tags = getattr(image, "tag_v2", {})
     bits, kinds = set(tags.get(BITS_PER_SAMPLE, (8,))), set(tags.get(SAMPLE_FORMAT, (1,)))
-    floating = image.mode == "F"  # refused by a message of its own
+    floating = image.mode == "F"  # `to_mode` refuses it with a message of its own
     white_is_zero = bits == {16} and tags.get(PHOTOMETRIC) == 0
     if not floating and (not bits <= {1, 2, 4, 8, 16} or 2 in kinds or white_is_zero):
         raise CorruptFileError(
@@ -117,10 +116,10 @@ def check_samples(image: Image.Image) -> None:
 
 
 def scale_transparent_value(image: Image.Image) -> None:
-    """Brings the transparent value of a PNG to the scale of its pixels, which PIL does not do for all depths.
+    """Scales the transparent value of a PNG as its pixels are scaled; PIL does not do so for all depths.
 
     Raises:
-        CorruptFileError: a transparent colour of 16 bits, which 8 bits cannot tell from its neighbours.
+        CorruptFileError: a transparent colour of 16 bits, which 8 bits cannot distinguish from similar colours.
     """
     value = image.info.get("transparency")
     if image.format != "PNG" or not isinstance(value, int | tuple):
@@ -134,14 +133,14 @@ def scale_transparent_value(image: Image.Image) -> None:
 def to_mode(image: Image.Image, channels: int) -> Image.Image:
     """The image in 8-bit RGB or grey, loaded.
 
-    16 bits keep the upper 8; transparent parts are laid over white; palettes, CMYK and the rest as PIL converts them.
+    16 bits keep the upper 8. Transparent parts are laid over white. PIL converts palettes, CMYK and the rest.
 
     Raises:
-        CorruptFileError: floating-point pixels, whose range no one has stated.
+        CorruptFileError: floating-point pixels, whose range is unknown.
     """
     if image.mode == "F":
         raise CorruptFileError("floating-point pixels; save the image with 8 or 16 bits")
-    if image.mode.startswith("I"):  # 16 bits, which PIL hands out under several names
+    if image.mode.startswith("I"):  # 16 bits, for which PIL has several modes
         pixels = np.asarray(image).clip(0, 65535)
         transparent = pixels == image.info.get("transparency", -1)
         image = Image.fromarray((np.where(transparent, 65535, pixels) >> 8).astype(np.uint8))
@@ -152,7 +151,7 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
     if image.mode == mode:
         image.load()
         return image
-    return image.convert("RGB").convert(mode)  # by way of RGB: PIL has no direct way from every mode
+    return image.convert("RGB").convert(mode)  # through RGB: PIL does not convert every mode directly
 
 
 def fit(image: Image.Image, transform: Transform) -> np.ndarray:
@@ -168,6 +167,13 @@ def fit(image: Image.Image, transform: Transform) -> np.ndarray:
     return pixels[None, None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None]
 
 
+def resized(images: Tensor, size: int) -> Tensor:
+    """uint8 images ``(N, C, H, W)`` at ``size`` × ``size`` pixels, by antialiased bilinear interpolation."""
+    if images.shape[-2:] == (size, size):
+        return images
+    return torch.cat([functional.resize(chunk, [size, size], antialias=True) for chunk in images.split(RESIZE_CHUNK)])
+
+
 def centre_square(size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
     """(left, upper, right, lower) of the square of that side about the centre."""
     left, upper = (size[0] - side) // 2, (size[1] - side) // 2
@@ -175,9 +181,9 @@ def centre_square(size: tuple[int, int], side: int) -> tuple[int, int, int, int]
 
 
 def trimmed(image: Image.Image) -> tuple[int, int, int, int]:
-    """The smallest square about the centre that holds all that is not white, and a margin; all of a white image.
+    """The smallest centre square that contains all pixels that are not white, with a margin; a white image whole.
 
-    About the centre, so that an object keeps its place relative to the camera.
+    The centre is that of the image, so that an object keeps its place relative to the camera.
     """
     drawn = ImageChops.invert(image.convert("L")).point(lambda value: 255 if value > 255 - WHITE else 0).getbbox()
     if drawn is None:
@@ -185,127 +191,3 @@ def trimmed(image: Image.Image) -> tuple[int, int, int, int]:
     (width, height), (left, upper, right, lower) = image.size, drawn
     reach = max(abs(2 * left - width), abs(2 * right - width), abs(2 * upper - height), abs(2 * lower - height))
     return centre_square(image.size, min(round(reach * (1 + TRIM_MARGIN)), width, height))
-
-
-MAX_VALUES = 2**27  # of a variable, as its header states them: a bomb is refused before it is unpacked
-MATLAB_BROKEN = (*BROKEN, AssertionError, MatReadError)  # what scipy raises on damaged files
-
-
-def matlab_variable(data: bytes, key: str, squeeze: bool = False) -> np.ndarray:
-    """One variable out of the bytes of a .mat file; ``squeeze`` drops axes of one entry, MATLAB's scalars among them.
-
-    Raises:
-        CorruptFileError: no whole MATLAB file, a 7.3 one, no such variable, or one of too many values.
-    """
-    try:
-        shapes = {name: shape for name, shape, _ in whosmat(BytesIO(data))}
-        if math.prod(shapes.get(key, ())) > MAX_VALUES:
-            raise CorruptFileError(f"{key!r} has shape {shapes[key]}, more than {MAX_VALUES:,} values")
-        check_structure(data)
-        content = loadmat(BytesIO(data), variable_names=[key], squeeze_me=squeeze)
-    except NotImplementedError as error:
-        raise CorruptFileError("a MATLAB 7.3 file; save it with -v7") from error
-    except CorruptFileError:
-        raise
-    except MATLAB_BROKEN as error:
-        raise CorruptFileError(f"not a whole MATLAB file ({error or type(error).__name__})") from error
-    if key not in content:
-        raise CorruptFileError(f"no key {key!r} in this MATLAB file")
-    return content[key]
-
-
-HEADER = 128
-MATRIX, COMPRESSED = 14, 15
-FLAGS, DIMENSIONS, NAME = 6, 5, 1  # types of a matrix's first three elements
-ITEM_SIZE = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2, 18: 4}  # bytes, by type
-CELL, STRUCT, CHAR = 1, 2, 4  # classes of matrices
-NUMERIC = range(6, 16)
-COMPLEX = 0x08
-DEEPEST = 20
-MOST_BYTES = 2**30  # unpacked
-
-
-class Element(NamedTuple):
-    """An element: its type, its data, and where the next one begins."""
-
-    type: int
-    data: memoryview
-    end: int
-
-
-def check_structure(data: bytes) -> None:
-    """Raises a ValueError that says what is not as the format has it."""
-    if len(data) < HEADER or data[126:128] not in (b"IM", b"MI"):
-        raise ValueError("no header")
-    order = "<" if data[126:128] == b"IM" else ">"
-    view, position = memoryview(data), HEADER
-    while position < len(view):
-        element = _element(view, position, order, padded=False)
-        position = element.end
-        if element.type == COMPRESSED:
-            unpacker = zlib.decompressobj()
-            content = memoryview(unpacker.decompress(element.data, MOST_BYTES))
-            if not unpacker.eof:
-                raise ValueError("a compressed element that is cut or too large")
-            element = _element(content, 0, order)
-        if element.type != MATRIX:
-            raise ValueError(f"an element of type {element.type} in the place of a matrix")
-        _check_matrix(element.data, order, DEEPEST)
-
-
-def _element(view: memoryview, position: int, order: str, padded: bool = True) -> Element:
-    if position + 8 > len(view):
-        raise ValueError("ends within a tag")
-    first, size = struct.unpack_from(f"{order}2I", view, position)
-    if first >> 16:  # a small one: size and type in one word, the data in the other
-        kind, size, start = first & 0xFFFF, first >> 16, position + 4
-        if size > 4:
-            raise ValueError("a small element of more than 4 bytes")
-        return Element(kind, view[start : start + size], position + 8)
-    start = position + 8
-    if start + size > len(view):
-        raise ValueError("an element longer than the file")
-    return Element(first, view[start : start + size], start + (-(-size // 8) * 8 if padded else size))
-
-
-def _check_matrix(data: memoryview, order: str, depth: int) -> None:
-    if not len(data):
-        return  # an empty one
-    if not depth:
-        raise ValueError("matrices within matrices without end")
-    flags = _element(data, 0, order)
-    dimensions = _element(data, flags.end, order)
-    name = _element(data, dimensions.end, order)
-    if (flags.type, dimensions.type, name.type) != (FLAGS, DIMENSIONS, NAME) or len(flags.data) != 8:
-        raise ValueError("a matrix without flags, dimensions and name")
-    word = struct.unpack_from(f"{order}I", flags.data)[0]
-    if len(dimensions.data) % 4:
-        raise ValueError("dimensions that are no whole numbers")
-    shape = struct.unpack(f"{order}{len(dimensions.data) // 4}i", dimensions.data)
-    if len(shape) < 2 or min(shape) < 0:
-        raise ValueError(f"a matrix of shape {shape}")
-    kind, count, position = word & 0xFF, math.prod(shape), name.end
-    if kind == CHAR or kind in NUMERIC:
-        for _ in range(2 if word >> 8 & COMPLEX else 1):
-            part = _element(data, position, order)
-            position = part.end
-            if part.type not in ITEM_SIZE or (kind != CHAR and len(part.data) != count * ITEM_SIZE[part.type]):
-                raise ValueError(f"{len(part.data)} bytes of type {part.type} for {count} values")
-    elif kind in (CELL, STRUCT):
-        fields = 1
-        if kind == STRUCT:
-            length = _element(data, position, order)
-            names = _element(data, length.end, order)
-            if len(length.data) != 4 or not (size := struct.unpack(f"{order}i", length.data)[0]) or size < 0:
-                raise ValueError("a struct without the length of its fields' names")
-            if len(names.data) % size:
-                raise ValueError("names of fields that do not fill their length")
-            fields, position = len(names.data) // size, names.end
-        for _ in range(count * fields):
-            part = _element(data, position, order)
-            if part.type != MATRIX:
-                raise ValueError(f"an element of type {part.type} in the place of a matrix")
-            _check_matrix(part.data, order, depth - 1)
-            position = part.end
-    else:
-        raise ValueError(f"a matrix of class {kind}, neither numbers, text, cells nor structs")

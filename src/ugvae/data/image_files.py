@@ -1,4 +1,4 @@
-"""What the datasets made of image files share: find the files, decode them once, hand out splits as views."""
+"""Base of the datasets of image files: they are found, decoded once into a cache, and read as views of it."""
 
 import hashlib
 import json
@@ -8,8 +8,10 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from jsonargparse.typing import PositiveInt
 
-from ugvae.data.cache import Cache, CacheKey, default_workers, open_cache
+from ugvae.data.build import build_cache
+from ugvae.data.cache import Cache, CacheKey, open_cache
 from ugvae.data.decoding import Transform
 from ugvae.data.listing import (
     Listing,
@@ -23,54 +25,42 @@ from ugvae.data.listing import (
 )
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable
-from ugvae.errors import ConfigError, DataError
-
-MISSING = """{title}: {reason} under {root}.
-Expected:
-{tree}
-There: {there}
-Get it: {source}
-Licence: {licence}
-Meanwhile, with no download at all: make train DATA=digits"""
-SHOWN = 5  # names that a message shows
+from ugvae.errors import ConfigError, DataError, check_counts
+from ugvae.machine import cores
 
 
 class ImageFilesDataModule(GroupDataModule):
-    """Base of the datasets of image files. A subclass says which files there are, what is known of each, and its split.
+    """Base of the datasets of image files. A subclass finds the files and describes them: their columns and splits.
 
-    The images are decoded once, in parallel, into a memory-mapped file that all processes share; see
-    ``datamodules.cache``. It is made anew when a file or a setting changes.
+    The images are decoded once, in parallel, into a memory-mapped file that all processes share (``ugvae.data.cache``).
+    It is rebuilt when a file or a setting changes.
 
     Args:
         root: folder of the dataset.
         image_size: H = W in pixels; images are squeezed to it whole unless the dataset has a setting for a cut.
-        skip_corrupt: leave out files that are no whole images, and list them, instead of stopping.
+        skip_corrupt: leave corrupt files out and list them, instead of stopping.
         cache_dir: folder for the decoded images; by default ``.cache`` in ``root``.
         cache_workers: processes that decode; by default one per core.
-        **kwargs: those of ``GroupDataModule``.
+        **kwargs: the settings of ``GroupDataModule``.
 
     Raises:
         ConfigError: a value out of range; the message names the setting.
     """
 
     channels = 3
-    title = ""  # of the dataset, for messages
-    tree = ""  # what is expected under root
-    source = ""  # where to get it
-    licence = ""
 
     def __init__(
         self,
         root: str,
-        image_size: int = 64,
+        image_size: PositiveInt = 64,
         skip_corrupt: bool = False,
         cache_dir: str | None = None,
         cache_workers: int | None = None,
         **kwargs,
     ) -> None:
         super().__init__(root, image_size=image_size, **kwargs)
-        if cache_workers is not None and cache_workers < 1:
-            raise ConfigError(f"cache_workers: expected a whole number > 0, got {cache_workers}")
+        if cache_workers is not None:
+            check_counts(cache_workers=cache_workers)
         self.skip_corrupt, self.cache_dir, self.cache_workers = skip_corrupt, cache_dir, cache_workers
         self._cache: Cache | None = None
 
@@ -79,7 +69,7 @@ class ImageFilesDataModule(GroupDataModule):
         self._cache = None
 
     def find(self) -> Sources:
-        """All files that the dataset is read from, those of labels too; by default all images below the root.
+        """All files of the dataset, those of labels too; by default all images below the root.
 
         Raises:
             DataError: they are not there; see ``missing``.
@@ -90,10 +80,10 @@ class ImageFilesDataModule(GroupDataModule):
 
     @abstractmethod
     def describe(self, files: list[str]) -> Listing:
-        """What the files say; called only when there is a cache to build.
+        """The columns and splits of the files; called only when there is a cache to build.
 
         Args:
-            files: the names that ``find`` gave.
+            files: the names that ``find`` returned.
 
         Raises:
             DataError: files that disagree, or cannot be understood.
@@ -104,12 +94,12 @@ class ImageFilesDataModule(GroupDataModule):
         return Transform(self.image_size, self.channels)
 
     def options(self) -> dict:
-        """Settings besides the transform that change what ``describe`` says."""
+        """Settings besides the transform that change what ``describe`` returns."""
         return {}
 
     @property
     def names(self) -> dict[str, list[str]]:
-        """What the values 0, 1, … of some columns stand for, such as the classes behind ``label``."""
+        """The names of the values 0, 1, … of some columns, such as the classes of ``label``."""
         return self.cache().manifest["names"]
 
     def prepare_data(self) -> None:
@@ -140,57 +130,38 @@ class ImageFilesDataModule(GroupDataModule):
             variant = {**asdict(transform), **options, **({"root": str(root.resolve())} if self.cache_dir else {})}
             name = f"{re.sub(r'[^a-z0-9]+', '-', self.title.lower())}-{self.image_size}-{short_digest(variant)}"
             folder = (Path(self.cache_dir) if self.cache_dir else root / ".cache") / name
-            workers = self.cache_workers or default_workers()
-            self._cache = open_cache(folder, key, lambda: self.describe(list(files)), workers, self.skip_corrupt)
-        return self._cache
 
-    def missing(self, reason: str) -> DataError:
-        """The one error of all missing files: what is expected, what there is, where to get it."""
-        root = Path(self.root)
-        there = sorted(path.name for path in root.iterdir() if not path.name.startswith(".")) if root.is_dir() else []
-        shown = summary(there) if there else "an empty folder" if root.is_dir() else "no such folder"
-        return DataError(
-            MISSING.format(
-                title=self.title,
-                reason=reason,
-                root=root,
-                tree=self.tree.format(root=root).strip("\n"),
-                there=shown,
-                source=self.source,
-                licence=self.licence,
-            )
-        )
+            def build() -> None:
+                workers = self.cache_workers or cores()
+                build_cache(folder, key, self.describe(list(files)), workers, self.skip_corrupt)
+
+            self._cache = open_cache(folder, key, build, self.skip_corrupt)
+        return self._cache
 
 
 def short_digest(content: dict) -> str:
-    """Eight hexadecimal digits that tell settings apart."""
+    """Eight hexadecimal digits that differ between settings."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def summary(names: list[str]) -> str:
-    """The first few of many names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
-
-
 def inner(root: Path, name: str) -> str:
-    """``name`` if that is a folder in ``root``, else "." for ``root`` itself: both are taken for the dataset's."""
+    """``name`` if that is a folder in ``root``, else "." for ``root`` itself: users give the one or the other."""
     return name if (root / name).is_dir() else "."
 
 
 class NamedObjectsDataModule(ImageFilesDataModule):
-    """Base of the datasets whose splits keep objects apart that the files are named after.
+    """Base of the datasets whose files are named after objects, such as scans. No object is in two splits.
 
     Args:
         root: folder of the images, at any depth.
         pattern: a regular expression with a named group ``object_column``; None for the known ``patterns``.
-        **kwargs: those of ``ImageFilesDataModule``.
+        **kwargs: the settings of ``ImageFilesDataModule``.
 
     Raises:
         ConfigError: ``pattern`` is no regular expression, or has no such group.
     """
 
-    object_column = ""  # the column of the objects, and the group of a pattern that finds them
+    object_column = ""  # the column of the objects, and the group of a pattern that matches them
     patterns: tuple[str, ...] = ()
 
     def __init__(self, root: str, pattern: str | None = None, **kwargs) -> None:
@@ -213,24 +184,23 @@ class NamedObjectsDataModule(ImageFilesDataModule):
         Raises:
             DataError: fewer than three objects, or a name that ``pattern`` does not fit.
         """
-        found = columns_of_names(files, [self.pattern] if self.pattern else self.patterns)
-        if self.pattern and not found:
+        groups = columns_of_names(files, [self.pattern] if self.pattern else self.patterns)
+        if self.pattern and not groups:
             stranger = next(name for name in files if not re.search(self.pattern, name))
             raise DataError(f"{Path(self.root) / stranger}: data.pattern {self.pattern!r} does not fit this name")
-        found = found or {self.object_column: [object_of(name) for name in files]}
-        objects, known = numbered(found.pop(self.object_column))
-        columns = {self.object_column: objects, "view": position_within(objects)}
-        names = {self.object_column: known}
-        for name, values in found.items():
+        groups = groups or {self.object_column: [object_of(name) for name in files]}
+        objects, object_names = numbered(groups.pop(self.object_column))
+        columns, names = {self.object_column: objects, "view": position_within(objects)}, {}
+        for name, values in groups.items():
             if all(value is not None and value.isdecimal() for value in values):
                 columns[name] = np.array([int(value) for value in values], np.int64)
             else:
                 columns[name], names[name] = numbered([value or "" for value in values])
-        split = split_by_object(objects, f"{self.object_column}s under {self.root} ({', '.join(known[:3])})")
-        return Listing(files, split, columns, names)
+        split = split_by_object(objects, f"{self.object_column}s under {self.root} ({', '.join(object_names[:3])})")
+        return Listing(files, split, columns, {self.object_column: object_names, **names})
 
 
 def object_of(name: str) -> str:
-    """The folder that a file is in; of one directly in the root, its name up to the first separator."""
+    """The folder of a file; for a file in the root, its name up to the first separator."""
     path = PurePosixPath(name)
     return str(path.parent) if len(path.parts) > 1 else re.split(r"[_\-. ]", path.name)[0]

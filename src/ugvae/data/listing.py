@@ -1,4 +1,4 @@
-"""What a dataset of image files is made of: which files, what their names say, and which split each is in."""
+"""The files of a dataset: how they are found, what their names say, and which split each belongs to."""
 
 import hashlib
 import json
@@ -8,19 +8,16 @@ import stat
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from ugvae.data.decoding import IMAGE_SUFFIXES, Transform, decode_image
-from ugvae.data.module import split_rows
+from ugvae.data.module import SPLITS, split_rows
 from ugvae.errors import DataError
 
-HELD_OUT = 0.1  # of the objects, for validation and once more for the test, where the owner has no splits
-
-
-# Files as the cache remembers them: name relative to the root, and its size and time of change. Plain text by plain
-# text: at 200,000 files, a tuple for each would take longer than looking them up.
-Sources = dict[str, str]
+HELD_OUT = 0.1  # share of the objects for validation, and again for the test, where the owner has no splits
+Sources = dict[str, str]  # names relative to the root, and as text the size and time of change
 
 
 @dataclass(frozen=True)
@@ -31,9 +28,9 @@ class Listing:
         files: names relative to the root.
         split: ``(F,)``: 0 train, 1 val, 2 test.
         columns: integers ``(N,)`` by name.
-        names: what the values 0, 1, … of some columns stand for.
-        images_per_file: 1, but for files of many images.
-        decode: bytes of a file to uint8 ``(images_per_file, C, H, W)``.
+        names: names of the values 0, 1, … of some columns.
+        images_per_file: images in each file.
+        decode: function from the bytes of a file to uint8 ``(images_per_file, C, H, W)``.
     """
 
     files: list[str]
@@ -44,7 +41,7 @@ class Listing:
     decode: Callable[[bytes, Transform], np.ndarray] = decode_image
 
     def subset(self, positions: np.ndarray) -> "Listing":
-        """The files at ``positions``, in that order, with all that is known of their images."""
+        """The files at ``positions``, in that order, with the columns of their images."""
         rows = (positions[:, None] * self.images_per_file + np.arange(self.images_per_file)).ravel()
         columns = {name: column[rows] for name, column in self.columns.items()}
         files = [self.files[position] for position in positions]
@@ -57,51 +54,42 @@ def scan(root: Path, folder: str = ".", suffixes: Collection[str] = IMAGE_SUFFIX
     Hidden files and folders are left out (among them the cache, and the ``._*`` files of archives from a Mac).
 
     Args:
-        root: what names are relative to.
+        root: folder that names are relative to.
         folder: where to look, relative to ``root``; nothing is found if it is no folder.
-        suffixes: in lower case, with the dot.
+        suffixes: suffixes of the files, in lower case, with the dot.
 
     Raises:
-        DataError: a folder cannot be read; a name is that of a pipe or a device; a link leads nowhere, or a second
-            time to a folder, whose images would then count twice.
+        DataError: a folder cannot be read; a name belongs to a pipe or a device; a link leads nowhere, or a second time
+            to a folder, whose images would then count twice.
     """
-    found: Sources = {}
+    files: Sources = {}
+    visited: dict[str, str] = {}  # the path of a folder by its path without links
+
+    def fail(error: OSError) -> NoReturn:
+        raise error
+
     try:
-        if (root / folder).is_dir():
-            _walk(str(root / folder), "" if folder == "." else f"{folder}/", frozenset(suffixes), (), {}, found)
+        if not (root / folder).is_dir():
+            return {}
+        for place, folders, names in os.walk(root / folder, followlinks=True, onerror=fail):
+            real = os.path.realpath(place)
+            if real in visited and place.startswith(visited[real] + os.sep):  # a link to a folder that it is in
+                folders.clear()
+                continue
+            if real in visited:
+                raise DataError(f"{place}: by a link the same folder as {visited[real]}; its images would count twice")
+            visited[real] = place
+            folders[:] = [name for name in folders if name[0] != "."]
+            prefix = "" if place == str(root) else f"{os.path.relpath(place, root)}/"
+            for name in names:
+                if name[0] != "." and name[name.rfind(".") :].lower() in suffixes:
+                    status = os.stat(os.path.join(place, name))
+                    if not stat.S_ISREG(status.st_mode):  # a pipe or a device, which might never end
+                        raise DataError(f"{os.path.join(place, name)}: neither a file nor a folder")
+                    files[prefix + name] = _stamp(status)
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
-    return {name: found[name] for name in sorted(found)}
-
-
-def _walk(
-    folder: str,
-    prefix: str,
-    suffixes: frozenset[str],
-    above: tuple[str, ...],
-    visited: dict[str, str],
-    found: Sources,
-) -> None:
-    real = os.path.realpath(folder)
-    if real in above:  # a link to a folder that it is in
-        return
-    if real in visited:
-        raise DataError(f"{folder}: by a link the same folder as {visited[real]}; its images would count twice")
-    visited[real] = folder
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = entry.name
-            if name[0] == ".":
-                continue
-            if name[name.rfind(".") :].lower() in suffixes:  # as os.path.splitext, in a third of the time
-                status = entry.stat()
-                if not stat.S_ISDIR(status.st_mode):
-                    if not stat.S_ISREG(status.st_mode):  # a pipe or a device, which might never end
-                        raise DataError(f"{entry.path}: neither a file nor a folder")
-                    found[prefix + name] = _stamp(status)
-                    continue
-            if entry.is_dir():
-                _walk(entry.path, f"{prefix}{name}/", suffixes, (*above, real), visited, found)
+    return dict(sorted(files.items()))
 
 
 def _stamp(status: os.stat_result) -> str:
@@ -109,12 +97,24 @@ def _stamp(status: os.stat_result) -> str:
 
 
 def existing(root: Path, names: Sequence[str]) -> Sources:
-    """Those of the files ``names`` that are there."""
+    """The files of these names that are there."""
     return {name: _stamp((root / name).stat()) for name in names if (root / name).is_file()}
 
 
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: it cannot be opened or read, which says nothing about its content.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+
+
 def source_digest(files: Sources, options: dict) -> str:
-    """SHA-256 of the names, sizes and times of files, and of the settings that say how to read them."""
+    """SHA-256 of the names, sizes and times of files, and of the settings of how to read them."""
     lines = [json.dumps(options, sort_keys=True), *(f"{name}\0{stamp}" for name, stamp in files.items())]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
@@ -126,7 +126,7 @@ def numbered(values: Sequence[str]) -> tuple[np.ndarray, list[str]]:
 
 
 def position_within(numbers: np.ndarray) -> np.ndarray:
-    """How many of the same number come before each: 0, 1, … over the images of an object."""
+    """Counts the images of every object: 0, 1, … in the order of ``numbers (N,)``, the object of each image."""
     order = np.argsort(numbers, kind="stable")
     starts = np.searchsorted(numbers[order], numbers[order])
     positions = np.empty(len(numbers), np.int64)
@@ -135,7 +135,7 @@ def position_within(numbers: np.ndarray) -> np.ndarray:
 
 
 def columns_of_names(names: list[str], patterns: Sequence[str]) -> dict[str, list[str]]:
-    """What the first pattern that fits all names finds: its named groups; nothing if none fits."""
+    """The named groups of the first pattern that fits all names; an empty dict if none does."""
     for pattern in patterns:
         matches = [re.search(pattern, name) for name in names]
         if all(matches):
@@ -144,11 +144,11 @@ def columns_of_names(names: list[str], patterns: Sequence[str]) -> dict[str, lis
 
 
 def split_by_object(objects: np.ndarray, what: str) -> np.ndarray:
-    """0 (train), 1 (val) or 2 (test) for each image, so that no object is in two: about 80, 10 and 10 % of them.
+    """0 (train), 1 (val) or 2 (test) for each image, about 80, 10 and 10 % of the objects, none of them in two.
 
     Args:
         objects: ``(N,)`` number of the object of each image, from 0 on without gaps.
-        what: an object is, for the message.
+        what: the objects, for the message.
 
     Raises:
         DataError: fewer than three objects.
@@ -157,8 +157,25 @@ def split_by_object(objects: np.ndarray, what: str) -> np.ndarray:
     if count < 3:
         raise DataError(f"{count} {what} cannot be divided into training, validation and test; at least 3 are needed")
     held_out = max(1, round(HELD_OUT * count))
-    development, test = split_rows(count, held_out, seed=0)
-    val = development[split_rows(len(development), held_out, seed=0)[1]]
-    split = np.zeros(count, np.int64)
-    split[val], split[test] = 1, 2
-    return split[objects]
+    return hold_out(hold_out(np.zeros(count, np.int64), 2, what, held_out), 1, what, held_out)[objects]
+
+
+def hold_out(split: np.ndarray, number: int, what: str, count: int | None = None) -> np.ndarray:
+    """Moves ``count`` entries of the training split, drawn with a fixed seed, to the split ``number``.
+
+    Args:
+        split: ``(N,)``: 0 train, 1 val, 2 test.
+        number: 1 or 2.
+        what: the entries, for the message.
+        count: 10 % of the training split by default, at least one.
+
+    Raises:
+        DataError: none would be left for training.
+    """
+    train = np.flatnonzero(split == 0)
+    count = max(1, round(HELD_OUT * len(train))) if count is None else count
+    if count >= len(train):
+        raise DataError(f"{len(train)} {what} are too few to cut a {SPLITS[number]} split from them")
+    moved = split.copy()
+    moved[train[split_rows(len(train), count, seed=0)[1]]] = number
+    return moved

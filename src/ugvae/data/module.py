@@ -1,29 +1,42 @@
-"""What every dataset shares: splits into tables, groups into loaders.
+"""The base of all datamodules: splits become tables, tables become loaders of groups.
 
 Axes: G groups per batch, B images per group, C channels, H and W pixels.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 from jsonargparse import ArgumentParser
+from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
-from ugvae.data.groupings import GROUPINGS, Grouping
+from ugvae.data.groupings import GROUPINGS, Grouping, GroupingKind
 from ugvae.data.samplers import GroupLoader
 from ugvae.data.table import GroupDataset, ImageTable
-from ugvae.errors import ConfigError
+from ugvae.errors import ConfigError, DataError, check_choice, check_counts, check_not_negative
 from ugvae.runs.folder import read_config
 
-SPLITS = ("train", "val", "test")
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+MISSING = """{title}: {reason} under {root}.
+Expected:
+{tree}
+There: {there}
+{tried}Get it: {source}
+Licence: {licence}
+Meanwhile, with no download at all: make train DATA=digits"""
+SHOWN = 5  # names that a message shows
+GPU_SHARE = 0.25  # of the free memory of a GPU, the most that a table may take
 
 
 class GroupDataModule(LightningDataModule):
-    """Base of all datamodules. A subclass says how to get its data and how to read one split as an ``ImageTable``.
+    """Base of all datamodules. A subclass gets its data and reads one split as an ``ImageTable``.
 
     Batches are dicts: ``image`` uint8 ``(G, B, C, H, W)``, ``index`` ``(G, B)`` rows of the split's table, and one
     entry ``(G, B)`` per column, such as ``label``.
@@ -31,54 +44,52 @@ class GroupDataModule(LightningDataModule):
     Args:
         root: folder of the dataset.
         image_size: H = W in pixels; images of another size are resized.
-        group_size: B, images that share one beta; where the groups span all processes, those of each process.
+        group_size: B, images that share one beta. Where groups span all processes, the images in each process.
         groups_per_batch: G, groups per optimiser step and process.
-        num_workers: loader processes; 0 is fastest for tables in memory.
-        seed: of the splits and of the groups.
-        predict_split: the split that ``predict`` encodes: train, val or test.
-        grouping: kind of the training groups: ``random``, ``mixed``, ``pure``, ``proportions`` or ``attribute``
-            (docs/groups.md).
+        num_workers: processes of the loader; 0 is fastest for tables in memory.
+        seed: seed of the groups, and of splits that have no seed of their own.
+        predict_split: the split that ``predict`` encodes.
+        grouping: kind of the training groups (docs/groups.md).
         group_column: the column whose values make the groups of ``attribute``.
-        proportions: of the domains, for ``mixed``, ``pure`` and ``proportions``; equal by default.
-        concentration: of the Dirichlet distribution of ``proportions``.
-        eval_grouping: kind of the groups in validation, test and prediction; by default that of training, so that
-            the curves of both can be compared.
+        proportions: shares of the domains in ``mixed``, ``pure`` and ``proportions`` groups; equal by default.
+        concentration: concentration of the Dirichlet distribution of ``proportions``.
+        eval_grouping: kind of the groups in validation, test and prediction. By default that of training, so that the
+            curves of both can be compared.
 
     Raises:
         ConfigError: a value out of range; the message names the setting.
     """
 
     channels = 1
+    title = ""  # name of the dataset, for messages
+    tree = ""  # the files that are expected under {root}
+    source = ""  # where to get them
+    licence = ""
 
     def __init__(
         self,
         root: str,
-        image_size: int = 28,
-        group_size: int = 16,
-        groups_per_batch: int = 8,
-        num_workers: int = 0,
+        image_size: PositiveInt = 28,
+        group_size: PositiveInt = 16,
+        groups_per_batch: PositiveInt = 8,
+        num_workers: NonNegativeInt = 0,
         seed: int = 1,
-        predict_split: str = "test",
-        grouping: str = "random",
+        predict_split: Split = "test",
+        grouping: GroupingKind = "random",
         group_column: str = "label",
         proportions: list[float] | None = None,
-        concentration: float = 1.0,
-        eval_grouping: str | None = None,
+        concentration: PositiveFloat = 1.0,
+        eval_grouping: GroupingKind | None = None,
     ) -> None:
         super().__init__()
-        sizes = {"image_size": image_size, "group_size": group_size, "groups_per_batch": groups_per_batch}
-        for name, value in sizes.items():
-            if value < 1:
-                raise ConfigError(f"{name}: expected a whole number > 0, got {value}")
-        if num_workers < 0:
-            raise ConfigError(f"num_workers: expected 0 or more, got {num_workers}")
-        if predict_split not in SPLITS:
-            raise ConfigError(f"predict_split: expected one of {', '.join(SPLITS)}, got {predict_split!r}")
+        check_counts(image_size=image_size, group_size=group_size, groups_per_batch=groups_per_batch)
+        check_not_negative(num_workers=num_workers)
+        check_choice("predict_split", predict_split, SPLITS)
+        check_choice("grouping", grouping, GROUPINGS)
+        check_choice("eval_grouping", eval_grouping or grouping, GROUPINGS)
         self.root, self.image_size, self.num_workers, self.seed = root, image_size, num_workers, seed
         self.group_size, self.groups_per_batch, self.predict_split = group_size, groups_per_batch, predict_split
-        self.span_devices = False  # the groups span all processes: said by the model (docs/distributed.md)
-        if eval_grouping not in (None, *GROUPINGS):
-            raise ConfigError(f"eval_grouping: expected one of {', '.join(GROUPINGS)}, got {eval_grouping!r}")
+        self.span_devices = False  # the model sets it if its groups span all processes (docs/distributed.md)
         self.training_groups = Grouping(grouping, group_column, proportions, concentration)
         self.evaluation_groups = replace(self.training_groups, kind=eval_grouping or grouping)
         if proportions is not None and not {grouping, eval_grouping} & {"mixed", "pure", "proportions"}:
@@ -88,16 +99,16 @@ class GroupDataModule(LightningDataModule):
         self._on_device: dict[str, ImageTable] = {}
 
     def relocate(self, root: str, image_size: int) -> None:
-        """Another folder and image size than those of the constructor, before anything is read."""
+        """Sets another folder and image size before anything is read."""
         self.root, self.image_size = root, image_size
         self.image_shape = (self.image_shape[0], image_size, image_size)
         self._tables, self._on_device = {}, {}
 
     @abstractmethod
-    def read_split(self, split: str) -> ImageTable:
-        """Reads one of ``train``, ``val``, ``test``; called once per split."""
+    def read_split(self, split: Split) -> ImageTable:
+        """Reads one split; called once per split."""
 
-    def table(self, split: str) -> ImageTable:
+    def table(self, split: Split) -> ImageTable:
         """The table of a split, read at the first call.
 
         Raises:
@@ -109,20 +120,20 @@ class GroupDataModule(LightningDataModule):
 
     @property
     def names(self) -> dict[str, list[str]]:
-        """What the values 0, 1, … of some columns stand for."""
+        """The names of the values 0, 1, … of some columns."""
         return {}
 
     def value_names(self, column: str) -> dict[int, str]:
-        """Names of the values of a column, if they have any."""
+        """The names of the values of a column, if they have any."""
         return dict(enumerate(self.names.get(column, [])))
 
-    def loader(self, split: str, shuffle: bool = False) -> GroupLoader:
-        """Groups of a split: with ``shuffle`` those of training; without, those of evaluation, the same every pass.
+    def loader(self, split: Split, shuffle: bool = False) -> GroupLoader:
+        """Groups of a split: with ``shuffle`` those of training; without, those of evaluation, the same in every pass.
 
         Raises:
-            ConfigError: the split has not what its groups need.
+            ConfigError: the split lacks what its groups need.
         """
-        table = self.table(split)
+        table, rows = self.table(split), self._table_of_loader(split)
         grouping = self.training_groups if shuffle else self.evaluation_groups
         sampler = grouping.sampler(
             table,
@@ -133,28 +144,39 @@ class GroupDataModule(LightningDataModule):
             shuffle=shuffle,
             span=self.span_devices,
         )
-        rows = self._placed(split)
         return GroupLoader(
             GroupDataset(rows),
-            sampler=sampler,  # by keyword: Lightning rebuilds the loader for `predict` and passes it once more
+            sampler=sampler,  # by keyword: Lightning makes the loader of `predict` anew, and passes it once more
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available() and rows is table,
             persistent_workers=self.num_workers > 0,
         )
 
-    def _placed(self, split: str) -> ImageTable:
-        """The table of a split, on the GPU if it fits there; worker processes need it in memory."""
-        if self.trainer is None or self.num_workers:
-            return self.table(split)
+    def _table_of_loader(self, split: Split) -> ImageTable:
+        """The table of a split, on the trainer's GPU if it fits there; worker processes need it in memory."""
+        table = self.table(split)
+        if self.trainer is None or self.num_workers or not fits(table.images, self.trainer.strategy.root_device):
+            return table
         if split not in self._on_device:
-            self._on_device[split] = placed(self.table(split), self.trainer.strategy.root_device)
+            self._on_device[split] = table.to(self.trainer.strategy.root_device)
         return self._on_device[split]
 
-    def transfer_batch_to_device(
-        self, batch: dict[str, Tensor], device: torch.device, dataloader_idx: int
-    ) -> dict[str, Tensor]:
-        """A batch on a device; Lightning's own first finds out what a batch is made of."""
-        return {name: values.to(device, non_blocking=True) for name, values in batch.items()}
+    def missing(self, reason: str, tried: Sequence[str] = ()) -> DataError:
+        """The error of missing files: what is expected, what is there, and where to get it."""
+        root = Path(self.root)
+        there = sorted(path.name for path in root.iterdir() if not path.name.startswith(".")) if root.is_dir() else []
+        return DataError(
+            MISSING.format(
+                title=self.title,
+                reason=reason,
+                root=root,
+                tree=self.tree.format(root=root).strip("\n"),
+                there=summary(there) if there else "an empty folder" if root.is_dir() else "no such folder",
+                tried="".join(f"Tried {source}\n" for source in tried),
+                source=self.source,
+                licence=self.licence,
+            )
+        )
 
     def train_dataloader(self) -> GroupLoader:
         loader = self.loader("train", shuffle=True)
@@ -173,25 +195,23 @@ class GroupDataModule(LightningDataModule):
 
 
 def split_rows(num_images: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
-    """A seeded cut of ``num_images`` rows into (kept, held out), each in ascending order."""
+    """Cuts ``num_images`` rows at random into (kept, held out), both in ascending order."""
     order = torch.randperm(num_images, generator=torch.Generator().manual_seed(seed))
     return order[held_out:].sort().values, order[:held_out].sort().values
 
 
-SHARE = 0.25  # of the GPU's free memory that a table may take
+def summary(names: Sequence[str]) -> str:
+    """The first few of many names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def fits(images: Tensor, device: torch.device) -> bool:
-    """Whether a GPU has room for the images beside a model; False for any other device, and for images in parts."""
+    """Whether a GPU has room for the images beside a model; False for any other device, and for ``ConcatImages``."""
     if device.type != "cuda" or not isinstance(images, Tensor):
         return False
     free, _ = torch.cuda.mem_get_info(device)
-    return images.numel() <= SHARE * free
-
-
-def placed(table: ImageTable, device: torch.device) -> ImageTable:
-    """The table on ``device`` if it is a GPU where it fits, or as it is."""
-    return table.to(device) if fits(table.images, device) else table
+    return images.numel() <= GPU_SHARE * free
 
 
 def load_data(config: Path) -> GroupDataModule:

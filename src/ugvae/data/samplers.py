@@ -1,7 +1,7 @@
-"""Group samplers: each draws (G, B) indices over a table, so that a group is never implied by a batch.
+"""Group samplers, which draw rows ``(G, B)`` of a table, and the loader that resumes in the middle of an epoch.
 
-A sampler is a pure function of its seed, the epoch and the rank: nothing is carried from one epoch to the next, which
-is what makes it resumable at any batch.
+The groups are a function of the seed and the epoch, and the share of a process also of its rank. Nothing is carried
+from one epoch to the next, so a run can resume at any batch.
 """
 
 import math
@@ -9,7 +9,6 @@ from abc import abstractmethod
 from collections.abc import Iterator
 
 import torch
-import torch.distributed
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
@@ -18,26 +17,25 @@ from ugvae.errors import ConfigError
 
 
 class GroupSampler(Sampler[Tensor]):
-    """Base of the samplers. A subclass says how many groups an epoch has, and draws them.
+    """Base of the samplers. A subclass has the number of groups of an epoch, and draws them.
 
-    The groups are those of one process, whatever the number of ranks: rank r takes every num_ranks-th of them, from the
-    r-th on, in training every num_ranks-th batch. Every rank yields the same number of batches. With ``shuffle``,
-    groups that do not fill a batch are left out, others in every epoch; without, the last batch is short.
+    The groups do not depend on the number of ranks. In training, rank r takes every num_ranks-th batch from the r-th
+    on; in evaluation, every num_ranks-th group. Every rank yields the same number of batches. With ``shuffle``, groups
+    that do not fill a batch are left out, other ones in every epoch; without, the last batch is short.
 
-    With ``span`` the groups are those of one process with num_ranks times as many images in each: every rank takes
-    its own B images of all of them.
+    With ``span`` a group has num_ranks times as many images, and every rank takes its own B images of each group.
 
     Args:
         group_size: B, images per group and per rank.
         groups_per_batch: G, groups per batch and per rank.
-        seed: of the draw, together with the epoch.
+        seed: seed of the draw, together with the epoch.
         shuffle: False draws the same groups in every epoch.
-        span: share out the images of each group, in place of the groups.
-        rank: of this process; by default what ``torch.distributed`` says.
+        span: the ranks share the images of each group, not the groups.
+        rank: rank of this process; by default that of ``torch.distributed``.
         num_ranks: number of processes.
 
     Attributes:
-        group_size: images per group, on all ranks that share it together.
+        group_size: images per group, on all ranks that share it.
     """
 
     def __init__(
@@ -50,9 +48,9 @@ class GroupSampler(Sampler[Tensor]):
         rank: int | None = None,
         num_ranks: int | None = None,
     ) -> None:
-        default_rank, default_num_ranks = distributed_rank()
-        self.rank = default_rank if rank is None else rank
-        self.num_ranks = default_num_ranks if num_ranks is None else num_ranks
+        default = distributed_rank()
+        self.rank = default[0] if rank is None else rank
+        self.num_ranks = default[1] if num_ranks is None else num_ranks
         self.span = self.num_ranks if span else 1  # ranks that share a group
         self.group_size, self.groups_per_batch = group_size * self.span, groups_per_batch
         self.seed, self.shuffle = seed, shuffle
@@ -69,7 +67,7 @@ class GroupSampler(Sampler[Tensor]):
         """The groups of one epoch, indices ``(num_groups, group_size)``."""
 
     def announcement(self) -> str:
-        """What a user should know of an epoch before training; nothing by default."""
+        """A note on the epochs that the user gets before training; empty by default."""
         return ""
 
     @property
@@ -83,7 +81,7 @@ class GroupSampler(Sampler[Tensor]):
         return -(-self.groups_per_rank // self.groups_per_batch)
 
     def check_length(self, available: str) -> None:
-        """Raises a ConfigError, which ends with ``available``, if an epoch has not a single batch."""
+        """Raises a ConfigError, which ends with ``available``, if an epoch has no batch."""
         if len(self) == 0:
             groups = self.groups_per_batch if self.shuffle else 1
             per_rank = self.group_size // self.span * groups
@@ -102,7 +100,7 @@ class GroupSampler(Sampler[Tensor]):
         yield from groups.split(self.groups_per_batch)[self.start : len(self)]
 
     def _share(self, groups: Tensor) -> Tensor:
-        """The groups of this rank, or its images of all of them."""
+        """The groups of this rank, or its images of every group."""
         if self.span > 1:
             return groups.unflatten(1, (self.span, -1))[:, self.rank]
         if not self.shuffle:
@@ -118,8 +116,13 @@ class RandomGroupSampler(GroupSampler):
 
     Args:
         num_images: size of the table.
-        *args: those of ``GroupSampler``.
-        **kwargs: those of ``GroupSampler``.
+        *args: the arguments of ``GroupSampler``.
+        **kwargs: the same.
+
+    Example:
+        >>> sampler = RandomGroupSampler(12, group_size=3, groups_per_batch=2, seed=1)
+        >>> [tuple(batch.shape) for batch in sampler]
+        [(2, 3), (2, 3)]
 
     Raises:
         ConfigError: the table is too small for a single batch.
@@ -145,13 +148,13 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 class GroupLoader(DataLoader):
-    """A DataLoader over groups that can be saved and resumed in mid-epoch.
+    """A DataLoader over groups that can be saved and resumed in the middle of an epoch.
 
-    The state is the epoch, the number of batches handed out in it, and how many it has.
+    Its state is the epoch, the number of batches yielded in it, and the number of batches that it has.
     """
 
     def __init__(self, dataset, sampler: GroupSampler, **options) -> None:  # noqa: ANN001
-        # a generator of its own: each pass draws a seed for the workers, which must not move the model's noise
+        # a generator of its own: each pass draws a seed for the workers, which must not change the model's noise
         super().__init__(dataset, sampler=sampler, batch_size=None, generator=torch.Generator(), **options)
         self.position, self._epoch = 0, 0
         self._resume: dict[str, int] | None = None
@@ -167,17 +170,17 @@ class GroupLoader(DataLoader):
         self.sampler.start = 0
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch and batches handed out so far; what was loaded, until the next iteration begins."""
+        """Epoch and batches yielded so far; the loaded state until the next iteration begins."""
         if self._resume:
             return dict(self._resume)
-        position = self.position if self.sampler.epoch == self._epoch else 0  # an epoch announced, not begun
+        position = self.position if self.sampler.epoch == self._epoch else 0  # an epoch that is set, but not begun
         return {"epoch": self.sampler.epoch, "position": position, "batches": len(self.sampler)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Makes the next iteration go on from ``state``, if it is of the same epoch.
+        """Lets the next iteration continue at ``state``, if it has the same epoch.
 
         Raises:
-            ConfigError: the epochs of ``state`` have another number of batches, so that its place means nothing here.
+            ConfigError: the epochs had another number of batches, so the position means nothing here.
         """
         if state["batches"] != len(self.sampler):
             raise ConfigError(
@@ -185,4 +188,4 @@ class GroupLoader(DataLoader):
                 f"checkpoint had {state['batches']}; resume with the settings of the run"
             )
         self._resume = state
-        self.sampler.set_epoch(state["epoch"])  # in mid-epoch the trainer does not say it again
+        self.sampler.set_epoch(state["epoch"])  # the trainer does not set it again in mid-epoch

@@ -8,16 +8,24 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ugvae.errors import DataError
+from ugvae.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
 class ImageTable:
-    """N images and what is known of each.
+    """N images and their columns.
 
     Attributes:
-        images: uint8 ``(N, C, H, W)``, in memory or memory-mapped; a ``ConcatImages`` will do.
+        images: uint8 ``(N, C, H, W)``, in memory or memory-mapped, or ``ConcatImages``.
         columns: integer tensors ``(N,)`` by name, e.g. ``label``.
+
+    Example:
+        >>> table = ImageTable(torch.zeros(4, 1, 28, 28, dtype=torch.uint8), {"label": torch.tensor([0, 1, 2, 3])})
+        >>> table.subset(torch.tensor([3, 1])).columns["label"].tolist()
+        [3, 1]
+
+    Raises:
+        DataError: images of another type or shape; a column of another length, or called ``image`` or ``index``.
     """
 
     images: Tensor
@@ -27,7 +35,7 @@ class ImageTable:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             raise DataError(f"an image table holds uint8 (N, C, H, W), got {self.images.dtype} {self.images.shape}")
         if taken := {"image", "index"} & self.columns.keys():
-            raise DataError(f"column {min(taken)!r}: batches have an entry of this name already; rename the column")
+            raise DataError(f"column {min(taken)!r}: batches already have an entry of this name; rename the column")
         for name, column in self.columns.items():
             if column.shape != self.images.shape[:1]:
                 raise DataError(f"column {name!r} has shape {tuple(column.shape)} for {len(self.images)} images")
@@ -35,8 +43,23 @@ class ImageTable:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def described_columns(self) -> str:
+        """The names of the columns, for messages."""
+        return f"the data have {', '.join(sorted(self.columns)) or 'none'}"
+
+    def column(self, name: str) -> Tensor:
+        """A column ``(N,)``.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        if name not in self.columns:
+            raise ConfigError(f"group_column: no column {name!r}; {self.described_columns}")
+        return self.columns[name]
+
     def subset(self, rows: Tensor) -> "ImageTable":
-        """The rows in the order given; copies the images."""
+        """A copy of the rows, in the order given."""
         return ImageTable(self.images[rows], {name: column[rows] for name, column in self.columns.items()})
 
     def to(self, device: torch.device | str) -> "ImageTable":
@@ -61,19 +84,19 @@ class GroupDataset(Dataset):
         indices = indices.to(self.table.images.device, non_blocking=True)
         flat = indices.flatten()
         batch = {name: column[flat].view(indices.shape) for name, column in self.table.columns.items()}
-        # for rows of bytes several times as fast as images[flat]
+        # index_select is several times as fast as images[flat] for rows of bytes
         batch["image"] = self.table.images.index_select(0, flat).unflatten(0, indices.shape)
         batch["index"] = indices
         return batch
 
 
 class ConcatImages:
-    """Answers ``images[rows]`` like one uint8 tensor ``(M, C, H, W)``, from arrays that stay where they are.
+    """Several uint8 arrays that are indexed like one tensor ``(M, C, H, W)``. Nothing is copied.
 
-    Grey images become colour images, by repeating their channel, when another source has three.
+    The channel of grey images is repeated when another source has three.
 
     Args:
-        sources: uint8 ``(M_i, C_i, H, W)``, in memory or memory-mapped; C_i is that of all, or 1.
+        sources: uint8 ``(M_i, C_i, H, W)``, in memory or memory-mapped; C_i is C or 1.
 
     Raises:
         DataError: sources of different sizes, or with channels that cannot be mixed.
@@ -95,8 +118,8 @@ class ConcatImages:
         return self.shape[0]
 
     def __getitem__(self, index: Tensor | slice | int) -> Tensor:
-        """A copy of the rows: an integer tensor of any shape, a mask ``(M,)``, a slice or a number."""
-        rows = self._rows[index]  # as a tensor would read it
+        """A copy of rows, for any index that a tensor takes along its first axis."""
+        rows = self._rows[index]
         return self.index_select(0, rows.flatten()).view(*rows.shape, *self.shape[1:])
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
@@ -116,19 +139,19 @@ class ConcatImages:
             images = part.index_select(0, index[here] - (end - len(part)))
             taken.append(images.expand(-1, self.shape[1], -1, -1))
             places.append(here)
-        # several times as fast as writing each part to its places
+        # one cat and one index_select are several times as fast as writing each part to its places
         return torch.cat(taken).index_select(0, torch.cat(places).argsort())
 
 
-SAMPLED = 256  # images whose pixels stand for those of all
+DIGEST_IMAGES = 256  # images whose pixels enter the digest, so that it takes milliseconds for any table
 
 
 def digest(table: ImageTable) -> str:
-    """A hash of a table: all columns, and the pixels of images spread evenly over it."""
-    found = hashlib.sha256(repr(tuple(table.images.shape)).encode())
+    """A hash of all columns of a table, and of the pixels of images spread evenly over it."""
+    sha = hashlib.sha256(repr(tuple(table.images.shape)).encode())
     for name in sorted(table.columns):
-        found.update(name.encode())
-        found.update(table.columns[name].contiguous().numpy())
-    rows = torch.linspace(0, len(table) - 1, min(SAMPLED, len(table)), dtype=torch.float64).long()
-    found.update(table.images.index_select(0, rows).contiguous().numpy())
-    return found.hexdigest()[:16]
+        sha.update(name.encode())
+        sha.update(table.columns[name].contiguous().numpy())
+    rows = torch.linspace(0, len(table) - 1, min(DIGEST_IMAGES, len(table)), dtype=torch.float64).long()
+    sha.update(table.images.index_select(0, rows).contiguous().numpy())
+    return sha.hexdigest()[:16]

@@ -1,33 +1,30 @@
-"""What every model shares: settings, the training step, the record of the bound. Only here do models meet Lightning.
+"""What every model shares: its settings, and the bound and the posteriors of images.
 
 Axes: G groups, B images per group, C channels, H and W pixels.
 """
 
+import math
 from abc import abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
-from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
-from pytorch_lightning import LightningDataModule
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from ugvae.distributed import distributed_rank
+from ugvae.distributions import DiagonalGaussian, hsic
 from ugvae.errors import ConfigError, check_choice, check_counts, check_not_negative, check_positive, plain_value
-from ugvae.models.bound import Bound, BoundSums, Posterior
+from ugvae.models.bound import Bound, Posterior
 from ugvae.models.latent import LatentModel
-from ugvae.models.metrics import BoundMetric, Speed, check_finite_weights, non_finite_error
-from ugvae.models.optim import ScheduledModule
+from ugvae.models.training import TrainedModule
 from ugvae.networks.backbones import build_backbone
 from ugvae.networks.heads import HIDDEN, GaussianHead
 
+MNIST_PIXELS = 28 * 28  # the size that the weight of independence refers to
 ImageShape = tuple[PositiveInt, PositiveInt, PositiveInt]  # (C, H, W)
 
 
-class GroupVAE(LatentModel, ScheduledModule):
-    """Base of all models. A subclass adds its networks, ``_bound``, ``_infer``, and what ``LatentModel`` asks for.
-
-    Attributes:
-        data_grouping: how the training images must be grouped (``data.grouping``); None takes any.
+class GroupVAE(LatentModel, TrainedModule):
+    """Base of all models. A subclass adds its networks, ``_bound``, ``_posterior``, and what ``LatentModel`` asks for.
 
     Args:
         image_shape: (C, H, W); the command line takes it from the data.
@@ -40,14 +37,17 @@ class GroupVAE(LatentModel, ScheduledModule):
         schedule: of the learning rate: ``cosine`` falls to 0 at the last step, ``constant`` is the paper's.
         warmup_steps: steps in which the learning rate rises from 0; the first gradients are the largest by far.
         compile: compile the bound and the loss of a step with ``torch.compile``.
+        local_posterior: ``given_x``, q(z | x), the paper's; ``given_beta``, q(z | x, beta): beta is inferred first, and
+            z may leave to beta what the group has in common without losing it where groups have nothing in common.
+        independence: weight of a term that asks z to be independent of beta (``hsic``), which the bound never asks. It
+            is part of the loss from step 200 on, times 100 and times the number of pixels over that of MNIST, so that
+            one weight means the same for images of any size. It is no part of the reported bound.
         span_devices: each group spans all processes, with B images on each of them (docs/distributed.md). Needs a
             global latent. ``elbo`` is a collective call then, and gives the share of this process.
 
     Raises:
         ConfigError: a value out of range; the message names the setting.
     """
-
-    data_grouping: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -61,6 +61,8 @@ class GroupVAE(LatentModel, ScheduledModule):
         schedule: Literal["cosine", "constant"] = "cosine",
         warmup_steps: NonNegativeInt = 50,
         compile: bool = False,
+        local_posterior: Literal["given_x", "given_beta"] = "given_x",
+        independence: NonNegativeFloat = 0.0,
         span_devices: bool = False,
     ) -> None:
         super().__init__()
@@ -69,10 +71,15 @@ class GroupVAE(LatentModel, ScheduledModule):
             raise ConfigError(f"image_shape: expected (C, H, W), got {image_shape}")
         check_counts(image_shape=min(image_shape), z_dim=z_dim)
         check_positive(x_std=x_std, learning_rate=learning_rate)
-        check_not_negative(warmup_steps=warmup_steps)
+        check_not_negative(warmup_steps=warmup_steps, independence=independence)
+        check_choice("local_posterior", local_posterior, ("given_x", "given_beta"))
         check_choice("schedule", schedule, ("cosine", "constant"))
-        if span_devices and not beta_dim:
-            raise ConfigError(f"span_devices: the images of a group share nothing in {type(self).__name__}")
+        needs_beta = {"span_devices": span_devices, "local_posterior": local_posterior == "given_beta"}
+        for name, wanted in {**needs_beta, "independence": independence}.items():
+            if wanted and not beta_dim:
+                raise ConfigError(f"{name}: the images of a group share nothing in {type(self).__name__}")
+        if span_devices and independence:
+            raise ConfigError("span_devices: the term of independence takes all images of a group on one device")
         self.keep_settings(
             image_shape=image_shape,
             z_dim=z_dim,
@@ -83,15 +90,16 @@ class GroupVAE(LatentModel, ScheduledModule):
             schedule=schedule,
             warmup_steps=warmup_steps,
             compile=compile,
+            local_posterior=local_posterior,
+            independence=independence,
             span_devices=span_devices,
         )
         self.image_shape, self.z_dim, self.beta_dim = image_shape, z_dim, beta_dim
         self.x_std, self.learning_rate = float(x_std), float(learning_rate)
         self.schedule, self.warmup_steps, self.span_devices = schedule, warmup_steps, span_devices
         self.encoder, self.decoder = build_backbone(backbone, image_shape, z_dim + beta_dim, norm)
-        self.z_head = GaussianHead(HIDDEN, z_dim)
-        self.training_terms, self.evaluation_terms, self.speed = BoundMetric(), BoundMetric(), Speed()
-        self.latest_terms: dict[str, float] = {}  # the last that were logged, for the progress bar
+        self.local_posterior, self.independence = local_posterior, float(independence)
+        self.z_head = GaussianHead(HIDDEN + (beta_dim if local_posterior == "given_beta" else 0), z_dim)
         self.training_outputs = torch.compile(self._training_outputs) if compile else self._training_outputs
 
     def keep_settings(self, **settings: Any) -> None:
@@ -99,12 +107,8 @@ class GroupVAE(LatentModel, ScheduledModule):
         self.save_hyperparameters({name: plain_value(value) for name, value in settings.items()})
 
     @abstractmethod
-    def _bound(self, images: Tensor, mask: Tensor | None) -> Bound:
-        """The bound of float images ``(G, B, C, H, W)`` in [0, 1] with mask ``(G, B)``, unchecked."""
-
-    @abstractmethod
-    def _infer(self, images: Tensor, mask: Tensor | None) -> Posterior:
-        """The posteriors of float images ``(G, B, C, H, W)`` in [0, 1] with mask ``(G, B)``, unchecked."""
+    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
+        """The posteriors from features h ``(G, B, 256)`` of images with mask ``(G, B)``."""
 
     def elbo(self, images: Tensor, mask: Tensor | None = None) -> Bound:
         """The evidence lower bound with one reparameterised sample of the latents.
@@ -132,7 +136,26 @@ class GroupVAE(LatentModel, ScheduledModule):
         Raises:
             ValueError: wrong shape, type or range.
         """
-        return self._infer(self.checked(images), self.checked_mask(mask, images))
+        mask = self.checked_mask(mask, images)
+        return self._posterior(self.encode(self.checked(images), mask), mask)
+
+    @torch.no_grad()
+    def encode_images(self, images: Tensor) -> tuple[Posterior, DiagonalGaussian | None]:
+        """What each image says by itself, whatever its group: the local posteriors, and its factor of beta.
+
+        The product of the factors of a group (``product_of_gaussians``) is what ``infer`` gives as its beta.
+
+        Args:
+            images: ``(G, B, C, H, W)``, uint8 or float in [0, 1], on any device.
+
+        Returns:
+            posteriors without beta; the factors, a Gaussian ``(G, B, beta_dim)``, or None without a global latent.
+        """
+        h = self.encode(self.checked(images))
+        posterior = self._posterior(h, None)
+        first = None if self.local_posterior == "given_beta" else posterior.z.mean
+        factors = self.beta_factors(h, first) if self.beta_dim else None
+        return posterior._replace(beta=None), factors
 
     def objective(self, bound: Bound) -> Tensor:
         """What training maximises, nats per group ``(G,)``: the bound, unless the model weighs its terms."""
@@ -141,125 +164,14 @@ class GroupVAE(LatentModel, ScheduledModule):
     def loss(self, bound: Bound) -> Tensor:
         """What training minimises: −objective, nats per image, averaged over the images there are."""
         if bound.mask is not None:
-            return -self.objective(bound).sum() / bound.mask.sum()
-        return -self.objective(bound).mean() / bound["reconstruction"].shape[1]
+            loss = -self.objective(bound).sum() / bound.mask.sum()
+        else:
+            loss = -self.objective(bound).mean() / bound["reconstruction"].shape[1]
+        if not self.independence:
+            return loss
+        weight = 100 * self.independence * math.prod(self.image_shape) / MNIST_PIXELS
+        return loss + self.independence_on * weight * bound["hsic"].mean()
 
-    def setup(self, stage: str) -> None:
-        data = self.trainer.datamodule
-        if stage == "fit":
-            _check_batch_norm(self, data)
-            if self.data_grouping:
-                _check_grouping(type(self).__name__, self.data_grouping, data)
-        if data is not None:
-            data.span_devices = self.span_devices
-        for metric in (self.training_terms, self.evaluation_terms):
-            metric.ranks_per_group = distributed_rank()[1] if self.span_devices else 1
-
-    def _training_outputs(self, images: Tensor, mask: Tensor | None = None) -> tuple[Tensor, BoundSums]:
-        """All that a step computes of the images ``(G, B, C, H, W)`` of a loader: the loss, and the terms added up."""
-        bound = self._bound(self.to_unit(images), mask)
-        return self.loss(bound), bound.sums()
-
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        mask = batch.get("mask")
-        loss, sums = self.training_outputs(batch["image"], mask)
-        self.training_terms.update(sums, batch["index"], mask)
-        self.speed.images += batch["index"].numel()
-        return loss
-
-    def on_fit_start(self) -> None:
-        super().on_fit_start()
-        if rank := distributed_rank()[0]:  # each process draws noise of its own; the first one as if it were alone
-            torch.manual_seed(torch.initial_seed() + rank)
-
-    def on_train_epoch_start(self) -> None:
-        self.speed.start()  # validation does not count
-
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.log_if_due()
-
-    def log_if_due(self) -> None:
-        """Logs the means at the steps that log; a second call at the same step does nothing."""
-        if self.trainer.global_step % self.trainer.log_every_n_steps == 0 or self.trainer.is_last_batch:
-            self.log_training_terms()
-
-    def log_training_terms(self) -> None:
-        """Logs the means since the last call. This is the only place of the loop that waits for the device.
-
-        It runs before validation, so that an epoch with a non-finite step has no score.
-
-        Raises:
-            NonFiniteLossError: a term became NaN or infinite; names the first step and its terms.
-        """
-        if not self.training_terms.rows:
-            return
-        self._raise_if_not_finite()
-        self.latest_terms = {**self.training_terms.compute(), "images_per_second": self.speed.images_per_second()}
-        self.training_terms.reset()
-        self.speed.start()
-        metrics = {f"train/{name}": value for name, value in self.latest_terms.items()}
-        for logger in self.loggers:
-            logger.log_metrics({**metrics, "epoch": self.current_epoch}, step=self.trainer.global_step)
-            logger.save()
-
-    def _raise_if_not_finite(self) -> None:
-        if bad := self.training_terms.first_bad_step():
-            raise non_finite_error(bad, self.trainer.global_step, self.current_epoch)
-
-    def _evaluation_step(self, batch: dict[str, Tensor]) -> None:
-        mask = batch.get("mask")
-        sums = self._bound(self.to_unit(batch["image"]), mask).sums()
-        self.evaluation_terms.update(sums, batch["index"], mask)
-
-    def _log_evaluation(self, stage: str) -> None:
-        means = self.evaluation_terms.compute()
-        self.evaluation_terms.reset()
-        # all processes have the same already; without sync_dist Lightning would warn that they may differ
-        self.log_dict({f"{stage}/{name}": value for name, value in means.items()}, sync_dist=True)
-
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        self._evaluation_step(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_evaluation("val")
-
-    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        self._evaluation_step(batch)
-
-    def on_test_epoch_end(self) -> None:
-        self._log_evaluation("test")
-
-    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> tuple[Posterior, dict[str, Tensor]]:
-        columns = {name: column for name, column in batch.items() if name != "image"}
-        return self._infer(self.to_unit(batch["image"]), batch.get("mask")), columns
-
-    def on_save_checkpoint(self, checkpoint: dict) -> None:
-        self._raise_if_not_finite()
-        check_finite_weights(self, checkpoint["global_step"])
-        checkpoint["model_class"] = type(self).__name__
-
-
-def _check_batch_norm(model: torch.nn.Module, data: LightningDataModule | None) -> None:
-    """Raises a ConfigError if BatchNorm would be trained on one image per step, which has no variance."""
-    images = getattr(data, "group_size", 2) * getattr(data, "groups_per_batch", 1)
-    if images < 2 and any(isinstance(layer, torch.nn.BatchNorm2d) for layer in model.modules()):
-        raise ConfigError(
-            "model.norm: batch needs two images per step, data.group_size × data.groups_per_batch is 1; "
-            "set model.norm to group or none"
-        )
-
-
-def _check_grouping(model: str, needed: str, data: LightningDataModule | None) -> None:
-    """Raises a ConfigError if the training groups are not of the kind that a model needs; bare loaders are trusted."""
-    if data is None:
-        return
-    kind = getattr(getattr(data, "training_groups", None), "kind", None)
-    if kind is None:
-        raise ConfigError(
-            f"data: {model} needs groups of kind {needed!r}; {type(data).__name__} has random groups only"
-        )
-    if kind != needed:
-        raise ConfigError(
-            f"data.grouping: {model} needs groups of kind {needed!r}, images that share a label, got {kind!r}; set "
-            f"--data.grouping {needed}, and --data.group_column to the column with the labels"
-        )
+    def dependence(self, z: Tensor, beta: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
+        """The term ``hsic`` of a batch, the same for each group, ``(G,)``; nothing where it has no weight."""
+        return {"hsic": hsic(z, beta, mask).expand(len(beta))} if self.independence else {}

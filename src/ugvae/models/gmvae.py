@@ -83,12 +83,11 @@ class GMVAE(GroupVAE):
             mask=mask,
         )
 
-    def _infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
-        h = self.encode(images, mask)
+    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
         q_z = self.z_head(h)
         components = self.prior(self.w_head(h).mean.flatten(0, 1))
         pi = component_log_prob(as_groups_of_one(q_z.mean), components).softmax(-1)
-        return Posterior(q_z, pi.view(*images.shape[:2], -1))
+        return Posterior(q_z, pi.view(*h.shape[:2], -1))
 
     def sample_z(self, groups: int, group_size: int, d: Tensor, beta: None) -> Tensor:
         components = self.prior(self.standard_normal(groups * group_size, self.condition_dim))

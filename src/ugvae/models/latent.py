@@ -27,6 +27,8 @@ class LatentModel:
         z_dim: dimensions of the local latent.
         beta_dim: dimensions of the global latent, 0 if there is none.
         prior_expert: whether N(0, I) is one more factor of q(beta | X, Z).
+        local_posterior: ``given_x``, q(z | x), the paper's; or ``given_beta``, q(z | x, beta), where beta is inferred
+            first and the local latents of a group see it.
         num_components: K, 0 if there is no mixture.
         condition_dim: dimensions of what drives the mixture, the argument of ``prior``.
     """
@@ -35,6 +37,7 @@ class LatentModel:
     z_dim: int
     beta_dim = 0
     prior_expert = False
+    local_posterior = "given_x"
     num_components = 0
     condition_dim = 0
 
@@ -139,21 +142,32 @@ class LatentModel:
         """
         return self.standard_normal(groups, group_size, self.z_dim)
 
-    def beta_factors(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
+    def q_z(self, h: Tensor, beta: Tensor | None = None) -> DiagonalGaussian:
+        """The local posterior q(z | x), or q(z | x, beta) where ``local_posterior`` is ``given_beta``.
+
+        Args:
+            h: features, ``(G, B, 256)``.
+            beta: ``(G, beta_dim)``; without effect on q(z | x).
+        """
+        if self.local_posterior == "given_beta":
+            h = torch.cat([h, beta.unsqueeze(1).expand(-1, h.shape[1], -1)], -1)
+        return self.z_head(h)
+
+    def beta_factors(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
         """The Gaussian factor of each image in q(beta | X, Z), ``(G, B, beta_dim)``; only where there is a beta.
 
         Args:
             h: features, ``(G, B, 256)``.
-            z: local latents, ``(G, B, z_dim)``.
+            z: local latents, ``(G, B, z_dim)``; None where beta is inferred before them.
         """
         raise TypeError(f"{type(self).__name__} has no global latent")
 
-    def q_beta(self, h: Tensor, z: Tensor, mask: Tensor | None = None) -> DiagonalGaussian | None:
+    def q_beta(self, h: Tensor, z: Tensor | None = None, mask: Tensor | None = None) -> DiagonalGaussian | None:
         """q(beta | X, Z), the product of all factors (paper, eq. 8-9), ``(G, beta_dim)``; None without a global latent.
 
         Args:
             h: features, ``(G, B, 256)``.
-            z: local latents, ``(G, B, z_dim)``.
+            z: local latents, ``(G, B, z_dim)``; None where beta is inferred before them.
             mask: which images there are, bool ``(G, B)``; all by default.
         """
         return product_of_gaussians(self.beta_factors(h, z), self.prior_expert, mask) if self.beta_dim else None
@@ -168,17 +182,19 @@ class LatentModel:
     def draw_global(self, images: Tensor, mask: Tensor | None = None) -> GlobalDraw:
         """First half of the importance-weighted bound: Z⁰ ~ q(Z | X), then beta ~ q(beta | X, Z⁰).
 
+        Where beta is inferred before the local latents, it is beta ~ q(beta | X) alone.
+
         Args:
             images: float ``(G, B, C, H, W)`` in [0, 1].
             mask: which images there are, bool ``(G, B)``; all by default.
         """
         h = self.encode(images, mask)
-        q_z = self.z_head(h)
-        q_beta = self.q_beta(h, q_z.sample(), mask)
-        if q_beta is None:
-            return GlobalDraw(h, q_z, None, h.new_zeros(len(h)))
+        if not self.beta_dim:
+            return GlobalDraw(h, self.q_z(h), None, h.new_zeros(len(h)))
+        first = None if self.local_posterior == "given_beta" else self.q_z(h).sample()
+        q_beta = self.q_beta(h, first, mask)
         beta = q_beta.sample()
-        return GlobalDraw(h, q_z, beta, standard_normal_log_prob(beta) - q_beta.log_prob(beta))
+        return GlobalDraw(h, self.q_z(h, beta), beta, standard_normal_log_prob(beta) - q_beta.log_prob(beta))
 
     def local_log_weights(self, images: Tensor, draw: GlobalDraw, samples: int) -> Tensor:
         """Second half: log p(x | z, beta) + log p(z | beta) − log q(z | x) at fresh z ~ q(z | x).

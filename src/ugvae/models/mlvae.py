@@ -51,16 +51,21 @@ class MLVAE(GroupVAE):
 
     def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
         h = self.encode(images, mask)
-        q_z = self.z_head(h)
-        z = q_z.sample()
-        beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
+        if self.local_posterior == "given_beta":
+            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
+            q_z = self.q_z(h, beta)
+            z = q_z.sample()
+        else:
+            q_z = self.q_z(h)
+            z = q_z.sample()
+            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
         reconstruction = image_log_likelihood(images, self.decode(z, beta), self.x_std)
-        return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta}, mask=mask)
+        terms = {"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta}
+        return Bound(terms, self.dependence(z, beta, mask), mask)
 
-    def _infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
-        h = self.encode(images, mask)
-        q_z = self.z_head(h)
-        return Posterior(q_z, beta=self.q_beta(h, q_z.mean, mask))
+    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
+        q_beta = self.q_beta(h, mask=mask)
+        return Posterior(self.q_z(h, q_beta.mean), beta=q_beta)
 
     @torch.no_grad()
     def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, way: Way = "transported") -> Tensor:

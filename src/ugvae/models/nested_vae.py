@@ -84,8 +84,8 @@ class NestedVAE(GroupVAE):
         inner = bound["inner_reconstruction"] - self.inner_kl_weight * bound["inner_kl"]
         return bound.weighted(kl_z=self.outer_kl_weight).total + inner.sum(-1)
 
-    def _infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
-        return Posterior(self.z_head(self.encode(images, mask)))
+    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
+        return Posterior(self.z_head(h))
 
     def infer_common(self, images: Tensor) -> DiagonalGaussian:
         """q(c | z) at the mean of z, of each image alone: ``(G, B, common_dim)``."""

@@ -62,34 +62,46 @@ class UGVAE(GroupVAE):
         self.beta_head = GaussianHead(HIDDEN + num_components, beta_dim)
         self.mixture_prior = MixturePrior(beta_dim, z_dim, num_components)
 
-    def beta_factors(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
-        return self._factors(h, self.d_head(z).softmax(-1))
+    def beta_factors(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
+        if z is None:  # beta is inferred before z, and with it before d: π is uniform
+            pi = h.new_full((*h.shape[:2], self.num_components), 1 / self.num_components)
+        else:
+            pi = self.d_head(z).softmax(-1)
+        return self._factors(h, pi)
 
     def _factors(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
-        return self.beta_head(torch.cat([h, pi], -1))
+        return self.beta_head(torch.cat([h, pi.to(h.dtype)], -1))
 
     def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
         h = self.encode(images, mask)
-        q_z = self.z_head(h)
-        z = q_z.sample()
-        logits = self.d_head(z)
-        pi = logits.softmax(-1)
-        beta, kl_beta = sample_beta(self._factors(h, pi), self.prior_expert, self.span_devices, mask)
-        return Bound(
-            {
-                "reconstruction": image_log_likelihood(images, self.decode(z, beta), self.x_std),
-                "kl_z": mixture_kl(q_z, self.prior(beta), pi),
-                "kl_d": kl_uniform(logits),
-                "kl_beta": kl_beta,
-            },
-            mask=mask,
-        )
+        if self.local_posterior == "given_beta":
+            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
+            q_z = self.q_z(h, beta)
+            z = q_z.sample()
+            logits = self.d_head(z)
+            pi = logits.softmax(-1)
+        else:
+            q_z = self.q_z(h)
+            z = q_z.sample()
+            logits = self.d_head(z)
+            pi = logits.softmax(-1)
+            beta, kl_beta = sample_beta(self._factors(h, pi), self.prior_expert, self.span_devices, mask)
+        terms = {
+            "reconstruction": image_log_likelihood(images, self.decode(z, beta), self.x_std),
+            "kl_z": mixture_kl(q_z, self.prior(beta), pi),
+            "kl_d": kl_uniform(logits),
+            "kl_beta": kl_beta,
+        }
+        return Bound(terms, self.dependence(z, beta, mask), mask)
 
-    def _infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
-        h = self.encode(images, mask)
-        z = self.z_head(h)
-        pi = self.d_head(z.mean).softmax(-1)
-        return Posterior(z, pi, product_of_gaussians(self._factors(h, pi), self.prior_expert, mask))
+    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
+        if self.local_posterior == "given_beta":
+            q_beta = self.q_beta(h, mask=mask)
+            q_z = self.q_z(h, q_beta.mean)
+            return Posterior(q_z, self.d_head(q_z.mean).softmax(-1), q_beta)
+        q_z = self.q_z(h)
+        pi = self.d_head(q_z.mean).softmax(-1)
+        return Posterior(q_z, pi, product_of_gaussians(self._factors(h, pi), self.prior_expert, mask))
 
     def prior(self, beta: Tensor) -> DiagonalGaussian:
         """Global latent ``(G, beta_dim)`` to the components of p(z | beta), a Gaussian ``(G, K, z_dim)``."""

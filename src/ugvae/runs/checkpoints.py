@@ -3,9 +3,7 @@
 import io
 import os
 import pickle
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +13,14 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from ugvae.errors import ConfigError, OutputError
 from ugvae.runs.files import atomic_path
 
-DAMAGED = (  # what zipfile and torch raise on damaged files
-    RuntimeError,
-    LookupError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-    EOFError,
-    MemoryError,
-    OSError,
-    ValueError,
-    TypeError,
-    struct.error,
-    zlib.error,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its place, to the disk, and renames it there; ``last.ckpt`` becomes ``previous.ckpt``.
 
-    Lightning's own writer goes through the folder of temporary files, from where a file system of its own makes the
-    last move a copy, which a kill can cut in two.
+    Lightning's own writer goes through the folder of temporary files. Where that is on another file system, its last
+    move is a copy, which a kill can cut in two.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -59,13 +41,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise OutputError(error.errno, f"{error.strerror}. {advice(path.parent)}") from error
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None) -> dict:
-        """Reads a checkpoint of plain values and tensors; what else a file may hold is never built."""
+        """Reads a checkpoint of plain values and tensors; whatever else a file may hold is never built."""
         return super().load_checkpoint(path, map_location or (lambda storage, _: storage), weights_only=True)
 
 
 def keep_previous(last: Path) -> None:
     """Gives ``last.ckpt`` the second name ``previous.ckpt``, if it is whole; it keeps its own until it is replaced."""
-    if not zipfile.is_zipfile(last):  # not there yet, or cut short: then it must not push a whole one out
+    if not zipfile.is_zipfile(last):  # not there yet, or cut short: then it must not replace a whole one
         return
     previous = last.with_name(PREVIOUS)
     temporary = previous.with_name(f".{previous.stem}.{os.getpid()}{previous.suffix}")
@@ -89,45 +71,34 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"ckpt_path: no such file: {path}")
     try:
-        check_sums(path)
+        # torch writes checksums and never compares them: a changed byte would be another weight
+        with zipfile.ZipFile(path) as archive:
+            if (part := archive.testzip()) is not None:
+                raise ValueError(f"{part} has changed since it was written")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         int(checkpoint["global_step"])
-    except DAMAGED as error:
-        whole = isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path)
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        wrong = (
-            "holds more than numbers, text and tensors, which could run code, and is not loaded"
-            if whole
-            else f"is not a complete checkpoint ({reason})"
-        )
-        raise ConfigError(f"ckpt_path: {path} {wrong}. {advice(path.parent, path)}".rstrip()) from error
+    except Exception as error:  # zipfile and torch raise errors of many kinds
+        if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path):
+            problem = "holds more than numbers, text and tensors, which could run code, and is not loaded"
+        else:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            problem = f"is not a complete checkpoint ({reason})"
+        raise ConfigError(f"ckpt_path: {path} {problem}. {advice(path.parent, path)}".rstrip()) from error
     return checkpoint
-
-
-def check_sums(path: Path) -> None:
-    """Compares the content with its checksums, which torch writes and never reads: a changed byte is another weight.
-
-    Raises:
-        ValueError: a part has other bytes than were written.
-        BadZipFile: not an archive, or a part of it is damaged.
-    """
-    with zipfile.ZipFile(path) as archive:
-        if (part := archive.testzip()) is not None:
-            raise ValueError(f"{part} has changed since it was written")
 
 
 def advice(folder: Path, besides: Path | None = None) -> str:
     """How to go on from the newest whole checkpoint of a folder; empty if it has none."""
-    whole = [(step, path) for path in folder.glob("*.ckpt") if path != besides and (step := _step(path)) is not None]
-    if not whole:
+    steps = {path: step for path in folder.glob("*.ckpt") if path != besides and (step := _step(path)) is not None}
+    if not steps:
         return ""
-    step, path = max(whole, key=lambda pair: (pair[0], pair[1].name != "best.ckpt"))
-    return f"The one of step {step} is whole; go on from it with --ckpt_path {path}"
+    path = max(steps, key=lambda path: (steps[path], path.name != "best.ckpt"))
+    return f"The one of step {steps[path]} is whole; go on from it with --ckpt_path {path}"
 
 
 def _step(path: Path) -> int | None:
-    """The step of a whole checkpoint."""
+    """The step of a checkpoint; None if it is not whole."""
     try:
         return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
-    except Exception:  # whatever is wrong with it, it is not one to go on from
+    except Exception:  # whatever is wrong with it, nobody can go on from it
         return None

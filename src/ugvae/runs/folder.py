@@ -17,7 +17,7 @@ import yaml
 from ugvae.errors import ConfigError
 
 ROOT = Path("lightning_logs")
-MOVED = re.compile(  # classes of earlier versions, which were in a package of their own
+MOVED = re.compile(  # the classes that were in the package datamodules in earlier versions
     r"(?<![\w.])(?=datamodules\."
     r"(?:Cars3D|CelebA|Chairs3D|Digits|Faces3D|Group|ImageFolder|MNIST|Mixed|StanfordCars)DataModule\b)"
 )
@@ -47,8 +47,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def newest_checkpoint(experiment: str, name: str, root: Path = ROOT) -> Path | None:
     """The most recently written checkpoint ``name`` (``last`` or ``best``) of an experiment, if there is one."""
-    found = list((root / experiment).glob(f"version_*/checkpoints/{name}.ckpt"))
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    paths = (root / experiment).glob(f"version_*/checkpoints/{name}.ckpt")
+    return max(paths, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def run_directory(checkpoint: str | Path) -> Path | None:
@@ -59,15 +59,23 @@ def run_directory(checkpoint: str | Path) -> Path | None:
     return Path(os.path.relpath(directory)) if directory.is_relative_to(Path.cwd()) else directory
 
 
+def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns and rows of ``metrics.csv``, without a last row that was cut short; nothing if there is no file."""
+    if not path.exists():
+        return [], []
+    with path.open(newline="") as file:
+        reader = csv.DictReader([line for line in file if line.endswith("\n")])
+        rows = [{name: value for name, value in row.items() if value} for row in reader]
+    return list(reader.fieldnames or []), rows
+
+
 def read_metrics(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """``metrics.csv`` as (steps, values) of each name; nothing if the file is not there yet."""
     series: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    if path.exists():
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                for name, value in row.items():
-                    if value and name not in ("step", "epoch"):
-                        series[name].append((float(row["step"]), float(value)))
+    for row in read_rows(path)[1]:
+        for name, value in row.items():
+            if name not in ("step", "epoch"):
+                series[name].append((float(row["step"]), float(value)))
     return {name: tuple(np.array(pairs).T) for name, pairs in series.items()}
 
 
@@ -76,15 +84,15 @@ INDEX = "index"  # paper/index.json lists the commands; every other JSON there i
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run as its files tell it.
+    """What the files of a run hold.
 
     Attributes:
         directory: the run's folder.
-        config: of ``config.yaml``.
-        test: of ``test.json``, None before ``make evaluate``.
-        trained: of ``trained.json``, None if training has not ended.
-        commands: of ``paper/index.json``, by name.
-        results: ``paper/<name>.json`` by name, but for what an earlier call left of a command that failed since.
+        config: content of ``config.yaml``.
+        test: content of ``test.json``; None before ``make evaluate``.
+        trained: content of ``trained.json``; None if training has not ended.
+        commands: the commands in ``paper/index.json``, by name.
+        results: content of ``paper/<name>.json``, by name, without old results of commands that have failed since.
         damaged: files that could not be read, with the reason.
     """
 
@@ -98,23 +106,23 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """``mnist/version_0``: what tells the run from others, and nothing of where it lies."""
+        """The last two folders, ``mnist/version_0``, which tell the run from others."""
         return "/".join(self.directory.absolute().parts[-2:])
 
     @property
     def shown(self) -> str:
-        """The folder for commands: as it is below ``lightning_logs``, where the commands are run."""
+        """The folder as a command takes it: from ``lightning_logs`` on."""
         parts = self.directory.absolute().parts
         return "/".join(parts[parts.index("lightning_logs") :]) if "lightning_logs" in parts else str(self.directory)
 
     @property
     def model(self) -> str:
-        """Name of the model's class."""
+        """Name of the model's class, such as ``UGVAE``."""
         return class_name(self.config.get("model"))
 
     @property
     def data(self) -> str:
-        """What the run is trained on, in words: the datasets' names, and the kind of its groups."""
+        """Names of the datasets, such as ``MNIST + Digits``."""
         return dataset_name(self.config.get("data"))
 
     @property
@@ -129,7 +137,7 @@ class RunFolder:
 
     @property
     def seconds(self) -> tuple[float | None, str]:
-        """Seconds of training, and how that is known."""
+        """Seconds of training, None if unknown, and how they were measured."""
         if self.trained:
             sessions = len(self.trained.get("sessions", []))
             how = "validation and figures included" + (f", in {sessions} sessions" if sessions > 1 else "")
@@ -144,7 +152,7 @@ class RunFolder:
 
     @property
     def epochs(self) -> int | None:
-        """Epochs trained; the setting where the run does not say."""
+        """Epochs trained; those of the settings if training has not ended."""
         return self.trained["epochs"] if self.trained else (self.config.get("trainer") or {}).get("max_epochs")
 
 
@@ -154,38 +162,25 @@ def read_run(directory: Path) -> RunFolder:
     Raises:
         ConfigError: not the folder of a run.
     """
-    settings = read_config(directory / "config.yaml")
-    damaged: dict[str, str] = {}
-    paper = {path.stem: _read_json(path, directory, damaged) for path in sorted((directory / "paper").glob("*.json"))}
+    config, damaged = read_config(directory / "config.yaml"), {}
+
+    def read(name: str) -> dict[str, Any] | None:
+        """The object in a JSON file; None if there is no file, or, with a line in ``damaged``, no whole one."""
+        path = directory / name
+        try:
+            content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+            if isinstance(content, dict | None):
+                return content
+            damaged[name] = "not a JSON object"
+        except (ValueError, OSError) as error:
+            damaged[name] = str(error)
+        return None
+
+    paper = {path.stem: read(f"paper/{path.name}") for path in sorted((directory / "paper").glob("*.json"))}
     commands = (paper.pop(INDEX, None) or {}).get("commands", {})
-    return RunFolder(
-        directory=directory,
-        config=settings,
-        test=_read_json(directory / "test.json", directory, damaged),
-        trained=_read_json(directory / "trained.json", directory, damaged),
-        commands=commands,
-        results={name: result for name, result in paper.items() if result is not None and _done(commands, name)},
-        damaged=damaged,
-    )
-
-
-def _done(commands: Mapping[str, Mapping[str, Any]], name: str) -> bool:
-    return commands.get(name, {}).get("status", "done") == "done"
-
-
-def _read_json(path: Path, directory: Path, damaged: dict[str, str]) -> dict[str, Any] | None:
-    """The object in a JSON file; None, and a line in ``damaged``, if there is no whole one."""
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        damaged[str(path.relative_to(directory))] = str(error)
-        return None
-    if isinstance(content, dict):
-        return content
-    damaged[str(path.relative_to(directory))] = "not a JSON object"
-    return None
+    failed = {name for name, entry in commands.items() if entry.get("status", "done") != "done"}
+    results = {name: result for name, result in paper.items() if result is not None and name not in failed}
+    return RunFolder(directory, config, read("test.json"), read("trained.json"), commands, results, damaged)
 
 
 def class_name(settings: Any) -> str:

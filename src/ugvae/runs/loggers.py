@@ -1,117 +1,126 @@
-"""``metrics.csv``: rows that outlive the process, and that a resumed run cuts back to those of its checkpoint."""
+"""The logs of a run: ``metrics.csv``, whose rows outlive the process, and Weights & Biases, which is never required."""
 
 import csv
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 import wandb
+from pytorch_lightning.core.saving import save_hparams_to_yaml
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
-from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only, rank_zero_warn
+from torch import Tensor
 
 from ugvae.errors import OutputError
 from ugvae.runs.files import atomic_path, output_error
-from ugvae.runs.folder import ROOT, run_directory
+from ugvae.runs.folder import ROOT, read_rows, run_directory
+
+CONNECT_SECONDS = 30  # to reach the server of W&B at the start
+FINISH_SECONDS = 60  # to send the rest at the end; what is left can be sent later
 
 
 class MetricsLogger(CSVLogger):
-    """Lightning's CSV logger, every row on disk at once, that keeps the rows which are there already.
+    """Lightning's CSV logger, with every row on disk at once; it keeps the rows that are there already.
 
     Args:
         save_dir: folder of all experiments.
         name: of the experiment.
-        version: number of the run; by default the next one.
+        version: number of the run; by default the next free one, whose folder is made.
     """
 
     def __init__(self, save_dir: str | Path, name: str, version: int | None = None) -> None:
-        super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
-
-    def _get_next_version(self) -> int:
-        """The next free number; its folder is made here, so that of runs started at once no two get the same."""
-        version = super()._get_next_version()
-        while is_first_process():
-            try:
-                Path(self.root_dir, f"version_{version}").mkdir(parents=True)
-                break
-            except FileExistsError:
-                version += 1
-        return version
+        number = next_version(Path(save_dir, name)) if version is None else version
+        super().__init__(save_dir, name, number, flush_logs_every_n_steps=1)
+        self._writer: MetricsWriter | None = None
 
     @property
     @rank_zero_experiment
     def experiment(self) -> "MetricsWriter":
-        if self._experiment is None:
-            self._fs.makedirs(self.root_dir, exist_ok=True)
-            self._experiment = MetricsWriter(log_dir=self.log_dir)
-        return self._experiment
+        if self._writer is None:
+            self._writer = MetricsWriter(self.log_dir)
+        return self._writer
+
+    def finalize(self, status: str) -> None:
+        self.save()
+
+
+def next_version(folder: Path) -> int:
+    """The number of the next run of an experiment.
+
+    The first process makes ``version_N``, so that of runs started at once no two get the same number.
+    """
+    taken = [path.name.removeprefix("version_") for path in folder.glob("version_*")]
+    version = max((int(number) + 1 for number in taken if number.isdigit()), default=0)
+    while is_first_process():
+        with suppress(FileExistsError):
+            (folder / f"version_{version}").mkdir(parents=True)
+            break
+        version += 1
+    return version
 
 
 def is_first_process() -> bool:
-    """Whether this is rank 0, also before the ranks know of each other: then the launcher's environment says it."""
+    """Whether this is rank 0; before the ranks know of each other, the launcher's environment tells."""
     node = os.environ.get("NODE_RANK") or os.environ.get("GROUP_RANK") or "0"
     return rank_zero_only.rank == 0 and int(node) == 0
 
 
-class MetricsWriter(ExperimentWriter):
-    """Writes ``metrics.csv``. A disk that refuses is warned of once, and the rows wait for the next try.
+class MetricsWriter:
+    """Writes ``metrics.csv``. If the disk refuses, it warns once, and the rows wait for the next try.
+
+    Args:
+        log_dir: the run's folder.
 
     Attributes:
-        num_rows: rows so far, on disk or waiting: a place that a checkpoint remembers.
+        metrics: rows that wait to be written.
+        num_rows: rows so far, on disk or waiting; a checkpoint keeps this number.
     """
 
-    def __init__(self, log_dir: str) -> None:
-        super().__init__(log_dir)
-        self.path = Path(log_dir) / self.NAME_METRICS_FILE
-        self.metrics_keys, rows = read_rows(self.path)
+    def __init__(self, log_dir: str | Path) -> None:
+        Path(log_dir).mkdir(parents=True, exist_ok=True)
+        self.path = Path(log_dir) / "metrics.csv"
+        self.names, rows = read_rows(self.path)
         self.num_rows = len(rows)
+        self.metrics: list[dict[str, Any]] = []
         self._warned = False
 
-    def _check_log_dir_exists(self) -> None:
-        """What an earlier run left stays."""
-
     def keep(self, num_rows: int) -> None:
-        """Drops all rows but the first ``num_rows``, and what a killed process left of a row."""
-        names, rows = read_rows(self.path)
-        if names:
-            _write_rows(self.path, names, rows[:num_rows])
-        self.metrics_keys, self.num_rows = names, min(len(rows), num_rows)
+        """Drops all rows but the first ``num_rows``, and the part of a row that a killed process left."""
+        self.names, rows = read_rows(self.path)
+        if self.names:
+            _write_rows(self.path, self.names, rows[:num_rows])
+        self.num_rows = min(len(rows), num_rows)
 
-    def log_metrics(self, metrics_dict: dict[str, Any], step: int | None = None) -> None:
-        super().log_metrics(metrics_dict, self.num_rows if step is None else step)
+    def log_hparams(self, settings: dict[str, Any]) -> None:
+        """Writes the model's settings to ``hparams.yaml``."""
+        save_hparams_to_yaml(self.path.with_name("hparams.yaml"), settings)
+
+    def log_metrics(self, metrics: dict[str, Any], step: int) -> None:
+        """Adds a row, which ``save`` writes."""
+        plain = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
+        self.metrics.append({**plain, "step": step})
         self.num_rows += 1
 
     def save(self) -> None:
-        """Adds the rows that wait to the file."""
+        """Writes the rows that wait: whole rows, or none."""
         if not self.metrics:
             return
+        names = sorted({*self.names}.union(*self.metrics))
         try:
-            if set().union(*self.metrics) - set(self.metrics_keys) or not self.path.exists():
-                _, rows = read_rows(self.path)
-                names = sorted({*self.metrics_keys, *set().union(*self.metrics)})
-                _write_rows(self.path, names, [*rows, *self.metrics])
-                self.metrics_keys = names
+            if names != self.names or not self.path.exists():
+                _write_rows(self.path, names, [*read_rows(self.path)[1], *self.metrics])
             else:
-                _append_rows(self.path, self.metrics_keys, self.metrics)
-            self.metrics = []
+                _append_rows(self.path, names, self.metrics)
+            self.names, self.metrics = names, []
         except OSError as error:
             if not self._warned:
                 named = error if isinstance(error, OutputError) else output_error(self.path, error)
                 rank_zero_warn(f"{named}. Training goes on, and its rows wait until they can be written")
             self._warned = True
-
-
-def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Names of the columns, and the rows; not the last one if it was cut short, and none if there is no file."""
-    if not path.exists():
-        return [], []
-    with path.open(newline="") as file:
-        lines = [line for line in file if line.endswith("\n")]
-    reader = csv.DictReader(lines)
-    rows = [{name: value for name, value in row.items() if value} for row in reader]
-    return list(reader.fieldnames or []), rows
 
 
 def _write_rows(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:
@@ -128,64 +137,61 @@ def _append_rows(path: Path, names: list[str], rows: list[dict[str, Any]]) -> No
         with path.open("a", newline="") as file:
             csv.DictWriter(file, names).writerows(rows)
     except OSError:
-        with path.open("r+") as file:
-            file.truncate(size)
+        os.truncate(path, size)
         raise
 
 
-CONNECT_SECONDS = 30  # to reach the server at the start
-FINISH_SECONDS = 60  # to send the rest at the end; what is left can be sent later
+def _patient(log: Callable[..., None]) -> Callable[..., None]:
+    """A method of W&B's logger that warns of its first failure and does nothing after it."""
+
+    @wraps(log)
+    def attempt(logger: "PatientWandbLogger", *arguments: Any, **named: Any) -> None:
+        if logger.failed:
+            return
+        try:
+            log(logger, *arguments, **named)
+        except Exception as error:  # whatever is wrong with W&B, training goes on
+            logger.failed = True
+            rank_zero_warn(f"W&B failed ({_line(error)}); training goes on, metrics.csv and figures/ have everything")
+
+    return attempt
 
 
 class PatientWandbLogger(WandbLogger):
-    """Lightning's W&B logger, offline if the server cannot be reached, silent after its first failure.
+    """Lightning's W&B logger, silent after its first failure.
 
     Args:
         name: of the run.
         save_dir: folder of the run; W&B writes into ``wandb/`` there.
-        online: send to the server; else write files only.
+        online: send to the server, unless it cannot be reached; else write files only.
     """
 
     def __init__(self, name: str, save_dir: str, online: bool) -> None:
-        settings = wandb.Settings(silent=True, console="off", init_timeout=CONNECT_SECONDS)
-        if hasattr(settings, "finish_timeout"):  # of recent versions; by default it waits for hours
-            settings.finish_timeout = FINISH_SECONDS
-        mode = "online" if online else "offline"
-        super().__init__(name=name, save_dir=save_dir, project="ugvae", mode=mode, settings=settings)
-        self._wandb_init.pop("anonymous", None)  # Lightning sets it, and wandb warns that it has no effect
-        self._failed = False
+        super().__init__(name=name, save_dir=save_dir, project="ugvae", experiment=start_wandb(name, save_dir, online))
+        self.failed = False
 
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        if self._experiment is None and self._wandb_init["mode"] == "online":
-            try:
-                return super().experiment
-            except Exception as error:  # of the network, of the server, of wandb's own process
-                rank_zero_warn(f"W&B cannot be reached ({_line(error)}); the run is logged offline, in {self.save_dir}")
-                self._wandb_init["mode"] = "offline"
-        return super().experiment
+    log_metrics = _patient(WandbLogger.log_metrics)
+    log_hyperparams = _patient(WandbLogger.log_hyperparams)
+    log_image = _patient(WandbLogger.log_image)
+    finalize = _patient(WandbLogger.finalize)
 
-    def _attempt(self, act: Callable[..., Any], *arguments: Any, **named: Any) -> None:
-        if self._failed:
-            return
-        try:
-            act(*arguments, **named)
-        except Exception as error:
-            self._failed = True
-            rank_zero_warn(f"W&B failed ({_line(error)}); training goes on, metrics.csv and figures/ have everything")
 
-    def log_metrics(self, *arguments: Any, **named: Any) -> None:
-        self._attempt(super().log_metrics, *arguments, **named)
-
-    def log_hyperparams(self, *arguments: Any, **named: Any) -> None:
-        self._attempt(super().log_hyperparams, *arguments, **named)
-
-    def log_image(self, *arguments: Any, **named: Any) -> None:
-        self._attempt(super().log_image, *arguments, **named)
-
-    def finalize(self, status: str) -> None:
-        self._attempt(super().finalize, status)
+def start_wandb(name: str, save_dir: str, online: bool) -> wandb.Run:
+    """Starts W&B's record of a run, offline if the server cannot be reached."""
+    settings = wandb.Settings(silent=True, console="off", init_timeout=CONNECT_SECONDS)
+    if hasattr(settings, "finish_timeout"):  # of recent versions; by default it waits for hours
+        settings.finish_timeout = FINISH_SECONDS
+    start = partial(wandb.init, name=name, dir=save_dir, project="ugvae", settings=settings)
+    try:
+        run = start(mode="online" if online else "offline")
+    except Exception as error:  # of the network, of the server, of wandb's own process
+        if not online:
+            raise
+        rank_zero_warn(f"W&B cannot be reached ({_line(error)}); the run is logged offline, in {save_dir}")
+        run = start(mode="offline")
+    run.define_metric("trainer/global_step")  # as Lightning does for the runs that it starts itself
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    return run
 
 
 def wandb_logger(name: str, save_dir: str) -> PatientWandbLogger:
@@ -201,7 +207,8 @@ def wandb_logger(name: str, save_dir: str) -> PatientWandbLogger:
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """The first line of an error's message; its type if it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def run_loggers(experiment: str, resume_from: Path | None, root: Path = ROOT) -> list[Logger]:
@@ -219,5 +226,4 @@ def run_loggers(experiment: str, resume_from: Path | None, root: Path = ROOT) ->
         csv_logger = MetricsLogger(root, experiment)
     if os.environ.get("WANDB_MODE") == "disabled" or not is_first_process():
         return [csv_logger]
-    _ = csv_logger.experiment  # makes the folder
     return [csv_logger, wandb_logger(f"{csv_logger.name}/version_{csv_logger.version}", csv_logger.log_dir)]
