@@ -198,14 +198,14 @@ def test_number_series_of_a_run(run: Path) -> None:
     result = json.loads((run / "paper" / "series.json").read_text())["results"]["number series"]
     assert result["kinds"] == ["even", "odd", "fibonacci", "primes"]
     assert result["chance"] == pytest.approx({"kinds": 1 / 4, "kinds and random": 1 / 5})
-    found = sorted(path.name for path in (run / "paper").glob("series*"))
-    assert found == ["series.json", "series.png", "series_map_mean.png", "series_map_sample.png"]
+    files = sorted(path.name for path in (run / "paper").glob("series*"))
+    assert files == ["series.json", "series.png", "series_map_mean.png", "series_map_sample.png"]
 
 
 def test_commands_say_what_they_lack(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "vae").mkdir()
     vae = write_run(tmp_path / "vae", make(VAE, (1, 8, 8), double=False))
-    for arguments, said in (
+    for arguments, message in (
         (["table1", "--run", str(run)], "pair, attribute, column: no column '"),
         (
             ["table1", "--run", str(run), "--values", "3", "3"],
@@ -217,4 +217,4 @@ def test_commands_say_what_they_lack(run: Path, tmp_path: Path, capsys: pytest.C
     ):
         with pytest.raises(SystemExit, match="2"):
             main(arguments)
-        assert capsys.readouterr().err.startswith(f"error: {said}")
+        assert capsys.readouterr().err.startswith(f"error: {message}")
