@@ -40,8 +40,8 @@ class GroupVAE(LatentModel, TrainedModule):
         local_posterior: ``given_x``, q(z | x), the paper's; ``given_beta``, q(z | x, beta): beta is inferred first, and
             z may leave to beta what the group has in common without losing it where groups have nothing in common.
         independence: weight of a term that asks z to be independent of beta (``hsic``), which the bound never asks. It
-            is part of the loss of a group from step 200 on, times 100 and times the number of pixels over that of MNIST,
-            so that one weight means the same for images of any size. It is no part of the reported bound.
+            is part of the loss (nats per image) from step 200 on, times 100 and times the number of pixels over that of
+            MNIST: one weight means the same for images of any size. It is no part of the reported bound.
         span_devices: each group spans all processes, with B images on each of them (docs/distributed.md). Needs a
             global latent. ``elbo`` is a collective call then, and gives the share of this process.
 
@@ -163,13 +163,14 @@ class GroupVAE(LatentModel, TrainedModule):
 
     def loss(self, bound: Bound) -> Tensor:
         """What training minimises: −objective, nats per image, averaged over the images there are."""
-        per_group = -self.objective(bound)
-        if self.independence:
-            weight = 100 * self.independence * math.prod(self.image_shape) / MNIST_PIXELS
-            per_group = per_group + self.independence_on * weight * bound["hsic"]
         if bound.mask is not None:
-            return per_group.sum() / bound.mask.sum()
-        return per_group.mean() / bound["reconstruction"].shape[1]
+            loss = -self.objective(bound).sum() / bound.mask.sum()
+        else:
+            loss = -self.objective(bound).mean() / bound["reconstruction"].shape[1]
+        if not self.independence:
+            return loss
+        weight = 100 * self.independence * math.prod(self.image_shape) / MNIST_PIXELS
+        return loss + self.independence_on * weight * bound["hsic"].mean()
 
     def dependence(self, z: Tensor, beta: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
         """The term ``hsic`` of a batch, the same for each group, ``(G,)``; nothing where it has no weight."""
