@@ -194,8 +194,8 @@ def hsic(z: Tensor, beta: Tensor, mask: Tensor | None = None) -> Tensor:
 
     The Hilbert-Schmidt independence criterion (Gretton et al. 2005), biased estimate over all images of the batch,
     each with the beta of its group. The kernel of z is the mean of three Gaussians, scale² = z_dim · (¼, 1, 4). That of
-    beta is one Gaussian, scale² = the total variance of beta in the batch. Only z gets a gradient: a gradient to beta would
-    pull all betas together without end, since the scale follows them.
+    beta is one Gaussian, scale² = the total variance of beta in the batch. Only z gets a gradient: with one of its own,
+    beta would shrink without end, since the scale follows it.
 
     Args:
         z: ``(G, B, z_dim)``.
