@@ -21,7 +21,7 @@ from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification, cl
 from ugvae.evaluation.controls import UNTRAINED, Controls, encode_controls
 from ugvae.evaluation.encoding import encode_beta, encode_groups, encode_images
 from ugvae.evaluation.results import from_json, to_json
-from ugvae.models import MLVAE, UGVAE, VAE, GroupVAE
+from ugvae.models import MLVAE, UGVAE, VAE, GroupVAE, Posterior
 
 SIZE = 4  # images per group
 
@@ -41,12 +41,10 @@ class Average(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         return images.flatten(2)[..., self.pixel].unsqueeze(-1)
 
-    def z_head(self, h: Tensor) -> DiagonalGaussian:
-        return DiagonalGaussian(torch.randn_like(h), torch.zeros_like(h))
-
-    def q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
+    def posterior(self, h: Tensor) -> Posterior:
         mean = h.mean(1)
-        return DiagonalGaussian(mean, torch.full_like(mean, self.std).log() * 2)
+        beta = DiagonalGaussian(mean, torch.full_like(mean, self.std).log() * 2)
+        return Posterior(DiagonalGaussian(torch.randn_like(h), torch.zeros_like(h)), beta=beta)
 
 
 def make_table(num_images: int = 300) -> ImageTable:
@@ -146,9 +144,9 @@ def test_groups_of_encoded_images_are_groups_encoded(model_class: type[GroupVAE]
     images, groups = torch.randint(256, (30, *model.image_shape), dtype=torch.uint8), torch.randint(30, (9, 4))
     encoded = encode_images(model, images, images_per_batch=7)
     posterior = encode_groups(model, images, groups)
-    assert_close(encoded.z[groups], posterior.z.mean)
+    assert_close(encoded.posterior(groups).z.mean, posterior.z.mean)
     if model.beta_dim:
-        assert_close(tuple(encoded.beta(groups, groups_per_batch=4)), tuple(posterior.beta))
+        assert_close(tuple(encoded.posterior(groups, groups_per_batch=4).beta), tuple(posterior.beta))
         assert_close(tuple(encode_beta(model, images, groups)), tuple(posterior.beta))
 
 

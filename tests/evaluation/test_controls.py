@@ -73,7 +73,7 @@ def test_fitted_features_are_spread_as_wide_as_batchnorm_makes_them() -> None:
         assert raw.h.std(0).mean() < 0.1 * fitted.h.std(0).mean()
         assert 0.3 < fitted.h.std(0).mean() < 1, "of the positive half of a standard normal: 0.58"
     first, second = controls.encoded[UNTRAINED]
-    assert not torch.equal(first.z, second.z), "each repetition has weights of its own"
+    assert not torch.equal(first.h, second.h), "each repetition has weights of its own"
 
 
 @pytest.mark.parametrize("norm", ["group", "none"])
