@@ -1,7 +1,7 @@
 """``make compare``: trains every model under one budget and writes one table.
 
-Every model gets the same data, seed, batches, epochs, likelihood, backbone and schedule, those of the experiment's
-YAML; and is scored on the same held-out groups. What is finished is not done again.
+Every model gets the same data, seed, batches, epochs, likelihood, backbone and schedule, as in the experiment's YAML,
+and is scored on the same held-out groups. What is finished is not done again.
 """
 
 import argparse
@@ -9,6 +9,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +18,39 @@ import numpy as np
 import torch
 import yaml
 
+from experiments.paper.table import Row, Table, number
 from ugvae import models
 from ugvae.data.known_groups import draw_groups
 from ugvae.data.module import load_data
 from ugvae.errors import ConfigError, DataError
-from ugvae.evaluation.comparison import Score, markdown_table, score_model
+from ugvae.evaluation.comparison import Score, score_model
+from ugvae.evaluation.results import from_json, to_json
 from ugvae.machine import clock, versions
 from ugvae.models import GroupVAE
+from ugvae.plots.curves import term_label
 from ugvae.runs.files import atomic_path, replace_section, save_json
 from ugvae.runs.folder import ROOT, newest_checkpoint, read_metrics, run_directory
 from ugvae.runs.loading import load_model
 
 EXPERIMENTS = Path("experiments")
 MODELS = [name for name in models.__all__ if issubclass(getattr(models, name), GroupVAE) and name != "GroupVAE"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A trained model in the comparison.
+
+    Attributes:
+        run: its folder.
+        steps: optimiser steps that it was trained for.
+        seconds_per_epoch: of training alone.
+        score: on the held-out groups.
+    """
+
+    run: str
+    steps: float
+    seconds_per_epoch: float
+    score: Score
 
 
 def fit_arguments(name: str, config: Path, experiment: str, epochs: int, extra: list[str]) -> list[str]:
@@ -41,13 +63,13 @@ def fit_arguments(name: str, config: Path, experiment: str, epochs: int, extra: 
 
 
 def train(name: str, settings: dict[str, Any], experiment: str) -> Path:
-    """Trains a model, goes on where it was interrupted, or does nothing if it has been trained with these settings.
+    """Trains a model, resumes it where it was interrupted, or does nothing if it was trained with these settings.
 
     Returns:
         the run's folder.
 
     Raises:
-        SystemExit: training failed or was interrupted; what was done so far is kept.
+        SystemExit: training failed or was interrupted; its checkpoints are kept.
     """
     manifest = ROOT / experiment / "manifest.json"
     known = json.loads(manifest.read_text()) if manifest.exists() else {}
@@ -60,45 +82,40 @@ def train(name: str, settings: dict[str, Any], experiment: str) -> Path:
     save_json({"settings": settings, "finished": False}, manifest)
     done = subprocess.run([sys.executable, "-m", "ugvae", "fit", *settings["arguments"], *resume])  # noqa: S603
     if done.returncode:
-        sys.stderr.write(
-            f"{name}: training stopped with status {done.returncode}; the same command goes on from here\n"
-        )
+        sys.stderr.write(f"{name}: training stopped with status {done.returncode}; the same command resumes it\n")
         sys.exit(done.returncode)
     save_json({"settings": settings, "finished": True}, manifest)
     return run_directory(newest_checkpoint(experiment, "last"))
 
 
-def score(run: Path, options: argparse.Namespace) -> Score:
+def score(run: Path, options: argparse.Namespace) -> Entry:
     """The scores of a run, from its ``compare.json`` if they were computed with these options before."""
-    path = run / "compare.json"
-    checkpoint = run / "checkpoints" / "best.ckpt"
-    asked = {
-        "group_samples": options.group_samples,
-        "image_samples": options.image_samples,
-        "images": options.images,
-        "seed": options.seed,
-        "written": checkpoint.stat().st_mtime,
-    }
-    if path.exists() and (known := json.loads(path.read_text()))["options"] == asked:
-        return known["scores"]
+    path, checkpoint = run / "compare.json", run / "checkpoints" / "best.ckpt"
+    names = ("group_samples", "image_samples", "images", "seed")
+    asked = {**{name: getattr(options, name) for name in names}, "written": checkpoint.stat().st_mtime}
+    known = json.loads(path.read_text()) if path.exists() else {}
+    if known.get("options") == asked and "entry" in known:
+        return from_json(Entry, known["entry"])
     model, data = load_model(checkpoint), load_data(run / "config.yaml")
     table = data.table("test")
     count = min(len(table), options.images) // data.group_size
     generator = torch.Generator().manual_seed(options.seed)
     groups = draw_groups(torch.arange(len(table)), count, data.group_size, generator)
-    scores = score_model(model, table, groups, options.group_samples, options.image_samples, options.seed)
     metrics = read_metrics(run / "metrics.csv")
     steps_per_epoch = len(data.loader("train", shuffle=True))
     seconds_per_step = data.group_size * data.groups_per_batch / np.median(metrics["train/images_per_second"][1])
-    scores["parameters"] = sum(parameter.numel() for parameter in model.parameters())
-    scores["seconds_per_epoch"] = float(steps_per_epoch * seconds_per_step)
-    scores |= {"steps": float(metrics["train/elbo"][0][-1]), "groups": count, "group_size": data.group_size}
-    save_json({"options": asked, "scores": scores}, path)
-    return scores
+    entry = Entry(
+        run=str(run),
+        steps=float(metrics["train/elbo"][0][-1]),
+        seconds_per_epoch=float(steps_per_epoch * seconds_per_step),
+        score=score_model(model, table, groups, options.group_samples, options.image_samples, options.seed),
+    )
+    save_json({"options": asked, "entry": to_json(entry)}, path)
+    return entry
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """The options, and what is left for ``fit``."""
+    """The options, and the arguments that are left for ``fit``."""
     parser = argparse.ArgumentParser(prog="ugvae.compare", description=__doc__, allow_abbrev=False)
     parser.add_argument("--data", default="mnist", help="a file of experiments/, without .yaml")
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="MODEL", help=f"of {', '.join(MODELS)}")
@@ -111,7 +128,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(arguments)
 
 
-def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, Score]:
+def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, Entry]:
     """Trains and scores all models and writes ``compare.json`` and ``compare.md`` after each.
 
     Raises:
@@ -119,49 +136,68 @@ def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, Score]:
     """
     config = EXPERIMENTS / f"{options.data}.yaml"
     if not config.exists():
-        raise ConfigError(
-            f"data: no {config}; there are {', '.join(sorted(p.stem for p in EXPERIMENTS.glob('*.yaml')))}"
-        )
+        known = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.yaml")))
+        raise ConfigError(f"data: no {config}; there are {known}")
     if unknown := [name for name in options.models if name not in MODELS]:
         raise ConfigError(f"models: unknown {', '.join(unknown)}; known: {', '.join(MODELS)}")
     experiment = yaml.safe_load(config.read_text())
     epochs = options.epochs or max(1, experiment["trainer"]["max_epochs"] // 2)
-    scores: dict[str, Score] = {}
-    for number, name in enumerate(options.models, 1):
+    entries: dict[str, Entry] = {}
+    for position, name in enumerate(options.models, 1):
         started = time.monotonic()
         folder = f"compare_{options.data}/{name}"
-        print(f"\n[{number}/{len(options.models)}] {name}, {epochs} epochs", flush=True)
+        print(f"\n[{position}/{len(options.models)}] {name}, {epochs} epochs", flush=True)
         arguments = fit_arguments(name, config, folder, epochs, extra)
         run = train(name, {"arguments": arguments, "experiment": experiment}, folder)
         print(f"{name}: scoring {run} on the test split", flush=True)
-        scores[name] = {**score(run, options), "run": str(run)}
-        write(scores, options, epochs, extra)
+        entries[name] = score(run, options)
+        write(entries, options, epochs, extra)
         print(f"{name}: done in {clock(time.monotonic() - started)}", flush=True)
-    return scores
+    return entries
 
 
-def write(scores: dict[str, Score], options: argparse.Namespace, epochs: int, extra: list[str]) -> None:
+def rows(entries: Mapping[str, Entry]) -> list[Row]:
+    """A row per model; the terms follow from the bounds, and a column stands where any model has it."""
+    terms = {term: None for entry in entries.values() for term in entry.score.terms}
+    per_group = {term for entry in entries.values() for term in entry.score.per_group}
+    heads = {term: f"{term_label(term)}{' / B' if term in per_group else ''}" for term in terms}
+    table = []
+    for name, entry in entries.items():
+        score, clusters = entry.score, entry.score.clusters
+        row = {"model": name, **{heads[term]: number(score.terms.get(term)) for term in terms}}
+        row |= {"IW bound": number(score.importance_weighted)}
+        row |= {"PSNR, dB": number(score.quality.psnr), "SSIM": number(score.quality.ssim, 3)}
+        if any(other.score.clusters for other in entries.values()):
+            for head, attribute in (("NMI", "nmi"), ("ARI", "ari"), ("accuracy", "accuracy")):
+                row[head] = number(getattr(clusters, attribute, None), 3)
+        row |= {"parameters": number(score.parameters, 0), "s per epoch": number(entry.seconds_per_epoch, 1)}
+        table.append(row)
+    return table
+
+
+def write(entries: Mapping[str, Entry], options: argparse.Namespace, epochs: int, extra: list[str]) -> None:
     """The table so far, as JSON and Markdown."""
     directory = ROOT / f"compare_{options.data}"
-    samples = {"group_samples": options.group_samples, "image_samples": options.image_samples}
     report = {
         "data": options.data,
         "epochs": epochs,
         "arguments": extra,
         "units": "nats per image",
-        **samples,
+        "group_samples": options.group_samples,
+        "image_samples": options.image_samples,
         "seed": options.seed,
-        "models": scores,
+        "models": to_json(entries),
         "versions": versions(),
     }
     save_json(report, directory / "compare.json")
-    first = next(iter(scores.values()))
-    images = f"{first['groups'] * first['group_size']:,} test images in groups of {first['group_size']}"
+    first = next(iter(entries.values())).score
+    images = f"{first.groups * first.group_size:,} test images in groups of {first.group_size}"
     note = (
         f"{options.data}: {epochs} epochs each, nats per image on {images}. IW bound: importance-weighted, "
-        f"S = {options.group_samples}, T = {options.image_samples}; models without beta take S·T per image.\n"
+        f"S = {options.group_samples}, T = {options.image_samples}; models without beta take S·T draws per image. "
+        "PSNR and SSIM: reconstructions at posterior means.\n"
     )
-    table = f"{markdown_table(scores)}\n{note}"
+    table = f"{Table(note, rows(entries)).markdown()}\n\n{note}"
     with atomic_path(directory / "compare.md") as temporary:
         temporary.write_text(table)
     if options.doc:

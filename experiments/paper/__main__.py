@@ -11,7 +11,7 @@ from typing import Any
 from experiments.paper import frontier, report, reproduction
 from experiments.paper.arguments import Parser
 from experiments.paper.command import Command
-from experiments.paper.registry import FIGURES, TABLES, ModuleCommand
+from experiments.paper.registry import FIGURES, TABLES
 from experiments.paper.suite import run_all, run_one
 from ugvae.errors import ConfigError, DataError, OutputError
 from ugvae.machine import prepare_process
@@ -50,14 +50,10 @@ PAGES = {
 def parse(arguments: list[str]) -> tuple[Command, dict[str, Any]]:
     """The command of a command line, and its options by the names of the function's parameters."""
     known = {**FIGURES, **TABLES, **PAGES}
-    if arguments and isinstance(command := known.get(arguments[0]), ModuleCommand):
-        return command, vars(command.parser().parse_args(arguments[1:]))
     parser = Parser(prog="experiments.paper", description=__doc__, allow_abbrev=False)
     commands = parser.add_subcommands(dest="name", metavar="NAME", title="commands")
     for name, command in known.items():
-        commands.add_subcommand(
-            name, Parser() if isinstance(command, ModuleCommand) else command.parser(), help=command.title
-        )
+        commands.add_subcommand(name, command.parser(), help=command.title)
     options = parser.parse_args(arguments)
     return known[options.name], options[options.name].as_dict()
 

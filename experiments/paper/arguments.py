@@ -48,7 +48,7 @@ def join_words(arguments: Sequence[str], lists: Collection[str]) -> list[str]:
         if flag in lists:
             empty = f"{flag}=[]"  # instead of the default
             written += [empty] if empty not in written else []
-            written += [f"{flag}+={each}" for each in ([word] if equals else []) + words]
+            written += [f"{flag}+={value}" for value in ([word] if equals else []) + words]
         elif len(words) > 1:
             written.append(f"{flag}=[{', '.join(words)}]")
         else:

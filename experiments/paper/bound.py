@@ -1,4 +1,4 @@
-"""The importance-weighted bound on the likelihood of held-out groups beside the ELBO."""
+"""The importance-weighted bound on the likelihood of held-out groups beside the ELBO, as a command."""
 
 import time
 from collections.abc import Sequence
@@ -9,13 +9,15 @@ from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned
 from ugvae.evaluation.bounds import bound_ladder
 from ugvae.evaluation.kinds import trained_groups
+from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.plots.charts import bound_figure
 
+UNITS = "nats per image; error: standard error over groups"
 IMAGES = 512  # held-out images that the bound is computed of, unless told otherwise
 CAPTION = (
     "What the importance-weighted bound gains over the ELBO on held-out groups. It should lie above the dashed line "
-    "and rise from left to right: a bound that did not would be computed wrongly."
+    "and rise from left to right; otherwise it is computed wrongly."
 )
 
 
@@ -44,19 +46,12 @@ def bound(
         torch.manual_seed(seed)
         images = run.table.images[rows]
         ladder = bound_ladder(model, images, group_samples, image_samples)
-    results = {
-        "model": type(model).__name__,
-        "units": "nats per image; error: standard error over groups",
-        "groups": len(rows),
-        "group_size": rows.shape[1],
-        **ladder,
-        "seconds": time.monotonic() - started,
-    }
-    for step in ladder["bounds"]:
-        gain = step["gain"]
-        print(f"S {step['S']:2d}  T {step['T']:3d}  ELBO + {gain['mean']:.3f} ± {gain['error']:.3f} nats per image")
+    for rung in ladder.bounds:
+        gain = rung.gain
+        print(f"S {rung.S:2d}  T {rung.T:3d}  ELBO + {gain.mean:.3f} ± {gain.error:.3f} nats per image")
     figure = bound_figure(ladder, f"{type(model).__name__}, {len(rows)} held-out groups of {rows.shape[1]}")
-    return Made(results, {"bound": Captioned(figure, CAPTION)})
+    facts = {"model": type(model).__name__, "units": UNITS, "seconds": time.monotonic() - started}
+    return Made({**facts, **to_json(ladder)}, {"bound": Captioned(figure, CAPTION)})
 
 
 COMMAND = Command("bound", bound, "table")

@@ -1,7 +1,6 @@
 """A command of ``experiments.paper``: a typed function, its name and what it needs of a run."""
 
 import inspect
-from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,11 @@ class Made:
     """What a figure or a table gives.
 
     Attributes:
-        results: numbers, ready for JSON.
+        results: typed results, or a mapping of results and plain values; they become JSON.
         figures: by name of the file, without its ending.
     """
 
-    results: Mapping[str, Any]
+    results: Any
     figures: Mapping[str, Captioned]
 
 
@@ -86,4 +85,4 @@ class Command:
         if reason := self.lacks(run):
             raise ConfigError(f"{self.name}: {reason}")
         made = self.function(run, **options)
-        save_results(run, self.name, Namespace(**options), made.results, made.figures)
+        save_results(run, self.name, options, made.results, made.figures)

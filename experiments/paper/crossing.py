@@ -1,130 +1,210 @@
-"""Interpolation between two images of two groups, and the map of beta around it: what Fig. 5, 6, 11 and 13 share.
+"""Interpolation between two images of two groups, and the map of beta around it: Fig. 5, 6, 11, 13, and the prior."""
 
-Axes: N groups, B images per group, R rows (steps of beta), S columns (steps of z), K components.
-"""
-
-import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from jsonargparse.typing import PositiveInt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.paper.walks import changes
-from ugvae.data.known_groups import RANDOM, StructuredGroups
+from experiments.paper.command import Command, Made
+from experiments.paper.common import Captioned, TwoOrMore
+from ugvae.data.known_groups import RANDOM, StructuredGroups, groups_where, mixed_groups
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_beta
-from ugvae.evaluation.interpolation import Grid, posterior_grid
-from ugvae.evaluation.trained_run import TrainedRun
-from ugvae.evaluation.translation import CARRIED
-from ugvae.models import GroupVAE
-from ugvae.plots.grids import panels_figure
-from ugvae.plots.maps import map_figure, tsne
+from ugvae.evaluation.interpolation import Grid, crossing_grids, grid_changes, posterior_ends, prior_ends
+from ugvae.evaluation.kinds import DOMAIN, Condition, count, known_values, no_domains, of_values, two_kinds
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
+from ugvae.models.bound import Way
+from ugvae.plots.grids import crossing_figure
+from ugvae.plots.maps import tsne_figure
 
-TITLES = {"fixed": "z fixed (the paper's)", "transported": "z transported by the model's mixture"}
 CHANGE_UNITS = "change: mean absolute difference of pixels in [0, 1] between opposite sides of the grid"
 
 
-def add_crossing(parser: argparse.ArgumentParser) -> None:
-    """The options of a grid between two images."""
-    parser.add_argument("--steps", type=int, default=7, help="images along each side of a grid")
-    parser.add_argument("--group_size", type=int, help="images per group; by default as in training")
-    parser.add_argument("--images", nargs=2, type=int, default=(0, 0), metavar="N", help="number of each in its group")
-    parser.add_argument("--seed", type=int, default=0, help="of the groups")
+def fig5(run: TrainedRun, **options: Any) -> Made:
+    """Fig. 5: interpolation between two domains, with fixed and with transported z, and the map of beta.
+
+    Between an image of a group of one domain and one of the other: rows move beta from one group's to the other's,
+    columns move z. --attribute, or --column and --values, names two other kinds of group.
+
+    Args:
+        run: with beta.
+        options: of ``across``.
+    """
+    return across(run, "fig5", **options)
 
 
-def add_map(parser: argparse.ArgumentParser) -> None:
-    """The size of the map of beta."""
-    parser.add_argument("--mapped", type=int, default=40, help="groups of each kind in the map")
+def fig11(run: TrainedRun, **options: Any) -> Made:
+    """Fig. 11: interpolation between two domains by a model with beta but no mixture, ML-VAE, and the map of beta.
+
+    As Fig. 5, without d. No z is transported, since its prior does not depend on beta.
+
+    Args:
+        run: with beta and without a mixture.
+        options: of ``across``.
+    """
+    return across(run, "fig11", **options)
 
 
-def check_map(options: argparse.Namespace) -> None:
-    """Raises a ConfigError if a map would have no groups."""
-    if options.mapped < 1:
-        raise ConfigError(f"mapped: expected 1 or more, got {options.mapped}")
+def fig13(run: TrainedRun, **options: Any) -> Made:
+    """Fig. 13: interpolation between two domains by a model without beta, such as GMVAE.
+
+    There is no beta to move, so each row goes from an image of one domain to one of the other in z alone.
+
+    Args:
+        run: without beta.
+        options: of ``across``.
+    """
+    return across(run, "fig13", **options)
 
 
-def size_of_groups(run: TrainedRun, options: argparse.Namespace, images: int) -> int:
+def across(
+    run: TrainedRun,
+    name: str,
+    attribute: str | None = None,
+    column: str = DOMAIN,
+    values: tuple[int, int] | None = None,
+    steps: TwoOrMore = 7,
+    group_size: PositiveInt | None = None,
+    images: tuple[int, int] = (0, 0),
+    mapped: PositiveInt = 40,
+    seed: int = 0,
+) -> Made:
+    """Interpolation across two kinds of group, by default two domains, and the map of beta if the model has it.
+
+    The ends are an image and the beta of a group of each kind, all images of a group of that kind.
+
+    Args:
+        run: any.
+        name: of the command.
+        attribute: images with it and without, in place of two domains
+        column: column of --values
+        values: of --column, in place of the first two
+        steps: images along each side of a grid
+        group_size: images per group; by default as in training
+        images: number of each in its group
+        mapped: groups of each kind in the map
+        seed: of the groups
+    """
+    kinds = two_kinds(run, attribute, column, values)
+    (start, end), conditions = kinds, list(kinds.values())
+    size = size_of_groups(run, group_size, images, min(count(run, condition) for condition in conditions))
+    pure = groups_where(run.table, conditions, size, mapped, seed=seed, names=list(kinds))
+    ends = pure.groups[[0, mapped]]
+    grids = grids_between(run, ends, images, steps)
+    title = f"{type(run.model).__name__}, from a group of {start} to one of {end}, {size} held-out images each"
+    grid = crossing_figure(grids, (start, end), title)
+    figures = {f"{name}_grid": Captioned(grid, grid_caption(grids, (start, end)))}
+    if run.model.beta_dim:
+        mixtures = mixed_groups(run.table, conditions, size, mapped, seed)
+        figure = map_with_paths(run, pure, mixtures, {path_name(start, end): grids["fixed"].beta}, seed)
+        caption = (
+            f"t-SNE of the posterior mean of beta: groups of {start} alone, of {end} alone, random mixtures, and the "
+            "rows of the grid as a path. Pure groups apart, with the mixtures between them, mean that beta knows the "
+            "kinds; the grid shows what beta controls."
+        )
+        figures[f"{name}_map"] = Captioned(figure, caption)
+    results = {
+        "kinds": kinds,
+        "group_size": size,
+        "rows": [int(ends[side, image]) for side, image in enumerate(images)],
+        "change": grid_changes(grids),
+        "units": CHANGE_UNITS,
+    }
+    return Made(results, figures)
+
+
+def fig6(
+    run: TrainedRun,
+    steps: TwoOrMore = 7,
+    group_size: PositiveInt | None = None,
+    images: tuple[int, int] = (0, 0),
+    mapped: PositiveInt = 40,
+    seed: int = 0,
+) -> Made:
+    """Fig. 6: interpolation between two images of one domain, and the map of beta.
+
+    Between two random groups of a domain, for each domain of the data; of data without domains, between any two groups.
+
+    Args:
+        run: with beta.
+        steps: images along each side of a grid
+        group_size: images per group; by default as in training
+        images: number of each in its group
+        mapped: groups of each kind in the map
+        seed: of the groups
+    """
+    kinds: dict[str, Condition] = {"any images": {}}
+    if DOMAIN in run.table.columns:
+        kinds = of_values(run, DOMAIN, known_values(run, DOMAIN))
+    conditions = list(kinds.values())
+    size = size_of_groups(run, group_size, images, min(count(run, condition) for condition in conditions) // 2)
+    figures, paths, changed = {}, {}, {}
+    for number, (name, condition) in enumerate(kinds.items(), 1):
+        groups = groups_where(run.table, [condition], size, 2, seed=seed).groups  # without a common image
+        grids = grids_between(run, groups, images, steps)
+        title = f"{type(run.model).__name__}, between two groups of {name}, {size} held-out images each"
+        caption = (
+            f"Between an image of one random group of {name} and one of another, as the model decodes them. The two "
+            "betas differ only by chance: columns should change the image, rows a little of what a group shares."
+        )
+        figures[f"fig6_{number}"] = Captioned(crossing_figure(grids, (name, name), title), caption)
+        paths[path_name(name, name)] = grids["fixed"].beta
+        changed[name] = grid_changes(grids)
+    shown = groups_where(run.table, conditions, size, mapped, seed=seed, names=list(kinds))
+    mixtures = mixed_groups(run.table, conditions, size, mapped, seed) if len(kinds) > 1 else shown.groups[:0]
+    caption = (
+        "t-SNE of the posterior mean of beta of held-out groups, with the rows of each grid as a path. A path between "
+        "two groups of one domain should stay among the groups of that domain."
+    )
+    figures["fig6_map"] = Captioned(map_with_paths(run, shown, mixtures, paths, seed), caption)
+    return Made({"group_size": size, "change": changed, "units": CHANGE_UNITS}, figures)
+
+
+def prior(run: TrainedRun, steps: TwoOrMore = 7, component: int | None = None, seed: int = 0) -> Made:
+    """Interpolation in the prior: between two draws of beta and of an image of each.
+
+    Args:
+        run: any.
+        steps: images along each side of the grid
+        component: of both images; by default one is drawn
+        seed: of the draws
+    """
+    model = run.model
+    if component is not None and not model.num_components:
+        raise ConfigError(f"component: {type(model).__name__} has no mixture")
+    grids = crossing_grids(model, lambda row: prior_ends(model, component, seed + row), steps)
+    moved = "Rows move beta, columns z; all" if model.beta_dim else "Each row moves z between two draws; all"
+    caption = f"{moved} images should look like data, the middle ones as well as the ends: nothing here was encoded."
+    title = f"{type(model).__name__}, between draws from the prior"
+    figure = crossing_figure(grids, ("the first draw", "the second"), title)
+    results = {"change": grid_changes(grids), "units": CHANGE_UNITS}
+    return Made(results, {"prior": Captioned(figure, caption)})
+
+
+def size_of_groups(run: TrainedRun, group_size: int | None, images: tuple[int, int], available: int) -> int:
     """B: as asked for or as in training, but no more than there are images.
 
     Raises:
-        ConfigError: a bad number of steps, of images of a group or of the images to show.
+        ConfigError: a group has no such images.
     """
-    if options.steps < 2:
-        raise ConfigError(f"steps: expected 2 or more, got {options.steps}")
-    if options.group_size is not None and options.group_size < 1:
-        raise ConfigError(f"group_size: expected 1 or more, got {options.group_size}")
-    size = min(options.group_size or run.data.group_size, images)
-    if not 0 <= min(options.images) <= max(options.images) < size:
-        raise ConfigError(f"images: numbers in a group of {size} are 0 to {size - 1}, got {list(options.images)}")
+    size = min(group_size or run.data.group_size, available)
+    if not 0 <= min(images) <= max(images) < size:
+        raise ConfigError(f"images: numbers in a group of {size} are 0 to {size - 1}, got {list(images)}")
     return size
 
 
-def ways_of(model: GroupVAE) -> list[str]:
-    """Fixed z; and transported z where beta drives the prior of z, elsewhere it would be the same."""
-    return list(CARRIED) if model.beta_dim and model.num_components else ["fixed"]
-
-
-def grids_between(run: TrainedRun, groups: Tensor, options: argparse.Namespace) -> dict[str, Grid]:
-    """The grids between an image of the first and one of the second of two groups ``(2, B)``, by way.
-
-    Without beta a grid would have one row; it gets as many as columns instead, each between another pair of images.
-    """
-    model = run.model
-    images = run.table.images[groups]
-    if model.beta_dim:
-        pair = tuple(options.images)
-        return {way: posterior_grid(model, images, pair, options.steps, way) for way in ways_of(model)}
-    rows = min(options.steps, groups.shape[1])
-    pairs = [tuple((first + row) % groups.shape[1] for first in options.images) for row in range(rows)]
-    grids = [posterior_grid(model, images, pair, options.steps) for pair in pairs]
-    return {"fixed": stacked(grids)}
-
-
-def stacked(grids: Sequence[Grid]) -> Grid:
-    """Grids of one row each, of a model without beta, as the rows of one."""
-    return Grid(torch.cat([each.images for each in grids]), None, torch.cat([each.z for each in grids]))
-
-
-def grid_figure(grids: Mapping[str, Grid], names: tuple[str, str], title: str) -> Figure:
-    """The grids by way, side by side.
-
-    Args:
-        grids: of ``grids_between``.
-        names: what the two groups are.
-        title: of the whole.
-    """
-    first = next(iter(grids.values()))
-    rows, columns = (torch.linspace(0, 1, steps).tolist() for steps in first.images.shape[:2])
-    start, end = names
-    row_title = f"beta: group of {start} (0) → {end} (1)"
-    row_labels = [f"{value:.2g}" for value in rows]
-    if first.beta is None:
-        row_title, row_labels = "a pair of images per row", [str(number + 1) for number in range(len(rows))]
-    return panels_figure(
-        [grid.images for grid in grids.values()],
-        [TITLES[way] if len(grids) > 1 else "" for way in grids],
-        row_labels,
-        [f"{value:.2g}" for value in columns],
-        row_title,
-        f"z: image of {start} (0) → {end} (1)",
-        title,
-        inch=0.55,
-    )
-
-
-def grid_numbers(grids: Mapping[str, Grid]) -> dict[str, Any]:
-    """How much a grid changes along beta and along z, by way; ready for JSON."""
-    changed = {way: changes(grid.images) for way, grid in grids.items()}
-    return {
-        way: {"by_z": each["columns"], **({"by_beta": each["rows"]} if grids[way].beta is not None else {})}
-        for way, each in changed.items()
-    }
+def grids_between(run: TrainedRun, groups: Tensor, images: tuple[int, int], steps: int) -> dict[Way, Grid]:
+    """Grids between an image of the first and one of the second of two groups ``(2, B)``; rows shift both by one."""
+    pixels, size = run.table.images[groups], groups.shape[1]
+    shifted = [tuple((image + row) % size for image in images) for row in range(steps)]
+    return crossing_grids(run.model, lambda row: posterior_ends(run.model, pixels, shifted[row]), steps)
 
 
 def grid_caption(grids: Mapping[str, Grid], names: tuple[str, str]) -> str:
-    """What to look for in ``grid_figure``."""
+    """What to look for in the grids."""
     start, end = names
     if next(iter(grids.values())).beta is None:
         return (
@@ -133,11 +213,11 @@ def grid_caption(grids: Mapping[str, Grid], names: tuple[str, str]) -> str:
         )
     caption = (
         f"The first corner is an image of {start}, the last one of {end}, as the model decodes them. If beta controls "
-        f"what the groups do not share, the first column turns from {start} into {end} down the rows while the columns "
-        "change the image's content; rows all alike mean that it controls nothing."
+        f"what tells the groups apart, the first column turns from {start} into {end} down the rows, while the columns "
+        "change the image's content; rows that are all alike mean that it controls nothing."
     )
     if len(grids) > 1:
-        caption += " Transported z is carried along by the prior of the row's beta, fixed z stays as it is."
+        caption += " Fixed z stays as it is, as in the paper; transported z moves with the prior of the row's beta."
     return caption
 
 
@@ -147,26 +227,40 @@ def path_name(start: str, end: str) -> str:
 
 
 def map_with_paths(
-    run: TrainedRun, shown: StructuredGroups, paths: Mapping[str, Tensor], of_random: str, seed: int
+    run: TrainedRun, shown: StructuredGroups, mixtures: Tensor, paths: Mapping[str, Tensor], seed: int
 ) -> Figure:
-    """t-SNE of the mean of beta of groups, embedded together with paths of beta.
-
-    Args:
-        run: with a model that has beta.
-        shown: the groups.
-        paths: points ``(R, beta_dim)`` by name.
-        of_random: what the groups of no kind are.
-        seed: of t-SNE.
-    """
-    beta = encode_beta(run.model, run.table.images, shown.groups).mean
-    flat = tsne(torch.cat([beta, *paths.values()]), seed)
-    ends = torch.tensor([len(beta), *map(len, paths.values())]).cumsum(0).tolist()
-    lines = {name: flat[start:end] for name, start, end in zip(paths, ends, ends[1:], strict=False)}
-    title = f"t-SNE of the mean of beta, {type(run.model).__name__}, held-out groups of {shown.groups.shape[1]}"
-    return map_figure(flat[: len(beta)], shown.labels.numpy(), shown.names, title, lines, of_random)
+    """t-SNE of the mean of beta of groups, and of random mixtures ``(N, B)``, together with paths of beta by name."""
+    groups = torch.cat([mixtures, shown.groups])
+    labels = torch.cat([torch.full((len(mixtures),), RANDOM), shown.labels])
+    beta = encode_beta(run.model, run.table.images, groups).mean
+    title = f"t-SNE of the mean of beta, {type(run.model).__name__}, held-out groups of {groups.shape[1]}"
+    return tsne_figure(beta, labels, shown.names, title, paths, "random mixtures", seed)
 
 
-def with_random(shown: StructuredGroups, random: Tensor) -> StructuredGroups:
-    """Groups and further ones of no kind ``(N, B)``."""
-    labels = torch.cat([torch.full((len(random),), RANDOM), shown.labels])
-    return StructuredGroups(torch.cat([random, shown.groups]), labels, shown.names)
+def _lacks_beta_of_fig5(run: TrainedRun) -> str | None:
+    return None if run.model.beta_dim else f"{type(run.model).__name__} has no beta; see fig13"
+
+
+def _not_fig5_by_default(run: TrainedRun) -> str | None:
+    if not run.model.num_components:
+        return f"drawn as fig11: the beta of {type(run.model).__name__} drives no mixture"
+    return no_domains(run)
+
+
+def _not_fig11(run: TrainedRun) -> str | None:
+    if run.model.num_components:
+        return f"{type(run.model).__name__} has a mixture; see {'fig5' if run.model.beta_dim else 'fig13'}"
+    return lacks_beta(run)
+
+
+def _not_fig13(run: TrainedRun) -> str | None:
+    if run.model.beta_dim:
+        return f"{type(run.model).__name__} has beta; see {'fig5' if run.model.num_components else 'fig11'}"
+    return None
+
+
+FIG5 = Command("fig5", fig5, "figure", _lacks_beta_of_fig5, _not_fig5_by_default)
+FIG6 = Command("fig6", fig6, "figure", lacks_beta)
+FIG11 = Command("fig11", fig11, "figure", _not_fig11, no_domains)
+FIG13 = Command("fig13", fig13, "figure", _not_fig13, no_domains)
+PRIOR = Command("prior", prior, "figure")

@@ -13,15 +13,16 @@ from matplotlib.figure import Figure
 from experiments.paper.reproduction import read_runs
 from experiments.paper.table import Table, number
 from ugvae.errors import ConfigError
-from ugvae.evaluation.translation import WAYS
-from ugvae.evaluation.verdict import CONTENT, TRANSLATED, kept, ways, worst
+from ugvae.evaluation.results import read_results
+from ugvae.evaluation.verdict import CONTENT, TRANSLATED
+from ugvae.evaluation.ways import LABELS, PLAIN, WAYS
 from ugvae.plots.figure import DPI, colours, save_figure
 from ugvae.runs.files import replace_section
 from ugvae.runs.folder import RunFolder
 
 SECTION = "frontier"
 FIGURE = "translation_frontier.png"
-MARKERS = dict(zip(("reconstruction", *WAYS), "+os^", strict=True))
+MARKERS = dict(zip((PLAIN, *WAYS), "+os^", strict=True))
 
 
 class Point(NamedTuple):
@@ -51,7 +52,11 @@ def frontier(runs: list[Path], doc: Path = Path("docs/reproduction.md")) -> None
     points = {run.name.removesuffix("/version_0"): points_of(run) for run in read_runs(runs)}
     rows = [
         {"run": name}
-        | {f"{way}: {what}": number(share) for way, point in reached.items() for what, share in point._asdict().items()}
+        | {
+            f"{LABELS[way]}: {what}": number(share)
+            for way, point in reached.items()
+            for what, share in point._asdict().items()
+        }
         for name, reached in points.items()
     ]
     picture = f"![Translation against content](figures/{FIGURE})"
@@ -61,11 +66,15 @@ def frontier(runs: list[Path], doc: Path = Path("docs/reproduction.md")) -> None
 
 
 def points_of(run: RunFolder) -> dict[str, Point]:
-    """The points of one run by way; plain reconstruction is the reference."""
-    result = run.results.get("translation")
+    """The points of one run by way; plain reconstruction is the reference.
+
+    Raises:
+        ConfigError: the run has no result of ``translation``.
+    """
+    result = read_results(run.results).translation
     if result is None:
         raise ConfigError(f"runs: {run.shown} has no result of translation; make evaluate RUN={run.shown}")
-    return {way: Point(worst(result, "domain", way), kept(result, way)) for way in ("reconstruction", *ways(result))}
+    return {way: Point(result.worst("domain", way), result.kept(way)) for way in (PLAIN, *result.ways)}
 
 
 def frontier_figure(points: Mapping[str, Mapping[str, Point]]) -> Figure:
@@ -79,7 +88,7 @@ def frontier_figure(points: Mapping[str, Mapping[str, Point]]) -> Figure:
             axes.plot(*point, MARKERS[way], color=colour, ms=7)
         axes.plot([], [], color=colour, lw=3, label=name)
     for way, marker in MARKERS.items():
-        axes.plot([], [], marker, color="0.3", label=way if way == "reconstruction" else f"{way} z")
+        axes.plot([], [], marker, color="0.3", label=LABELS[way])
     axes.axvline(TRANSLATED, color="0.4", lw=0.8, ls="--")
     axes.axhline(CONTENT, color="0.4", lw=0.8, ls="--")
     axes.set(

@@ -71,7 +71,7 @@ def run_one(command: Command, directory: Path, options: Mapping[str, Any], typed
     Raises:
         ConfigError: the run or the options do not suit the command.
     """
-    run = load_run(directory, needs_beta=False)
+    run = load_run(directory)
     try:
         _make(command, run, options, typed)
     except ConfigError:
@@ -92,7 +92,7 @@ def run_all(directory: Path, commands: Iterable[Command]) -> list[str]:
     Returns:
         the names of those that failed.
     """
-    run = load_run(directory, needs_beta=False)
+    run = load_run(directory)
     reasons = {command: command.reason_not(run) for command in commands}
     for command, reason in reasons.items():
         if reason:

@@ -1,7 +1,5 @@
 """A table as plain data, which the report writes as HTML and the reproduction page as Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,30 +1,31 @@
-"""Fig. 5 in numbers: how often beta carries an image into the other domain, by what is done to z.
+"""Fig. 5 in numbers: how often beta carries an image into the other domain, as a command."""
 
-Judges and readings of pixels, made from real images, say the domain, the content, the azimuth, the light, the darkness
-and whether the source is still to be found: what survives. Plain reconstructions are the reference.
-"""
-
-import argparse
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
+from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from experiments.paper.common import Captioned, add_pair, pair, save_results
+from experiments.paper.command import Command, Made
+from experiments.paper.common import Captioned
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable
 from ugvae.evaluation.encoding import encode_groups
-from ugvae.evaluation.kinds import no_domains
-from ugvae.evaluation.trained_run import TrainedRun, lacks_beta, load_run
-from ugvae.evaluation.translation import decode_ways, domain_groups, global_side, translation_rates
-from ugvae.plots.charts import LABELS, translation_figure
+from ugvae.evaluation.kinds import DOMAIN, no_domains, two_kinds
+from ugvae.evaluation.results import to_json
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
+from ugvae.evaluation.translation import Translation, translation_rates
+from ugvae.evaluation.ways import LABELS, PLAIN, decode_ways, domain_groups, global_side
+from ugvae.plots.charts import translation_figure
 from ugvae.plots.grids import grid_figure
 
-PROBES = ("azimuth", "elevation", "light")  # columns of one domain that a probe is made of, where there are any
+PROBES = ("azimuth", "elevation", "light")  # columns of one domain that probes are made of, where the data have them
 COLUMNS = 10
 RATES_CAPTION = (
     "First panel: images judged to be of the other domain; with beta swapped the bars should be near 1, the plain "
-    "reconstruction near 0. The others: what is kept, to be held against the plain reconstruction and chance (dashed)."
+    "reconstruction near 0. The others: what is kept, to be compared with the plain reconstruction and chance (dashed)."
 )
 EXAMPLES_CAPTION = (
     "Decoded held-out images: each column keeps its image, each row says how it is decoded. A row of translations "
@@ -32,27 +33,59 @@ EXAMPLES_CAPTION = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The two kinds of image, and what is asked of them."""
-    add_pair(parser)
-    parser.add_argument("--content", default="label", metavar="COLUMN", help="that both kinds have, to be kept")
-    parser.add_argument("--probe", nargs="*", default=list(PROBES), metavar="COLUMN", help="of numbers, of one domain")
-    parser.add_argument("--group_size", type=int, default=128, help="images per group")
-    parser.add_argument("--groups", type=int, default=8, help="groups of each kind")
-    parser.add_argument("--seed", type=int, default=0, help="of the groups and of the judges")
+def translation(
+    run: TrainedRun,
+    attribute: str | None = None,
+    column: str = DOMAIN,
+    values: tuple[int, int] | None = None,
+    content: str = "label",
+    probe: Sequence[str] = PROBES,
+    group_size: PositiveInt = 128,
+    groups: PositiveInt = 8,
+    seed: int = 0,
+) -> Made:
+    """Fig. 5 in numbers: how often beta carries an image into the other domain, by what is done to z.
+
+    Judges and readings of pixels, made from real images, measure the domain, the content, the azimuth, the light, the
+    darkness and whether the source can be found again. Plain reconstructions are the reference.
+
+    Args:
+        run: with beta and ``translate``.
+        attribute: images with it and without, in place of two domains
+        column: column of --values
+        values: of --column, in place of the first two
+        content: column that both kinds have, to be kept
+        probe: columns of numbers, of one domain
+        group_size: images per group
+        groups: groups of each kind
+        seed: of the groups and of the judges
+    """
+    started = time.monotonic()
+    kinds = two_kinds(run, attribute, column, values)
+    column = next(iter(next(iter(kinds.values()))))
+    domains = tuple(condition[column] for condition in kinds.values())
+    train, test = (with_own_columns(run.data, split, probe) for split in ("train", "test"))
+    probes = [name for name in probe if name in train.columns and name in test.columns and name != column]
+    settings = {"probes": probes, "seed": seed}
+    result = translation_rates(run.model, train, test, domains, column, content, group_size, groups, **settings)
+    result = replace(result, domains=replace(result.domains, names=dict(zip("AB", kinds, strict=True))))
+    for direction, rates in to_json(result.rates).items():
+        shares = ", ".join(
+            f"{judge} {' '.join(f'{way} {share:.2f}' for way, share in ways.items())}" for judge, ways in rates.items()
+        )
+        print(f"{result.domains.named(direction)}: {shares}", flush=True)
+    name = type(run.model).__name__
+    title = f"translation between {' and '.join(kinds)}, {name}, {groups} groups of {result.group_size} each"
+    shown, labels = _examples(run, result, seed)
+    figures = {
+        "translation": Captioned(translation_figure(result, title), RATES_CAPTION),
+        "translation_examples": Captioned(grid_figure(shown, f"translations, {name}", labels), EXAMPLES_CAPTION),
+    }
+    return Made({**to_json(result), "seconds": time.monotonic() - started}, figures)
 
 
-def reason_not(run: TrainedRun) -> str | None:
-    """Why there is nothing to translate in a run; None if there is."""
-    if reason := lacks_beta(run):
-        return reason
-    if not hasattr(run.model, "translate"):
-        return f"{type(run.model).__name__} does not translate"
-    return no_domains(run)
-
-
-def with_own_columns(data: GroupDataModule, split: str, names: list[str]) -> ImageTable:
-    """A split with columns that some of its domains have alone: −1, unknown, in the others."""
+def with_own_columns(data: GroupDataModule, split: str, names: Sequence[str]) -> ImageTable:
+    """A split with columns that only some of its domains have: −1, unknown, in the others."""
     table = data.table(split)
     columns = dict(table.columns)
     parts = [domain.table(split) for domain in getattr(data, "domains", [])]
@@ -62,58 +95,24 @@ def with_own_columns(data: GroupDataModule, split: str, names: list[str]) -> Ima
     return ImageTable(table.images, columns)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Writes ``translation.json``, ``translation.png`` and ``translation_examples.png``."""
-    trained_run = load_run(options.run)
-    started = time.monotonic()
-    kinds = pair(trained_run, options)
-    column = next(iter(next(iter(kinds.values()))))
-    domains = tuple(condition[column] for condition in kinds.values())
-    train, test = (with_own_columns(trained_run.data, split, options.probe) for split in ("train", "test"))
-    probes = [name for name in options.probe if name in train.columns and name in test.columns and name != column]
-    result = translation_rates(
-        trained_run.model,
-        train,
-        test,
-        domains,
-        column,
-        options.content,
-        options.group_size,
-        options.groups,
-        probes=probes,
-        seed=options.seed,
-    )
-    names = dict(zip("AB", kinds, strict=True))
-    result["domains"]["names"] = names
-    for direction, rates in result["rates"].items():
-        said = ", ".join(
-            f"{name} {' '.join(f'{way} {value:.2f}' for way, value in each.items())}" for name, each in rates.items()
-        )
-        print(f"{direction.translate(str.maketrans(names))}: {said}", flush=True)
-    model = type(trained_run.model).__name__
-    title = (
-        f"translation between {' and '.join(kinds)}, {model}, {result['groups']} groups of {result['group_size']} each"
-    )
-    shown, labels = _examples(trained_run, result, options.seed)
-    figures = {
-        "translation": Captioned(translation_figure(result, names, title), RATES_CAPTION),
-        "translation_examples": Captioned(grid_figure(shown, f"translations, {model}", labels), EXAMPLES_CAPTION),
-    }
-    save_results(trained_run, "translation", options, {**result, "seconds": time.monotonic() - started}, figures)
-
-
 @torch.no_grad()
-def _examples(run: TrainedRun, result: dict, seed: int) -> tuple[Tensor, list[str]]:
-    """Images of the first group of each domain in every way ``(R, S, C, H, W)``, and what the rows are."""
-    column, names = result["domains"]["column"], result["domains"]["names"]
-    sides = (result["domains"]["A"], result["domains"]["B"])
-    groups = domain_groups(run.table, sides, column, result["group_size"], 1, seed)
-    ends = [global_side(encode_groups(run.model, run.table.images, each), 0) for each in groups]
-    rows, labels = [], []
-    for side, name in enumerate(names.values()):
+def _examples(run: TrainedRun, result: Translation, seed: int) -> tuple[Tensor, list[str]]:
+    """Images of the first group of each domain in every way ``(R, S, C, H, W)``, and labels of the rows."""
+    domains, names = result.domains, list(result.domains.names.values())
+    groups = domain_groups(run.table, (domains.A, domains.B), domains.column, result.group_size, 1, seed)
+    ends = [global_side(encode_groups(run.model, run.table.images, rows), 0) for rows in groups]
+    shown, labels = [], []
+    for side, other in ((0, 1), (1, 0)):
         images = run.table.images[groups[side][:, :COLUMNS]]
-        for way, decoded in decode_ways(run.model, images, ends[side], ends[1 - side]).items():
-            rows.append(decoded[0].cpu())
-            other = list(names.values())[1 - side]
-            labels.append(f"{name}, plain" if way == "reconstruction" else f"as {other}, {LABELS[way]}")
-    return torch.stack(rows), labels
+        for way, decoded in decode_ways(run.model, images, ends[side], ends[other]).items():
+            shown.append(decoded[0].cpu())
+            labels.append(f"{names[side]}, plain" if way == PLAIN else f"as {names[other]}, {LABELS[way]}")
+    return torch.stack(shown), labels
+
+
+def _cannot_translate(run: TrainedRun) -> str | None:
+    translates = hasattr(run.model, "translate")
+    return lacks_beta(run) or (None if translates else f"{type(run.model).__name__} does not translate")
+
+
+COMMAND = Command("translation", translation, "table", _cannot_translate, no_domains)

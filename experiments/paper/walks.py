@@ -1,47 +1,180 @@
-"""Options and numbers that the figures of walks share."""
+"""Walks through the latents, and samples: Fig. 3 and 8, 4, 9, 10, 12."""
 
-import argparse
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from jsonargparse.typing import PositiveFloat, PositiveInt
+from matplotlib.figure import Figure
 
-from ugvae.errors import ConfigError
-from ugvae.evaluation.encoding import encode_groups
-from ugvae.evaluation.trained_run import TrainedRun
+from experiments.paper.command import Command, Made
+from experiments.paper.common import Captioned, TwoOrMore
+from ugvae.evaluation.clusters import DomainCounts, component_counts, component_probabilities
+from ugvae.evaluation.kinds import DOMAIN, known_values
+from ugvae.evaluation.results import to_json
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
+from ugvae.evaluation.walks import changes, component_samples, component_walks, global_walk, latent_walks
+from ugvae.plots.charts import shares_figure
+from ugvae.plots.grids import component_walk_figures, global_walk_figure, latent_walks_figure, samples_figure
 
-COUNTED_IMAGES = 5000
-
-
-def add_walk(parser: argparse.ArgumentParser, beta_range: float | None, z_range: float) -> None:
-    """The steps of a walk, and how far it goes; without beta if its range is None."""
-    parser.add_argument("--steps", type=int, default=7, help="images along a walk")
-    if beta_range is not None:
-        parser.add_argument("--beta_range", type=float, default=beta_range, help="beta goes from minus this to this")
-    parser.add_argument("--z_range", type=float, default=z_range, help="z goes from minus this to this")
-
-
-def check_walk(options: argparse.Namespace) -> None:
-    """Raises a ConfigError if a walk would have no two different ends."""
-    if options.steps < 2:
-        raise ConfigError(f"steps: expected 2 or more, got {options.steps}")
-    for name in ("beta_range", "z_range"):
-        if getattr(options, name, 1) <= 0:
-            raise ConfigError(f"{name}: expected a number > 0, got {getattr(options, name)}")
+CHANGE = "mean absolute difference of pixels in [0, 1] from end to end"
 
 
-def changes(images: Tensor) -> dict[str, float]:
-    """How much grids ``(..., R, S, C, H, W)`` change from end to end, as mean absolute differences of pixels in [0, 1].
+def fig3(
+    run: TrainedRun, steps: TwoOrMore = 7, beta_range: PositiveFloat = 1.0, z_range: PositiveFloat = 3.0, seed: int = 0
+) -> Made:
+    """Fig. 3 and 8: walks through each component of the mixture.
 
-    Returns:
-        ``rows``: between the first and the last row; ``columns``: between the first and the last column.
+    Of a model with a mixture: UG-VAE, whose beta moves down the rows, or GMVAE, whose noise w does.
+
+    Args:
+        run: with a mixture.
+        steps: images along a walk
+        beta_range: beta goes from minus this to this
+        z_range: z goes from minus this to this
+        seed: of the images that are counted
     """
-    rows = images.select(-5, 0) - images.select(-5, -1)
-    columns = images.select(-4, 0) - images.select(-4, -1)
-    return {"rows": float(rows.abs().mean()), "columns": float(columns.abs().mean())}
+    model = run.model
+    d, _ = component_probabilities(model, run.table.images, seed)
+    shares = (d.argmax(-1).bincount(minlength=model.num_components) / len(d)).tolist()
+    walks, rows, columns = component_walks(model, steps, beta_range, z_range)
+    condition = "beta" if model.beta_dim else "w"
+    pages = component_walk_figures(walks, rows, columns, condition, [f"{share:.0%} of images" for share in shares])
+    caption = (
+        f"A panel per component, with the share of held-out images whose largest π it has. Down the rows {condition} "
+        f"goes from −{beta_range:g} to {beta_range:g}, along the columns z crosses the component's prior. If "
+        f"{condition} is used, it changes all components alike; if the mixture is, components differ in kind."
+    )
+    components = [{"share": share, "change": changes(walk)} for share, walk in zip(shares, walks, strict=True)]
+    results = {"components": components, "units": f"change: {CHANGE}; rows move {condition}"}
+    return Made(results, _paged("fig3", pages, caption))
 
 
-def component_probabilities(run: TrainedRun, seed: int) -> tuple[Tensor, Tensor]:
-    """π of held-out images, at most 5,000 drawn at random: ``(N, K)``, and their rows ``(N,)``."""
-    generator = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(len(run.table), generator=generator)[:COUNTED_IMAGES].sort().values
-    return encode_groups(run.model, run.table.images, rows.unsqueeze(1)).d.squeeze(1), rows
+def fig12(
+    run: TrainedRun, steps: TwoOrMore = 7, beta_range: PositiveFloat = 1.0, z_range: PositiveFloat = 3.0, seed: int = 0
+) -> Made:
+    """Fig. 12: walks through the components of a GMVAE trained on two domains, and which domain each component holds.
+
+    The paper has two components (K = 2) and asks whether they find the domains; any K will do. The held-out images of
+    each domain are counted by the component of their largest π.
+
+    Args:
+        run: with a mixture, without beta, of several domains.
+        steps: images along a walk
+        beta_range: w goes from minus this to this
+        z_range: z goes from minus this to this
+        seed: of the images that are counted
+    """
+    model, names, values = run.model, run.data.value_names(DOMAIN), known_values(run, DOMAIN)
+    domains = [names.get(value, f"domain {value}") for value in values]
+    d, rows = component_probabilities(model, run.table.images, seed)
+    counts = component_counts(d, run.table.columns[DOMAIN][rows], max(values) + 1)[:, values]
+    notes = [", ".join(f"{n}\u00a0{name}" for n, name in zip(row, domains, strict=True)) for row in counts.tolist()]
+    walks, w, z = component_walks(model, steps, beta_range, z_range)
+    caption = (
+        "A panel per component, with the number of held-out images of each domain that it holds. Rows move the noise "
+        "w, columns cross the component's prior in z. If the mixture found the domains, each panel is of one of them."
+    )
+    figures = _paged("fig12", component_walk_figures(walks, w, z, "w", notes), caption)
+    share = counts / counts.sum(0).clamp(min=1)
+    figures["fig12_domains"] = Captioned(
+        shares_figure(share.numpy(), domains, f"{type(model).__name__}, component of the largest π"),
+        "Share of each domain's held-out images by component. Components that hold one domain alone have one bar.",
+    )
+    results = {
+        **to_json(DomainCounts(domains, counts.tolist())),
+        "change": [changes(walk) for walk in walks],
+        "units": f"counts: images by component and domain; change: {CHANGE}; rows move w",
+    }
+    return Made(results, figures)
+
+
+def _paged(name: str, pages: Sequence[Figure], caption: str) -> dict[str, Captioned]:
+    """Pages by the names of their files, with a number if there are several."""
+    names = [f"{name}_{number}" for number in range(1, len(pages) + 1)] if len(pages) > 1 else [name]
+    return {page_name: Captioned(page, caption) for page_name, page in zip(names, pages, strict=True)}
+
+
+def fig4(run: TrainedRun, steps: TwoOrMore = 7, beta_range: PositiveFloat = 1.0, z_range: PositiveFloat = 1.0) -> Made:
+    """Fig. 4: the grid of local and global latents, for a model with beta and a standard normal z.
+
+    That is ML-VAE, UG-VAE without its mixture: the paper's question is whether beta still finds global factors.
+
+    Args:
+        run: with beta and without a mixture.
+        steps: images along a walk
+        beta_range: beta goes from minus this to this
+        z_range: z goes from minus this to this
+    """
+    walk = global_walk(run.model, steps, beta_range, z_range)
+    caption = "Rows move beta, columns z, every dimension at once. Rows all alike mean that beta controls nothing."
+    results = {"change": changes(walk[0]), "units": f"{CHANGE}; rows move beta, columns z"}
+    return Made(results, {"fig4": Captioned(global_walk_figure(*walk), caption)})
+
+
+def fig9(run: TrainedRun, steps: TwoOrMore = 7, z_range: PositiveFloat = 3.0) -> Made:
+    """Fig. 9: walks along each dimension of z, for a model whose only latent is a standard normal z.
+
+    That is β-VAE in the paper; VAE and NestedVAE too.
+
+    Args:
+        run: without beta and without a mixture.
+        steps: images along a walk
+        z_range: z goes from minus this to this
+    """
+    images, columns = latent_walks(run.model, steps, z_range)
+    caption = (
+        f"Each row moves one dimension of z from −{z_range:g} to {z_range:g}, the others stay at 0. Look for "
+        "dimensions with one meaning each, and for those that change nothing: they are unused."
+    )
+    change = (images[:, 0] - images[:, -1]).abs().flatten(1).mean(1).tolist()
+    results = {"change": change, "units": f"by dimension of z, {CHANGE}"}
+    return Made(results, {"fig9": Captioned(latent_walks_figure(images, columns), caption)})
+
+
+def fig10(run: TrainedRun, rows: PositiveInt = 10, columns: PositiveInt = 10, seed: int = 0) -> Made:
+    """Fig. 10: samples with the component d drawn once per row, for a model with a mixture.
+
+    Args:
+        run: with a mixture.
+        rows: groups, each of one component
+        columns: images of each group
+        seed: of the draws
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        images, d = component_samples(run.model, rows, columns)
+    shared = "one beta and one component" if run.model.beta_dim else "one component"
+    caption = (
+        f"Images drawn from the prior, each row a group with {shared}. Images of a row should be of one kind, and rows "
+        "of one component differ only by what the group shares."
+    )
+    return Made({"components": d.tolist()}, {"fig10": Captioned(samples_figure(images, d), caption)})
+
+
+def _lacks_mixture(run: TrainedRun) -> str | None:
+    return None if run.model.num_components else f"{type(run.model).__name__} has no mixture"
+
+
+def _not_fig4(run: TrainedRun) -> str | None:
+    if run.model.num_components:
+        return f"the z of {type(run.model).__name__} has a mixture as prior; fig3 walks through its components"
+    return lacks_beta(run)
+
+
+def _not_fig9(run: TrainedRun) -> str | None:
+    other = "beta" if run.model.beta_dim else "a mixture" if run.model.num_components else None
+    instead = "fig3" if run.model.num_components else "fig4"
+    return f"{type(run.model).__name__} has {other} besides z; see {instead}" if other else None
+
+
+def _not_fig12(run: TrainedRun) -> str | None:
+    if run.model.beta_dim and run.model.num_components:
+        return f"{type(run.model).__name__} has beta for what a group shares; Fig. 12 is of a mixture without it"
+    return _lacks_mixture(run) or (None if DOMAIN in run.table.columns else "the data are of one domain")
+
+
+FIG3 = Command("fig3", fig3, "figure", _lacks_mixture)
+FIG4 = Command("fig4", fig4, "figure", _not_fig4)
+FIG9 = Command("fig9", fig9, "figure", _not_fig9)
+FIG10 = Command("fig10", fig10, "figure", _lacks_mixture)
+FIG12 = Command("fig12", fig12, "figure", _not_fig12)

@@ -17,9 +17,10 @@ from ugvae.data.table import ImageTable
 from ugvae.datamodules import DigitsDataModule
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
-from ugvae.evaluation.classification import PERMUTED, PIXELS, classify_groups
+from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification, classify_groups
 from ugvae.evaluation.controls import UNTRAINED, Controls, encode_controls
 from ugvae.evaluation.encoding import encode_beta, encode_groups, encode_images
+from ugvae.evaluation.results import from_json, to_json
 from ugvae.models import MLVAE, UGVAE, VAE, GroupVAE
 
 SIZE = 4  # images per group
@@ -61,15 +62,15 @@ def draw(table: ImageTable, rows: Tensor, groups_per_kind: int, seed: int) -> St
     return groups_where(table, conditions, SIZE, groups_per_kind, groups_per_kind, seed, rows)
 
 
-def classify(table: ImageTable, model: Average, control: Average, **settings) -> dict:
+def classify(table: ImageTable, model: Average, control: Average, **settings) -> Classification:
     settings = {"groups_per_kind": 50, "seeds": range(3), **settings}
-    trained, other = (encode_images(each, table.images) for each in (model, control))
+    trained, other = (encode_images(network, table.images) for network in (model, control))
     controls = Controls({UNTRAINED: [other] * len(settings["seeds"])}, None)
     return classify_groups(trained, controls, table, settings.pop("draw", partial(draw, table)), **settings)
 
 
-def mean(result: dict, name: str, task: str = "kinds", kernel: str = "rbf") -> float:
-    return result["accuracy"][task][name][kernel]["mean"]
+def mean(result: Classification, name: str, task: str = "kinds", kernel: str = "rbf") -> float:
+    return result.accuracy[task][name][kernel].mean
 
 
 def test_kinds_are_told_by_what_encodes_them_alone() -> None:
@@ -81,7 +82,7 @@ def test_kinds_are_told_by_what_encodes_them_alone() -> None:
             assert 0.25 < mean(result, f"{name}{PERMUTED}", kernel=kernel) < 0.75
         assert 0.25 < mean(result, "mean z", kernel=kernel) < 0.75
     assert mean(result, "beta mean", "kinds and random") > 0.7, "random groups lie between the kinds"
-    assert result["chance"] == pytest.approx({"kinds": 1 / 2, "kinds and random": 1 / 3})
+    assert result.chance == pytest.approx({"kinds": 1 / 2, "kinds and random": 1 / 3})
 
 
 def test_a_sample_knows_no_more_than_its_uncertainty_lets_it() -> None:
@@ -100,13 +101,13 @@ def test_pixels_are_reduced_to_the_size_of_beta() -> None:
 
 def test_result_says_what_was_done_and_is_json() -> None:
     result = classify(make_table(), Average(), Average(), seeds=[3, 8])
-    assert json.loads(json.dumps(result)) == result
-    assert result["seeds"] == [3, 8]
-    assert result["groups_per_kind"] == {"train": 40, "test": 10}
-    assert result["images"] == {"train": 150, "test": 150}
-    assert result["group_size"] == SIZE
-    assert len(result["accuracy"]["kinds"]["beta mean"]["rbf"]["values"]) == 2
-    assert result["accuracy"]["kinds"]["beta mean"]["rbf"]["sd"] == 0
+    assert from_json(Classification, json.loads(json.dumps(to_json(result)))) == result
+    assert result.seeds == [3, 8]
+    assert result.groups_per_kind == {"train": 40, "test": 10}
+    assert result.images == {"train": 150, "test": 150}
+    assert result.group_size == SIZE
+    assert len(result.accuracy["kinds"]["beta mean"]["rbf"].values) == 2
+    assert result.accuracy["kinds"]["beta mean"]["rbf"].sd == 0
 
 
 def test_images_of_training_and_test_are_disjoint() -> None:
@@ -161,14 +162,14 @@ def test_classification_of_digits(model_class: type[GroupVAE]) -> None:
         return groups_where(table, [{"label": 0}, {"label": 1}], 8, groups_per_kind, 0, seed, rows)
 
     result = classify_groups(*encoded, table, two_digits, 20, range(2))
-    assert list(result["accuracy"]) == ["kinds"]
+    assert list(result.accuracy) == ["kinds"]
     assert mean(result, PIXELS) == 1, "the mean image alone solves it"
     if model.beta_dim:
         assert mean(result, "beta mean") > 0.9, "and so do the means of a network that learned nothing"
-        assert result["note"] is None
+        assert result.note is None
     else:
-        assert list(result["accuracy"]["kinds"]) == ["mean z", f"mean z{PERMUTED}", "untrained mean z", PIXELS]
-        assert result["note"] == "the model has no beta: mean z and pixels only"
+        assert list(result.accuracy["kinds"]) == ["mean z", f"mean z{PERMUTED}", "untrained mean z", PIXELS]
+        assert result.note == "the model has no beta: mean z and pixels only"
 
 
 QUICK = ["--groups", "10", "--group_size", "8", "--seeds", "2"]
@@ -183,9 +184,9 @@ def test_table_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["table1", "--run", str(run), "--values", "0", "1", "--values", "3", "8", *QUICK])
     report = json.loads((run / "paper" / "table1.json").read_text())
     assert list(report["results"]) == ["label 0 / label 1", "label 3 / label 8"]
-    result = report["results"]["label 0 / label 1"]
+    result = from_json(Classification, report["results"]["label 0 / label 1"])
     assert mean(result, PIXELS) == 1
-    assert list(result["accuracy"]) == ["kinds", "kinds and random"]
+    assert list(result.accuracy) == ["kinds", "kinds and random"]
     assert report["paper"] == {}
     assert report["config"]["seed_everything"] == 1
     assert (run / "paper" / "table1.png").stat().st_size > 10_000
@@ -197,18 +198,21 @@ def test_number_series_of_a_run(run: Path) -> None:
     result = json.loads((run / "paper" / "series.json").read_text())["results"]["number series"]
     assert result["kinds"] == ["even", "odd", "fibonacci", "primes"]
     assert result["chance"] == pytest.approx({"kinds": 1 / 4, "kinds and random": 1 / 5})
-    found = sorted(path.name for path in (run / "paper").iterdir())
-    assert found == ["index.json", "series.json", "series.png", "series_map_mean.png", "series_map_sample.png"]
+    found = sorted(path.name for path in (run / "paper").glob("series*"))
+    assert found == ["series.json", "series.png", "series_map_mean.png", "series_map_sample.png"]
 
 
 def test_commands_say_what_they_lack(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "vae").mkdir()
     vae = write_run(tmp_path / "vae", make(VAE, (1, 8, 8), double=False))
     for arguments, said in (
-        (["table1", "--run", str(run)], "table1: no column '"),
-        (["table1", "--run", str(run), "--values", "3", "3"], "table1: the two kinds of a pair must differ"),
+        (["table1", "--run", str(run)], "pair, attribute, column: no column '"),
+        (
+            ["table1", "--run", str(run), "--values", "3", "3"],
+            "pair, values: the two kinds of a comparison must differ",
+        ),
         (["table1", "--run", str(run), "--values", "3", "11", *QUICK], "group_size: 0 images with label 11"),
-        (["series", "--run", str(vae)], f"run: {vae} holds a VAE, which has no beta"),
+        (["series", "--run", str(vae)], "series: the model is VAE, which has no beta"),
         (["series", "--run", str(tmp_path / "none")], f"run: {tmp_path / 'none'} is not the folder of a run"),
     ):
         with pytest.raises(SystemExit, match="2"):

@@ -3,14 +3,14 @@
 Axes: M images, N groups, B images per group.
 """
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
 from ugvae.evaluation.content import (
+    Correlation,
+    Probe,
     correlation,
     darkness,
     fit_probe,
@@ -50,19 +50,19 @@ def test_turn_follows_the_mirror_axis_whatever_the_light(shift: int) -> None:
 
 def test_correlation_is_that_of_scipy_and_0_where_it_has_no_meaning() -> None:
     first = np.array([1.0, 2, 3, 4])
-    assert correlation(first, first**3)["spearman"] == pytest.approx(1)
-    assert correlation(first, first**3)["pearson"] == pytest.approx(np.corrcoef(first, first**3)[0, 1])
-    assert correlation(first, np.ones(4)) == {"pearson": 0.0, "spearman": 0.0}
-    assert correlation(first[:1], first[:1]) == {"pearson": 0.0, "spearman": 0.0}
+    assert correlation(first, first**3).spearman == pytest.approx(1)
+    assert correlation(first, first**3).pearson == pytest.approx(np.corrcoef(first, first**3)[0, 1])
+    assert correlation(first, np.ones(4)) == Correlation(0.0, 0.0)
+    assert correlation(first[:1], first[:1]) == Correlation(0.0, 0.0)
 
 
 def test_kept_is_1_of_the_same_and_0_by_chance() -> None:
     source = np.random.default_rng(0).normal(size=2000)
     result = kept(source, {"same": source, "opposite": -source, "other": source[::-1]})
-    assert result["same"]["pearson"] == pytest.approx(1)
-    assert result["opposite"]["spearman"] == pytest.approx(-1)
-    assert abs(result["other"]["pearson"]) < 0.1
-    assert abs(result["chance"]["spearman"]) < 0.1
+    assert result["same"].pearson == pytest.approx(1)
+    assert result["opposite"].spearman == pytest.approx(-1)
+    assert abs(result["other"].pearson) < 0.1
+    assert abs(result["chance"].spearman) < 0.1
 
 
 def test_sources_are_found_by_what_differs_within_the_group() -> None:
@@ -75,15 +75,15 @@ def test_sources_are_found_by_what_differs_within_the_group() -> None:
     assert retrieved(source, nothing_left) < 0.2
 
 
-def test_survey_is_json_with_chance_beside_every_number() -> None:
+def test_survey_has_chance_beside_every_number() -> None:
     source = torch.rand(3, 8, 1, 16, 16)
     result = survey(source, {"same": source, "lost": torch.rand(3, 8, 1, 16, 16)})
-    assert json.loads(json.dumps(result)) == result
-    assert result["retrieval"] == {"same": 1.0, "lost": pytest.approx(1 / 8, abs=0.3), "chance": 1 / 8}
-    for name in ("darkness", "light", "azimuth"):
-        assert result[name]["same"]["spearman"] == pytest.approx(1)
-        assert abs(result[name]["chance"]["spearman"]) < 0.7
-        assert set(result[name]) == {"same", "lost", "chance"}
+    assert result.retrieval == {"same": 1.0, "lost": pytest.approx(1 / 8, abs=0.3), "chance": 1 / 8}
+    assert set(result.readings) == {"darkness", "light", "azimuth"}
+    for ways in result.readings.values():
+        assert ways["same"].spearman == pytest.approx(1)
+        assert abs(ways["chance"].spearman) < 0.7
+        assert set(ways) == {"same", "lost", "chance"}
 
 
 def probe_data(num_images: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -96,7 +96,7 @@ def probe_data(num_images: int) -> tuple[torch.Tensor, torch.Tensor]:
 def test_probe_reads_held_out_images() -> None:
     read = fit_probe(*probe_data(300))
     images, values = probe_data(70)
-    assert correlation(read(images), values.numpy())["pearson"] > 0.99
+    assert correlation(read(images), values.numpy()).pearson > 0.99
 
 
 def test_survey_of_a_probe_takes_the_column_where_it_is_known() -> None:
@@ -110,13 +110,13 @@ def test_survey_of_a_probe_takes_the_column_where_it_is_known() -> None:
     ]
     shown = {"A to B": {"same": sources[0][0], "lost": torch.rand(2, 20, 1, 4, 4)}, "B to A": {"same": sources[1][0]}}
     result = probe_survey((learned, values), sources, shown)
-    assert json.loads(json.dumps(result)) == result
-    assert list(result["held_out"]) == ["A to B"]
-    assert result["held_out"]["A to B"]["pearson"] > 0.99
-    assert result["A to B"]["source"] == "column"
-    assert result["A to B"]["same"]["pearson"] > 0.99
-    assert abs(result["A to B"]["lost"]["pearson"]) < 0.5
-    assert result["B to A"]["source"] == "probe"
-    assert result["B to A"]["same"]["pearson"] == pytest.approx(1)
+    there, back = result.directions["A to B"], result.directions["B to A"]
+    assert there.held_out.pearson > 0.99
+    assert there.source == "column"
+    assert there.kept["same"].pearson > 0.99
+    assert abs(there.kept["lost"].pearson) < 0.5
+    assert back.held_out is None
+    assert back.source == "probe"
+    assert back.kept["same"].pearson == pytest.approx(1)
     few = probe_survey((learned, torch.zeros(300, dtype=torch.long)), sources, shown)
-    assert few == {"reason": "the training images have fewer than two values"}
+    assert few == Probe(reason="the training images have fewer than two values")

@@ -6,15 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 from ugvae.errors import ConfigError
 from ugvae.evaluation.clusters import cluster_scores, component_counts
 from ugvae.evaluation.encoding import encode_groups
-from ugvae.evaluation.walks import component_samples, component_walks, reconstructions
+from ugvae.evaluation.reconstruction import QualityMetric, reconstructions
+from ugvae.evaluation.results import to_json
+from ugvae.evaluation.walks import component_samples, component_walks
 from ugvae.models import UGVAE
-from ugvae.plots.figure import save_figure
+from ugvae.plots.figure import plain, save_figure
 from ugvae.plots.grids import grid_figure, mosaic, signed
-from ugvae.plots.maps import tsne
+from ugvae.plots.maps import map_figure, tsne
 from ugvae.runs.files import atomic_path, replace_section, save_json
 
 
@@ -52,6 +55,34 @@ def test_reconstructions_are_the_decoded_means(model: UGVAE) -> None:
     torch.testing.assert_close(reconstructions(model, images), model.decode(posterior.z.mean, posterior.beta.mean))
 
 
+@pytest.mark.parametrize("side", [28, 8, 3])
+def test_quality_of_reconstructions(side: int) -> None:
+    """PSNR in closed form; SSIM of windows that fit the images, against one call over all images."""
+    model = UGVAE((1, side, side), z_dim=3, beta_dim=4, num_components=5).eval()
+    images = torch.rand(4, 3, 1, side, side)
+    metric = QualityMetric(model)
+    for part in images.split(2):
+        metric.update(part)
+    quality, decoded = metric.compute(), reconstructions(model, images)
+    assert quality.psnr == pytest.approx(-10 * math.log10(float((decoded - images).square().mean())), rel=1e-4)
+    if side < 5:
+        assert quality.ssim is None
+        return
+    flat = decoded.flatten(0, 1), images.flatten(0, 1)
+    sigma = max(0.5, 1.5 * side / 64)
+    assert quality.ssim == pytest.approx(float(ssim(*flat, sigma=sigma, data_range=1.0)), rel=1e-4)
+    assert -1 <= quality.ssim < 0.5, "noise is not reconstructed"
+
+
+def test_quality_of_a_perfect_reconstruction(model: UGVAE, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand(2, 3, 1, 8, 8)
+    monkeypatch.setattr(model, "decode", lambda z, beta: images + 1e-4)
+    metric = QualityMetric(model)
+    metric.update(images)
+    assert metric.compute().psnr == pytest.approx(80, abs=0.1)
+    assert metric.compute().ssim == pytest.approx(1, abs=1e-4)
+
+
 @pytest.mark.parametrize("images_per_batch", [1, 10, 1000])
 def test_encoding_in_parts_is_encoding_at_once(model: UGVAE, images_per_batch: int) -> None:
     table = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8)
@@ -66,23 +97,17 @@ def test_encoding_in_parts_is_encoding_at_once(model: UGVAE, images_per_batch: i
 def test_perfect_clusters_under_other_names() -> None:
     labels = torch.arange(40) % 4
     scores = cluster_scores(torch.eye(6)[(labels + 2) % 4], labels)
-    assert scores["nmi"] == pytest.approx(1)
-    assert scores["ari"] == pytest.approx(1)
-    assert scores["accuracy"] == 1
-    assert scores["usage_entropy"] == pytest.approx(math.log(4))
+    assert to_json(scores) == pytest.approx({"nmi": 1, "ari": 1, "accuracy": 1, "usage_entropy": math.log(4)})
 
 
 def test_one_cluster_says_nothing() -> None:
     scores = cluster_scores(torch.eye(4)[torch.zeros(40, dtype=int)], torch.arange(40) % 4)
-    assert scores["nmi"] == pytest.approx(0)
-    assert scores["ari"] == pytest.approx(0)
-    assert scores["accuracy"] == 0.25
-    assert scores["usage_entropy"] == 0
+    assert to_json(scores) == pytest.approx({"nmi": 0, "ari": 0, "accuracy": 0.25, "usage_entropy": 0}, abs=1e-6)
 
 
 def test_accuracy_matches_each_component_to_one_label_only() -> None:
     clusters, labels = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([7, 7, 9, 7, 7, 9])
-    assert cluster_scores(torch.eye(2)[clusters], labels)["accuracy"] == 0.5
+    assert cluster_scores(torch.eye(2)[clusters], labels).accuracy == 0.5
 
 
 def test_images_are_counted_by_component_and_value() -> None:
@@ -100,6 +125,29 @@ def test_tsne_keeps_clusters_apart() -> None:
     flat = tsne(points)
     centres = flat[:20].mean(0), flat[20:].mean(0)
     assert np.linalg.norm(centres[0] - centres[1]) > 2 * flat[:20].std()
+
+
+@pytest.mark.parametrize(
+    "points",
+    [torch.randn(12, 1), torch.ones(12, 5), torch.zeros(12, 1), torch.randn(2, 3), torch.randn(1, 3)],
+    ids=["one dimension", "equal", "equal, one dimension", "two points", "one point"],
+)
+def test_tsne_of_points_that_give_it_little(points: torch.Tensor) -> None:
+    flat = tsne(points)
+    assert flat.shape == (len(points), 2)
+    assert np.isfinite(flat).all()
+
+
+def test_names_from_the_data_are_shown_as_they_are(tmp_path: Path) -> None:
+    names = dict(enumerate(["a$b$", "_hidden", "x_1^2", "$"])) | {number: f"class {number}" for number in range(4, 60)}
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    figure = map_figure(points, np.arange(60), names, "values of $x_1^{2$")
+    save_figure(figure, tmp_path / "map.png")
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(texts) == 60, "no name is hidden"
+    assert [plain(name) for name in ("a$b$", "_hidden")] == ["a\\$b\\$", " _hidden"] == texts[:2]
+    legend, (width, _) = figure.legends[0].get_window_extent(), figure.canvas.get_width_height()
+    assert 0 <= legend.x0 < legend.x1 <= width, "the legend lies in the picture"
 
 
 def test_mosaic_puts_every_image_in_its_place() -> None:

@@ -8,39 +8,39 @@ from torch import Tensor
 
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import call, refused, run_of
-from ugvae.evaluation.factors import decode_grid, factors, variance_shares
+from ugvae.evaluation.factors import VarianceShares, decode_grid, factors, variance_shares
 from ugvae.models import MLVAE, UGVAE, VAE
 
 
 def test_shares_are_those_of_a_known_random_table() -> None:
     rows, columns, both = torch.randn(400, 1), 2 * torch.randn(1, 400), torch.randn(400, 400)
     shares = variance_shares(rows + columns + both)
-    assert shares == pytest.approx({"beta": 1 / 6, "local": 4 / 6, "both": 1 / 6}, abs=0.04)
-    assert sum(shares.values()) == pytest.approx(1)
+    assert (shares.beta, shares.local, shares.both) == pytest.approx((1 / 6, 4 / 6, 1 / 6), abs=0.04)
+    assert shares.beta + shares.local + shares.both == pytest.approx(1)
     few = [variance_shares(torch.randn(6, 6)) for _ in range(300)]
-    mean = sum(each["beta"] for each in few) / len(few)
+    mean = sum(each.beta for each in few) / len(few)
     assert mean < 0.1, "noise alone is not taken for an effect of the rows"
 
 
 def test_parts_alone() -> None:
     rows = torch.arange(5.0).view(5, 1).expand(5, 4)
-    assert variance_shares(rows) == {"beta": 1.0, "local": 0.0, "both": 0.0}
-    assert variance_shares(rows.T) == {"beta": 0.0, "local": 1.0, "both": 0.0}
-    assert variance_shares(torch.ones(3, 3)) == {"beta": 0.0, "local": 0.0, "both": 0.0}
+    assert variance_shares(rows) == VarianceShares(1.0, 0.0, 0.0)
+    assert variance_shares(rows.T) == VarianceShares(0.0, 1.0, 0.0)
+    assert variance_shares(torch.ones(3, 3)) == VarianceShares(0.0, 0.0, 0.0)
     two = torch.stack([rows, 3 * torch.arange(4.0).expand(5, 4)], -1)  # variances add up over properties
     by_rows, by_columns = torch.arange(5.0).var(), 9 * torch.arange(4.0).var()
-    assert variance_shares(two)["beta"] == pytest.approx(float(by_rows / (by_rows + by_columns)))
+    assert variance_shares(two).beta == pytest.approx(float(by_rows / (by_rows + by_columns)))
 
 
 def test_properties_of_images() -> None:
     light = torch.linspace(0.1, 0.4, 6).view(6, 1, 1, 1, 1).expand(6, 5, 1, 8, 8)
     shares = factors(light)
     assert set(shares) == {"pixels", "brightness", "contrast", "thickness"}
-    assert shares["brightness"]["beta"] == pytest.approx(1)
-    assert shares["thickness"]["sd"] == 0
+    assert shares["brightness"].beta == pytest.approx(1)
+    assert shares["thickness"].sd == 0
     red = torch.zeros(6, 5, 3, 8, 8)
     red[:, :, 0] = torch.rand(5, 1, 1)
-    assert factors(red)["warmth"]["local"] == pytest.approx(1)
+    assert factors(red)["warmth"].local == pytest.approx(1)
 
 
 @pytest.mark.parametrize("kind", [UGVAE, MLVAE])

@@ -7,8 +7,16 @@ from torch.testing import assert_close
 from tests.helpers.small_models import every_model, make, make_images
 from ugvae.distributions import DiagonalGaussian, transport_between
 from ugvae.errors import ConfigError
-from ugvae.evaluation.interpolation import line, posterior_grid, prior_grid
+from ugvae.evaluation.interpolation import Grid, interpolate, line, posterior_ends, prior_ends
 from ugvae.models import UGVAE, GroupVAE
+
+
+def posterior_grid(model: GroupVAE, groups: torch.Tensor, images=(0, 0), **settings) -> Grid:
+    return interpolate(model, posterior_ends(model, groups, images), **settings)
+
+
+def prior_grid(model: GroupVAE, component: int | None = None, seed: int = 0, **settings) -> Grid:
+    return interpolate(model, prior_ends(model, component, seed), **settings)
 
 
 @every_model

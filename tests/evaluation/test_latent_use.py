@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import astuple
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ from ugvae.data.table import ImageTable
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_groups
-from ugvae.evaluation.latent_use import latent_use, posterior_use
+from ugvae.evaluation.latent_use import LatentUse, latent_use, posterior_use
+from ugvae.evaluation.results import from_json, to_json
 from ugvae.models import UGVAE, GroupVAE
 
 N, B = 5, 4
@@ -35,7 +37,7 @@ def test_swaps_are_those_of_the_definition(model_class: type[GroupVAE]) -> None:
     model = make(model_class)
     table, groups = make_table(model)
     result = latent_use(model, table, groups, images_per_batch=2 * B)
-    assert json.loads(json.dumps(result)) == result
+    assert from_json(LatentUse, json.loads(json.dumps(to_json(result)))) == result
     posterior = encode_groups(model, table.images, groups)
     z, beta = posterior.z.mean, posterior.beta.mean if posterior.beta else None
     decoded = model.decode(z, beta).detach()
@@ -44,13 +46,13 @@ def test_swaps_are_those_of_the_definition(model_class: type[GroupVAE]) -> None:
     if model.beta_dim:
         swapped["swap_beta"] = model.decode(z, beta[[1, 2, 3, 4, 0]])
     else:
-        assert result["beta"] is None
-        assert result["swap_beta"] is None
+        assert result.beta is None
+        assert result.swap_beta is None
     normal = [torch.distributions.Normal(each.detach(), model.x_std) for each in (decoded, *swapped.values())]
     likelihood = [each.log_prob(images).sum((-3, -2, -1)).mean() for each in normal]
     for (name, other), after in zip(swapped.items(), likelihood[1:], strict=True):
-        assert result[name]["pixels"] == pytest.approx(float((other.detach() - decoded).abs().mean()))
-        assert result[name]["log_likelihood_loss"] == pytest.approx(float(likelihood[0] - after))
+        assert getattr(result, name).pixels == pytest.approx(float((other.detach() - decoded).abs().mean()))
+        assert getattr(result, name).log_likelihood_loss == pytest.approx(float(likelihood[0] - after))
 
 
 def test_swapping_what_the_decoder_ignores_changes_nothing() -> None:
@@ -58,9 +60,9 @@ def test_swapping_what_the_decoder_ignores_changes_nothing() -> None:
         model = make(UGVAE)
         ignore(model, latent)
         result = latent_use(model, *make_table(model))
-        assert result[name] == pytest.approx({"pixels": 0, "log_likelihood_loss": 0}, abs=1e-12)
-        assert result[other]["pixels"] > 1e-3
-        assert result["beta"]["kl"]["mean"] > 0, "to know is not to control"
+        assert astuple(getattr(result, name)) == pytest.approx((0, 0), abs=1e-12)
+        assert getattr(result, other).pixels > 1e-3
+        assert result.beta.kl.mean > 0, "to know is not to control"
 
 
 def test_posterior_use_of_known_posteriors() -> None:
@@ -68,14 +70,13 @@ def test_posterior_use_of_known_posteriors() -> None:
     mean = torch.tensor([[3.0, 0], [-3, 0], [3, 0], [-3, 0]]).double()
     log_var = torch.tensor([4.0, 1.0]).double().log().expand(4, 2)
     use = posterior_use(DiagonalGaussian(mean, log_var))
-    assert use["active_units"] == 1
-    assert use["dimensions"] == 2
-    assert use["variance_of_mean"] == pytest.approx([12, 0])
-    assert use["between_over_posterior"] == pytest.approx([math.sqrt(3), 0])
+    assert (use.active_units, use.dimensions, use.apart) == (1, 2, 1)
+    assert use.variance_of_mean == pytest.approx([12, 0])
+    assert use.between_over_posterior == pytest.approx([math.sqrt(3), 0])
     normal = torch.distributions.Normal(mean, (0.5 * log_var).exp())
     kl = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(-1)
-    assert_close(torch.tensor(use["kl"]["mean"]).double(), kl.mean())
-    assert use["kl"]["sd"] == pytest.approx(0)
+    assert_close(torch.tensor(use.kl.mean).double(), kl.mean())
+    assert use.kl.sd == pytest.approx(0)
 
 
 def test_what_cannot_be_swapped_is_named() -> None:

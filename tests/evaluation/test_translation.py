@@ -11,11 +11,14 @@ from tests.helpers.small_models import make
 from ugvae.data.table import ImageTable
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
-from ugvae.evaluation.translation import fit_judge, pixels, translation_rates
+from ugvae.evaluation.judges import fit_judge, pixels
+from ugvae.evaluation.results import from_json, to_json
+from ugvae.evaluation.translation import Translation, translation_rates
+from ugvae.evaluation.ways import LABELS
 from ugvae.models import MLVAE, UGVAE, VAE
 from ugvae.models.bound import Posterior
 
-WAYS = ("reconstruction", "fixed", "transported", "matched", "matched, own beta")
+WAYS = tuple(LABELS)
 
 
 def make_table(num_images: int = 200, seed: int = 0) -> ImageTable:
@@ -61,7 +64,7 @@ class ByHand(nn.Module):
         return result
 
 
-def rates(model: nn.Module, train: ImageTable | None = None, test: ImageTable | None = None, **settings) -> dict:
+def rates(model: nn.Module, train: ImageTable | None = None, test: ImageTable | None = None, **settings) -> Translation:
     settings = {"group_size": 16, "num_groups": 3, **settings}
     return translation_rates(model, train or make_table(), test or make_table(seed=1), **settings)
 
@@ -69,28 +72,28 @@ def rates(model: nn.Module, train: ImageTable | None = None, test: ImageTable | 
 @pytest.mark.parametrize(("moves", "want"), [("beta", (0, 1, 1, 1, 0)), ("z", (0, 0, 1, 1, 1))])
 def test_rates_of_models_that_do_and_do_not_translate(moves: str, want: tuple[int, ...]) -> None:
     result = rates(ByHand(moves))
-    assert json.loads(json.dumps(result)) == result
+    assert from_json(Translation, json.loads(json.dumps(to_json(result)))) == result
     for direction in ("A to B", "B to A"):
-        assert result["rates"][direction]["domain"] == dict(zip(WAYS, want, strict=True))
-        assert result["rates"][direction]["content"] == dict.fromkeys(WAYS, 1)
-        retrieval = result["survives"][direction]["retrieval"]
+        assert result.rates[direction].domain == dict(zip(WAYS, want, strict=True))
+        assert result.rates[direction].content == dict.fromkeys(WAYS, 1)
+        retrieval = result.survives[direction].retrieval
         assert retrieval["chance"] == 1 / 16
         assert min(retrieval.values()) == retrieval["chance"]
         assert min(retrieval[way] for way in WAYS[:3]) > 0.7
         assert retrieval["matched"] > 0.5  # chance is a sixteenth; matching a constant column brings out its noise
-    assert result["judges"]["domain"]["A"] == result["judges"]["domain"]["B"] == 1
-    assert result["judges"]["content"]["A"] == 1
+    assert result.judges["domain"]["A"] == result.judges["domain"]["B"] == 1
+    assert result.judges["content"]["A"] == 1
 
 
 def test_lost_content_is_lost() -> None:
-    for direction in rates(ByHand("beta", keeps=False))["rates"].values():
-        assert direction["content"]["reconstruction"] == 1
-        assert direction["content"]["fixed"] < 0.5
-        assert direction["content"]["transported"] < 0.5
-    for direction in rates(ByHand("beta", keeps=False))["survives"].values():
-        assert direction["retrieval"]["reconstruction"] > 0.7
-        assert direction["retrieval"]["fixed"] < 0.3
-        assert direction["darkness"]["fixed"]["spearman"] < 0.5 < direction["darkness"]["reconstruction"]["spearman"]
+    for direction in rates(ByHand("beta", keeps=False)).rates.values():
+        assert direction.content["reconstruction"] == 1
+        assert direction.content["fixed"] < 0.5
+        assert direction.content["transported"] < 0.5
+    for direction in rates(ByHand("beta", keeps=False)).survives.values():
+        assert direction.retrieval["reconstruction"] > 0.7
+        assert direction.retrieval["fixed"] < 0.3
+        assert direction.darkness["fixed"].spearman < 0.5 < direction.darkness["reconstruction"].spearman
 
 
 def test_content_that_cannot_be_judged_is_said() -> None:
@@ -103,27 +106,27 @@ def test_content_that_cannot_be_judged_is_said() -> None:
         ({"test": unknown}, "a domain's test images have no value"),
     ):
         result = rates(ByHand("beta"), **settings)
-        assert result["content"]["left_out"] == reason
-        assert list(result["judges"]) == ["domain"]
-        assert "content" not in result["rates"]["A to B"]
+        assert result.content.left_out == reason
+        assert list(result.judges) == ["domain"]
+        assert result.rates["A to B"].content is None
 
 
 def test_probe_of_a_column_that_one_domain_has() -> None:
     train, test = make_table(), make_table(seed=1)
     for table in (train, test):
         table.columns["row"] = torch.where(table.columns["domain"] == 0, table.columns["label"], -1)
-    probe = rates(ByHand("beta"), train, test, probes=["row"])["probes"]["row"]
-    assert probe["held_out"]["A to B"]["spearman"] > 0.9
-    assert probe["A to B"]["source"] == "column"
-    assert probe["B to A"]["source"] == "probe"
-    assert probe["A to B"]["reconstruction"]["spearman"] > 0.9
-    assert abs(probe["A to B"]["chance"]["spearman"]) < 0.5
+    probe = rates(ByHand("beta"), train, test, probes=["row"]).probes["row"]
+    there = probe.directions["A to B"]
+    assert there.held_out.spearman > 0.9
+    assert (there.source, probe.directions["B to A"].source) == ("column", "probe")
+    assert there.kept["reconstruction"].spearman > 0.9
+    assert abs(there.kept["chance"].spearman) < 0.5
 
 
 def test_small_domains_make_small_groups() -> None:
     test = make_table()
     test.columns["domain"] = (torch.arange(200) < 9).long()
-    assert rates(ByHand("beta"), test=test)["group_size"] == 9
+    assert rates(ByHand("beta"), test=test).group_size == 9
 
 
 def test_what_cannot_translate_is_named() -> None:
@@ -138,11 +141,11 @@ def test_what_cannot_translate_is_named() -> None:
 @pytest.mark.parametrize("model_class", [UGVAE, MLVAE])
 def test_models_of_the_project_translate(model_class: type[UGVAE] | type[MLVAE]) -> None:
     result = rates(make(model_class, (1, 4, 4), double=False))
-    for direction in result["rates"].values():
-        assert set(direction["domain"]) == set(WAYS)
-        assert all(0 <= rate <= 1 for rate in direction["domain"].values())
+    for direction in result.rates.values():
+        assert set(direction.domain) == set(WAYS)
+        assert all(0 <= rate <= 1 for rate in direction.domain.values())
         if model_class is MLVAE:
-            assert direction["domain"]["fixed"] == direction["domain"]["transported"]
+            assert direction.domain["fixed"] == direction.domain["transported"]
 
 
 def test_judge_sees_averages_of_areas_and_weighs_classes_alike() -> None:

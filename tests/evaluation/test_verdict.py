@@ -1,17 +1,26 @@
 """The verdict on made-up results, for every outcome of every claim."""
 
+from dataclasses import astuple, replace
+
 import pytest
 
-from ugvae.evaluation.verdict import NO, NOT_MEASURED, PARTLY, YES, verdict
+from ugvae.evaluation.bounds import BoundLadder, Elbo, GroupMean, Rung
+from ugvae.evaluation.classification import Accuracy, Classification
+from ugvae.evaluation.content import Correlation, Survey
+from ugvae.evaluation.latent_use import LatentUse, PosteriorUse, Spread, SwapEffect
+from ugvae.evaluation.results import RunResults
+from ugvae.evaluation.translation import Content, Domains, Rates, Translation
+from ugvae.evaluation.verdict import NO, NOT_MEASURED, PARTLY, YES, Statement, verdict
 
 TRAINED, RAW, FITTED = "beta sample", "untrained beta sample", "untrained, BatchNorm fitted, beta sample"
 PERMUTED, PIXELS = "beta sample, permuted labels", "mean image, PCA"
 
 
-def one(results: dict, number: int) -> dict[str, str]:
-    statements = verdict(results)
+def one(results: dict, number: int) -> Statement:
+    """The statement on a claim; ``results`` are fields of ``RunResults``."""
+    statements = verdict(RunResults(**results))
     assert len(statements) == 5
-    assert all(set(each) == {"claim", "holds", "because", "control"} for each in statements)
+    assert all(map(all, map(astuple, statements))), "no empty sentences"
     return statements[number]
 
 
@@ -20,22 +29,19 @@ def accuracies(sd: float = 0.01, **means: float) -> dict:
     names = {"trained": TRAINED, "raw": RAW, "fitted": FITTED, "permuted": PERMUTED, "pixels": PIXELS}
     values = {names[name]: mean for name, mean in means.items()}
     return {
-        name: {
-            kernel: {"mean": mean - lost, "sd": sd, "values": [mean - lost] * 5}
-            for kernel, lost in (("linear", 0.1), ("rbf", 0.0))
-        }
+        name: {kernel: Accuracy(mean - lost, sd, [mean - lost] * 5) for kernel, lost in (("linear", 0.1), ("rbf", 0.0))}
         for name, mean in values.items()
     }
 
 
 def table(command: str = "table1", **tasks: dict) -> dict:
-    return {
-        command: {"results": {"Black / Blond": {"accuracy": {name.replace("_", " "): t for name, t in tasks.items()}}}}
-    }
+    accuracy = {name.replace("_", " "): task for name, task in tasks.items()}
+    result = Classification(["Black", "Blond"], 8, {"train": 4, "test": 1}, [0], dict.fromkeys(accuracy, 0.5), accuracy)
+    return {command: {"Black / Blond": result}}
 
 
 def test_nothing_measured_is_said() -> None:
-    assert [each["holds"] for each in verdict({})] == [NOT_MEASURED] * 5
+    assert [statement.holds for statement in verdict(RunResults())] == [NOT_MEASURED] * 5
 
 
 @pytest.mark.parametrize(
@@ -51,21 +57,19 @@ def test_nothing_measured_is_said() -> None:
 )
 def test_information_is_what_no_control_by_samples_has(task: dict, holds: str) -> None:
     for command in ("table1", "series"):
-        assert one(table(command, kinds=task), 0)["holds"] == holds
+        assert one(table(command, kinds=task), 0).holds == holds
 
 
 def test_statement_of_information_gives_the_numbers_of_both_tasks() -> None:
     kinds = accuracies(trained=0.99, raw=0.53, fitted=0.99, permuted=0.5, pixels=1.0)
     both = accuracies(trained=0.95, raw=0.4, fitted=0.6, permuted=0.3, pixels=0.98)
     said = one(table(kinds=kinds, kinds_and_random=both), 0)
-    assert said["holds"] == PARTLY
-    assert (
-        "Black / Blond: 0.99 ± 0.01 against 0.99 ± 0.01 (untrained, BatchNorm fitted, beta sample)" in said["because"]
-    )
-    assert "Black / Blond / random: 0.95 ± 0.01 against 0.60 ± 0.01" in said["because"]
-    assert said["because"].endswith("the untrained network does at least as well in Black / Blond.")
-    assert "means and the mean pixel reach 0.98 to 1.00" in said["control"]
-    assert one(table(kinds=accuracies(raw=0.5)), 0)["holds"] == NOT_MEASURED, "a model without beta"
+    assert said.holds == PARTLY
+    assert "Black / Blond: 0.99 ± 0.01 against 0.99 ± 0.01 (untrained, BatchNorm fitted, beta sample)" in said.because
+    assert "Black / Blond / random: 0.95 ± 0.01 against 0.60 ± 0.01" in said.because
+    assert said.because.endswith("the untrained network does at least as well in Black / Blond.")
+    assert "means and the mean pixel reach 0.98 to 1.00" in said.control
+    assert one(table(kinds=accuracies(raw=0.5)), 0).holds == NOT_MEASURED, "a model without beta"
 
 
 def translation(
@@ -76,25 +80,24 @@ def translation(
     kept = {"reconstruction": 0.9, "fixed": content[0], "transported": content[1]} if content else None
     directions = {}
     for name, better in (("A to B", 0.05), ("B to A", 0.0)):
-        directions[name] = {"domain": {way: min(1.0, rate + better) for way, rate in ways.items()}}
-        if kept:
-            directions[name]["content"] = {way: rate + better for way, rate in kept.items()}
+        directions[name] = Rates(
+            domain={way: min(1.0, rate + better) for way, rate in ways.items()},
+            content={way: rate + better for way, rate in kept.items()} if kept else None,
+        )
     judges = {"domain": {}} | ({"content": {"A commonest": 0.1, "B commonest": 0.12}} if content else {})
-    reading = {"reconstruction": {"spearman": 0.8}} | {
-        way: {"spearman": 0.8 * share} for way in ("fixed", "transported")
-    }
-    retrieval = {"reconstruction": 0.9, "fixed": 0.9 * share, "transported": 0.9 * share, "chance": 0.01}
-    survives = {name: {"darkness": reading, "azimuth": reading, "retrieval": retrieval} for name in directions}
-    result = {"rates": directions, "judges": judges, "content": {"column": "label"}, "survives": survives}
+    shares = {"reconstruction": 1.0, "fixed": share, "transported": share}
+    reading = {way: Correlation(0.0, 0.8 * part) for way, part in shares.items()}
+    retrieval = {**{way: 0.9 * part for way, part in shares.items()}, "chance": 0.01}
+    survives = {name: Survey(retrieval, darkness=reading, azimuth=reading) for name in directions}
+    result = Translation(Domains("domain", 0, 1), Content("label"), 8, 4, judges, directions, survives)
     return {"translation": result}
 
 
 def use(pixels: float, nats: float, active: int = 5, kl: float = 10.0, before: int | None = 0) -> dict:
-    beta = {"active_units": active, "dimensions": 20, "kl": {"mean": kl}, "between_over_posterior": [3.0, 0.5]}
-    result = {"beta": beta, "swap_beta": {"pixels": pixels, "log_likelihood_loss": nats}}
-    if before is not None:
-        result["untrained"] = {**beta, "active_units": before}
-    return {"latent_use": {"results": {"random groups": result}}}
+    beta = PosteriorUse(Spread(kl, 1.0), 20, active, [0.1, 0.1], [3.0, 0.5])
+    untrained = None if before is None else replace(beta, active_units=before)
+    swap = SwapEffect(pixels, nats)
+    return {"latent_use": {"random groups": LatentUse(4, 8, swap, swap, beta, untrained)}}
 
 
 @pytest.mark.parametrize(
@@ -112,29 +115,30 @@ def use(pixels: float, nats: float, active: int = 5, kl: float = 10.0, before: i
     ],
 )
 def test_control_is_translation_or_what_a_swap_changes(results: dict, holds: str) -> None:
-    assert one(results, 1)["holds"] == holds
+    assert one(results, 1).holds == holds
 
 
 def test_statement_of_control_gives_the_worse_direction() -> None:
     said = one(translation(0.4, 0.97) | use(0.05, 20), 1)
-    assert "0.40 with fixed z, 0.97 with transported z" in said["because"]
-    assert "(random groups) pixels change by 0.050 of 1 on average, and an image loses 20.0 nats" in said["because"]
-    assert "taken for the other domain in 0.06 of cases" in said["control"]
+    assert "0.40 with fixed z, 0.97 with transported z" in said.because
+    assert "(random groups) pixels change by 0.050 of 1 on average, and an image loses 20.0 nats" in said.because
+    assert "taken for the other domain in 0.06 of cases" in said.control
 
 
 def test_matching_z_is_no_proof_of_control_by_beta() -> None:
     matched = translation(0.4, 0.97)
+    result = matched["translation"]
     for name in ("A to B", "B to A"):
-        matched["translation"]["rates"][name]["domain"] |= {"matched": 0.99, "matched, own beta": 0.35}
-        for survives in matched["translation"]["survives"][name].values():
-            survives["matched"] = survives["fixed"]
+        result.rates[name].domain.update({"matched": 0.99, "matched, own beta": 0.35})
+        for ways in (*result.survives[name].readings.values(), result.survives[name].retrieval):
+            ways["matched"] = ways["fixed"]
     said = one(matched, 1)
-    assert "z of matched moments translates 0.99, without a change of beta 0.35" in said["control"]
-    assert "matched" not in said["because"], "what z does by itself is not beta's doing"
-    assert "matched z" in one(matched, 2)["because"]
-    for direction in matched["translation"]["rates"].values():
-        direction["domain"]["matched, own beta"] = 0.9
-    assert "matched" not in one(matched, 2)["because"]
+    assert "z of matched moments translates 0.99, without a change of beta 0.35" in said.control
+    assert "matched" not in said.because, "what z does by itself is not beta's doing"
+    assert "matched z" in one(matched, 2).because
+    for direction in result.rates.values():
+        direction.domain["matched, own beta"] = 0.9
+    assert "matched" not in one(matched, 2).because
 
 
 @pytest.mark.parametrize(
@@ -154,8 +158,8 @@ def test_matching_z_is_no_proof_of_control_by_beta() -> None:
 )
 def test_content_is_judged_where_images_are_translated(results: dict, holds: str, said: str) -> None:
     statement = one(results, 2)
-    assert statement["holds"] == holds
-    assert said in statement["because"]
+    assert statement.holds == holds
+    assert said in statement.because
 
 
 @pytest.mark.parametrize(
@@ -171,24 +175,22 @@ def test_content_is_judged_where_images_are_translated(results: dict, holds: str
 )
 def test_use_is_active_units_and_nats_beyond_the_untrained_network(results: dict, holds: str) -> None:
     statement = one(results, 3)
-    assert statement["holds"] == holds
-    assert "1 units tell groups apart" in statement["because"]
-    untrained = results["latent_use"]["results"]["random groups"].get("untrained")
-    said = f"Untrained: {untrained['active_units']} active units and" if untrained else "Not measured on an untrained"
-    assert statement["control"].startswith(said)
+    assert statement.holds == holds
+    assert "1 units tell groups apart" in statement.because
+    untrained = results["latent_use"]["random groups"].untrained
+    words = f"Untrained: {untrained.active_units} active units and" if untrained else "Not measured on an untrained"
+    assert statement.control.startswith(words)
 
 
 def test_use_is_that_of_groups_as_in_training() -> None:
     results = use(0, 0, active=0, kl=0.0)
-    results["latent_use"]["results"]["groups as in training (pure)"] = use(0, 0)["latent_use"]["results"][
-        "random groups"
-    ]
-    assert one(results, 3)["holds"] == YES
+    results["latent_use"]["groups as in training (pure)"] = use(0, 0)["latent_use"]["random groups"]
+    assert one(results, 3).holds == YES
 
 
 def bound(*gains: tuple[int, int, float]) -> dict:
-    bounds = [{"S": s, "T": t, "mean": 100 + gain, "gain": {"mean": gain, "error": 0.1}} for s, t, gain in gains]
-    return {"bound": {"elbo": {"mean": 100.0}, "bounds": bounds, "groups": 4, "group_size": 16}}
+    bounds = [Rung(100 + gain, 0.1, s, t, GroupMean(gain, 0.1)) for s, t, gain in gains]
+    return {"bound": BoundLadder(4, 16, Elbo(100.0, 0.1, 10), bounds)}
 
 
 @pytest.mark.parametrize(
@@ -203,4 +205,4 @@ def bound(*gains: tuple[int, int, float]) -> dict:
     ],
 )
 def test_bound_is_above_the_elbo_and_rises(gains: list, holds: str) -> None:
-    assert one(bound(*gains), 4)["holds"] == holds
+    assert one(bound(*gains), 4).holds == holds

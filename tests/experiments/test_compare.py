@@ -9,11 +9,15 @@ import torch
 import yaml
 
 from experiments import compare
+from experiments.paper.table import Table
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli, models
 from ugvae.datamodules import DigitsDataModule
 from ugvae.errors import ConfigError
-from ugvae.evaluation.comparison import markdown_table, score_model
+from ugvae.evaluation.clusters import ClusterScores
+from ugvae.evaluation.comparison import Score, score_model
+from ugvae.evaluation.reconstruction import ReconstructionQuality
+from ugvae.evaluation.results import from_json
 
 QUICK = ["--data", "digits", "--epochs", "1", "--images", "64", "--image_samples", "4", "--group_samples", "2"]
 
@@ -54,13 +58,16 @@ def test_trains_scores_and_does_nothing_twice(commands: list[list[str]], capsys:
     report = json.loads(Path("lightning_logs/compare_digits/compare.json").read_text())
     assert list(report["models"]) == ["NestedVAE", "UGVAE"]
     assert (report["epochs"], report["group_samples"], report["image_samples"]) == (1, 2, 4)
-    for name, score in report["models"].items():
-        kls = sum(score.get(term, 0) for term in ("kl_z", "kl_d", "kl_beta"))
-        assert score["elbo"] == pytest.approx(score["reconstruction"] - kls, abs=1e-3)
-        assert score["importance_weighted"] > score["elbo"]
-        assert ("nmi" in score) == (name == "UGVAE")
-        assert (score["groups"], score["group_size"]) == (4, 16)
-        assert score["seconds_per_epoch"] > 0
+    for name, content in report["models"].items():
+        entry = from_json(compare.Entry, content)
+        score, terms = entry.score, entry.score.terms
+        kls = sum(terms.get(term, 0) for term in ("kl_z", "kl_d", "kl_beta"))
+        assert terms["elbo"] == pytest.approx(terms["reconstruction"] - kls, abs=1e-3)
+        assert score.importance_weighted > terms["elbo"]
+        assert score.quality.psnr > 5
+        assert (score.clusters is not None) == (name == "UGVAE")
+        assert (score.groups, score.group_size) == (4, 16)
+        assert entry.seconds_per_epoch > 0
     table = Path("lightning_logs/compare_digits/compare.md").read_text()
     assert "| UGVAE | " in table
     assert "S = 2, T = 4" in table
@@ -102,15 +109,21 @@ def test_scores_follow_from_the_seed(name: str) -> None:
     groups = torch.arange(48).view(12, 4)
     scores = [score_model(model, data.table("test"), groups, 2, 3, seed, 16) for seed in (0, 0, 1)]
     assert scores[0] == scores[1] != scores[2]
-    assert not any(key.startswith("inner") for key in scores[0])
-    assert ("kl_w" in scores[0]) == (name == "GMVAE")
+    assert not any(term.startswith("inner") for term in scores[0].terms)
+    assert ("kl_w" in scores[0].terms) == (name == "GMVAE")
+    assert scores[0].per_group == (["kl_beta"] if model.beta_dim else [])
 
 
-def test_table_has_a_column_for_what_any_model_has() -> None:
-    table = markdown_table({"A": {"elbo": 1.234, "nmi": 0.5}, "B": {"elbo": -2.0, "parameters": 12345}})
-    assert table.splitlines() == [
-        "| model | ELBO | NMI | parameters |",
-        "|---|---|---|---|",
-        "| A | 1.23 | 0.500 |  |",
-        "| B | -2.00 |  | 12,345 |",
+def test_table_has_a_column_for_every_term_of_any_bound() -> None:
+    """A term that no code knows by name shows by itself; a term of the groups is divided by B."""
+    quality, clusters = ReconstructionQuality(20.126, 0.5), ClusterScores(0.5, 0.25, 0.75, 1.0)
+    plain = Score(2, 4, {"elbo": 1.234, "kl_z": 3.0}, [], 2.0, quality, 12345)
+    other = Score(2, 4, {"elbo": -2.0, "independence": 0.25}, ["independence"], 1.0, quality, 99, clusters=clusters)
+    entries = {"A": compare.Entry("a", 1.0, 2.5, plain), "B": compare.Entry("b", 1.0, 2.5, other)}
+    assert Table("", compare.rows(entries)).markdown().splitlines() == [
+        "| model | ELBO | KL_z | independence / B | IW bound | PSNR, dB | SSIM | NMI | ARI | accuracy | parameters "
+        "| s per epoch |",
+        "|---" * 12 + "|",
+        "| A | 1.23 | 3.00 | — | 2.00 | 20.13 | 0.500 | — | — | — | 12,345 | 2.5 |",
+        "| B | −2.00 | — | 0.25 | 1.00 | 20.13 | 0.500 | 0.500 | 0.250 | 0.750 | 99 | 2.5 |",
     ]

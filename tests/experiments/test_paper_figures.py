@@ -7,7 +7,8 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from experiments.paper import fig6, fig7
+from experiments.paper import crossing
+from experiments.paper.maps import separation
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import DIGITS, call, refused, run_of, write_run
 from ugvae.evaluation.trained_run import load_run
@@ -49,14 +50,19 @@ def test_grids_of_one_domain_are_between_groups_without_a_common_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    draw = fig6.grids_between
-    monkeypatch.setattr(fig6, "grids_between", lambda run, rows, o: seen.append(rows) or draw(run, rows, o))
+    draw = crossing.groups_where
+
+    def spy(*arguments: object, **settings: object) -> object:
+        seen.append(draw(*arguments, **settings))
+        return seen[-1]
+
+    monkeypatch.setattr(crossing, "groups_where", spy)
     run = run_of(tmp_path, MLVAE)
     result = call("fig6", run, *QUICK)
     assert list(result["change"]) == ["left", "right"]
     assert list(result["change"]["left"]) == ["fixed"], "nothing is transported without a mixture"
     domain = load_run(run).table.columns["domain"]
-    for number, groups in enumerate(seen):
+    for number, groups in enumerate(drawn.groups for drawn in seen[:2]):
         assert domain[groups].unique().tolist() == [number]
         assert len(groups.unique()) == groups.numel()
     single = call("fig6", run_of(tmp_path / "single", MLVAE, DIGITS), *QUICK)
@@ -66,8 +72,8 @@ def test_grids_of_one_domain_are_between_groups_without_a_common_image(
 def test_components_are_counted_by_domain(tmp_path: Path) -> None:
     run = run_of(tmp_path, GMVAE)
     result = call("fig12", run)
-    table, model = load_run(run, needs_beta=False).table, load_run(run, needs_beta=False).model
-    d = model.infer(model.to_unit(table.images[:]).unsqueeze(0)).d[0].argmax(-1)
+    table, model = load_run(run).table, load_run(run).model
+    d = model.infer(table.images[:].unsqueeze(0)).d[0].argmax(-1)
     counts = [[int(((d == k) & (table.columns["domain"] == value)).sum()) for value in (0, 1)] for k in range(5)]
     assert result["counts"] == counts
     assert result["domains"] == ["left", "right"]
@@ -88,9 +94,9 @@ def test_kinds_of_the_map_by_attribute(tmp_path: Path) -> None:
 def test_silhouette_is_high_for_kinds_that_lie_apart() -> None:
     labels = torch.tensor([0, 1, -1]).repeat(10)
     apart = (labels * 10.0).unsqueeze(1) + 0.1 * torch.randn(30, 2)
-    assert fig7.separation(apart, labels) > 0.9
-    assert fig7.separation(torch.randn(30, 2), labels) < 0.3
-    assert fig7.separation(apart, torch.full((30,), -1)) is None
+    assert separation(apart, labels) > 0.9
+    assert separation(torch.randn(30, 2), labels) < 0.3
+    assert separation(apart, torch.full((30,), -1)) is None
 
 
 def test_path_is_drawn_through_its_points() -> None:
@@ -108,29 +114,28 @@ def test_what_does_not_apply_and_what_is_mistyped(tmp_path: Path, capsys: pytest
     single = str(run_of(tmp_path / "single", UGVAE, DIGITS))
     for arguments, said in (
         (["fig4", "--run", run], "fig4: the z of UGVAE has a mixture as prior; fig3 walks through its components"),
-        (["fig5", "--run", vae], f"run: {vae} holds a VAE, which has no beta"),
-        (["fig5", "--run", single], "fig5: the data are of one domain; name two kinds of image"),
+        (["fig5", "--run", vae], "fig5: VAE has no beta; see fig13"),
+        (["fig5", "--run", single], "domain: the data are of one domain; name two kinds of image"),
         (["fig7", "--run", vae], "fig7: the model is VAE, which has no beta"),
         (["fig9", "--run", run], "fig9: UGVAE has beta besides z; see fig3"),
         (["fig10", "--run", vae], "fig10: VAE has no mixture"),
         (["fig11", "--run", run], "fig11: UGVAE has a mixture; see fig5"),
         (["fig12", "--run", run], "fig12: UGVAE has beta for what a group shares"),
         (["fig13", "--run", run], "fig13: UGVAE has beta; see fig5"),
-        (["fig5", "--run", run, "--attribute", "Mael"], "fig5: no column 'Mael'; --attribute: the data have"),
-        (["fig5", "--run", run, "--column", "lable"], "fig5: no column 'lable'; --column: the data have"),
-        (["fig5", "--run", run, "--column", "label", "--values", "3", "3"], "fig5: two different values of 'label'"),
-        (["fig5", "--run", run, "--values", "0", "7"], "fig5: no test image is domain 7"),
+        (["fig5", "--run", run, "--attribute", "Mael"], "attribute: no column 'Mael'; the data have"),
+        (["fig5", "--run", run, "--column", "lable"], "column: no column 'lable'; the data have"),
+        (["fig5", "--run", run, "--column", "label", "--values", "3", "3"], "values: two different values of 'label'"),
+        (["fig5", "--run", run, "--values", "0", "7"], "values: no test image is domain 7"),
         (["fig5", "--run", run, "--images", "0", "99"], "images: numbers in a group of 16 are 0 to 15"),
-        (["fig5", "--run", run, "--steps", "1"], "steps: expected 2 or more, got 1"),
-        (["fig6", "--run", run, "--mapped", "0"], "mapped: expected 1 or more, got 0"),
-        (["fig7", "--run", run, "--values", "3"], "fig7: --values belong to a --column"),
-        (["fig7", "--run", run, "--has", "Black_Hiar"], "fig7: no column 'Black_Hiar'; --has, --attribute"),
-        (["fig3", "--run", run, "--z_range", "0"], "z_range: expected a number > 0, got 0.0"),
+        (["fig7", "--run", run, "--values", "3"], "values: name their column by --column"),
+        (["fig7", "--run", run, "--has", "Black_Hiar"], "has, attribute: no column 'Black_Hiar'; the data have"),
         (["prior", "--run", run, "--component", "9"], "component: expected 0 to 4, got 9"),
         (["prior", "--run", vae, "--component", "0"], "component: VAE has no mixture"),
         (["figures", "--run", str(tmp_path)], f"run: {tmp_path} is not the folder of a run"),
     ):
         assert refused(capsys, *arguments).startswith(said)
+    for name, option, value in (("fig5", "steps", "1"), ("fig6", "mapped", "0"), ("fig3", "z_range", "0")):
+        assert f'key "{option}"' in refused(capsys, name, "--run", run, f"--{option}", value)
     for typed in (["fig33", "--run", run], ["fig5", "--run", run, "--atribute", "Male"], ["fig5"]):
         assert "usage: experiments.paper" in refused(capsys, *typed)
 

@@ -110,13 +110,17 @@ def test_bound_of_a_run(mixed: Path, tmp_path: Path) -> None:
 
 
 def test_commands_say_why_they_do_not_apply(tmp_path: Path, mixed: Path) -> None:
-    vae = load_run(begun(tmp_path / "vae", VAE, ONE_DOMAIN), needs_beta=False)
-    assert latent_use.reason_not(vae) == translation.reason_not(vae) == "the model is VAE, which has no beta"
+    vae = load_run(begun(tmp_path / "vae", VAE, ONE_DOMAIN))
+    assert (
+        latent_use.COMMAND.reason_not(vae)
+        == translation.COMMAND.reason_not(vae)
+        == "the model is VAE, which has no beta"
+    )
     assert bound.COMMAND.reason_not(vae) is None
     one = load_run(begun(tmp_path / "one", UGVAE, ONE_DOMAIN))
-    assert translation.reason_not(one).startswith("the data are of one domain")
-    assert translation.reason_not(load_run(mixed)) is None
-    assert latent_use.reason_not(one) is None
+    assert translation.COMMAND.reason_not(one).startswith("the data are of one domain")
+    assert translation.COMMAND.reason_not(load_run(mixed)) is None
+    assert latent_use.COMMAND.reason_not(one) is None
 
 
 def test_groups_of_a_run(mixed: Path, tmp_path: Path) -> None:

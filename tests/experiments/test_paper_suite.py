@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from experiments.paper import __main__ as paper
-from experiments.paper import crossing, fig7
 from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned
 from experiments.paper.suite import read_index
@@ -19,6 +18,7 @@ from tests.helpers.small_models import every_model
 from tests.helpers.tiny_runs import call, refused, run_of
 from ugvae.evaluation.trained_run import TrainedRun, load_run
 from ugvae.models import UGVAE, VAE, GroupVAE
+from ugvae.plots import maps
 
 APPLY = {  # to runs on two domains with labels, by whether the model has beta, and whether it has a mixture
     (True, True): {"fig3", "fig5", "fig6", "fig7", "fig10", "prior"},
@@ -32,8 +32,7 @@ APPLY = {  # to runs on two domains with labels, by whether the model has beta, 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The figures alone, without the classification of the series, and maps without the time of t-SNE."""
     monkeypatch.delitem(paper.FIGURES, "series")
-    for module in (fig7, crossing):
-        monkeypatch.setattr(module, "tsne", lambda points, seed: points[:, :2].numpy())
+    monkeypatch.setattr(maps, "tsne", lambda points, seed: points[:, :2].numpy())
 
 
 @every_model
@@ -45,7 +44,7 @@ def test_figures_that_apply_are_drawn_and_the_others_say_why(
         paper.main(["figures", "--run", str(run)])
     assert ended.value.code == 0
     index, said = read_index(run)["commands"], capsys.readouterr().out
-    model = load_run(run, needs_beta=False).model
+    model = load_run(run).model
     assert set(index) == set(paper.FIGURES)
     done = {name for name, entry in index.items() if entry["status"] == "done"}
     assert done == APPLY[model.beta_dim > 0, model.num_components > 0]

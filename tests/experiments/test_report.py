@@ -125,12 +125,14 @@ def test_what_is_missing_is_said_with_its_command(run: Path) -> None:
     (run / "metrics.csv").unlink()
     (run / "paper" / "fig3.png").unlink()
     (run / "paper" / "bound.json").write_text('{"bounds": [')
+    change(run, "translation", lambda result: result.pop("rates"))
     words = Outline(report(run)).words()
     assert "test.json is not there. Made by make evaluate RUN=lightning_logs/mnist/version_0" in words
     assert "Training time not stored" in words
     assert "The curves: metrics.csv has none" in words
     assert "fig3.png: the file is not there" in words
-    assert "paper/bound.json: damaged" in words
+    assert "paper/bound.json: damaged, left out" in words
+    assert "paper/translation.json: damaged, left out (translation: " in words
     assert "does not apply UGVAE has beta" in words
     assert "not run — python -m experiments.paper series --run lightning_logs/mnist/version_0" in words
     assert "Not measured The importance-weighted bound" in words
@@ -195,7 +197,7 @@ def test_every_logged_term_has_a_curve_of_both_stages() -> None:
     }
     elbo, new = curves(metrics)
     assert elbo.caption == "ELBO, nats per image: training ends at 999"
-    assert new.caption == "kl new: training ends at -998, validation ends at 999"
+    assert new.caption == "KL_new, nats per image: training ends at -998, validation ends at 999"
     assert "optimiser step" in svg_of(new)
     assert [svg_of(picture).count(colour) for picture in (elbo, new) for colour in COLOURS] == [1, 0, 1, 1]
 

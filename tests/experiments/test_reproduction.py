@@ -1,11 +1,11 @@
 """The reproduction page: its numbers are those of the JSON, and every claim has a line, measured or not."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from experiments.paper.__main__ import main
@@ -116,8 +116,8 @@ def test_loss_without_d_is_against_the_same_data_and_groups(
     ],
 )
 def test_mixture_counts_each_domain_alike(tmp_path: Path, counts: list, share: str, holds: str) -> None:
-    run = read_run(write_run(tmp_path / "a" / "v", model="GMVAE", results={"fig12": {"counts": counts}}))
-    (found,) = mixture_alone([run])
+    results = {"fig12": {"domains": ["a", "b"], "counts": counts}}
+    (found,) = mixture_alone([read_run(write_run(tmp_path / "a" / "v", model="GMVAE", results=results))])
     assert found.holds == holds
     assert f"K = 2: {share}" in found.because
 
@@ -126,15 +126,12 @@ def test_command_states_what_differs_from_the_experiment(tmp_path: Path) -> None
     run = read_run(write_run(tmp_path / "lightning_logs" / "mnist" / "version_0", model="MLVAE"))
     expected = "--data.grouping pure --model.z_dim 11 --seed_everything 3 --trainer.max_epochs 12"
     assert train_command(run, EXPERIMENTS) == f'make train DATA=mnist MODEL=MLVAE ARGS="{expected}"'
-    named = {**run.config, "experiment": "mnist_digits_of_mine"}
-    (run.directory / "config.yaml").write_text(yaml.safe_dump(named))
-    command = train_command(read_run(run.directory), EXPERIMENTS)
-    assert command.startswith('make train DATA=mnist_digits MODEL=MLVAE ARGS="--experiment mnist_digits_of_mine --')
-    config = {**run.config, "experiment": "mine"}
-    (run.directory / "config.yaml").write_text(yaml.safe_dump(config))
-    assert train_command(read_run(run.directory), EXPERIMENTS).startswith(
-        "python -m ugvae fit --config lightning_logs/"
-    )
+    for experiment, start in (
+        ("mnist_digits_of_mine", 'make train DATA=mnist_digits MODEL=MLVAE ARGS="--experiment mnist_digits_of_mine --'),
+        ("mine", "python -m ugvae fit --config lightning_logs/"),
+    ):
+        named = replace(run, config={**run.config, "experiment": experiment})
+        assert train_command(named, EXPERIMENTS).startswith(start)
 
 
 def test_changed_settings_leave_out_defaults_of_classes_and_bases() -> None:

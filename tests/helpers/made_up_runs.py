@@ -75,7 +75,7 @@ def bound() -> dict[str, Any]:
         {"S": 1, "T": t, "mean": 400 + gain, "error": 2.0, "gain": {"mean": gain, "error": 0.1}}
         for t, gain in steps.items()
     ]
-    return {"groups": 32, "group_size": 16, "elbo": {"mean": 400.0, "error": 2.0}, "bounds": bounds}
+    return {"groups": 32, "group_size": 16, "elbo": {"mean": 400.0, "error": 2.0, "draws": 5}, "bounds": bounds}
 
 
 def factors(style: float = 0.66) -> dict[str, Any]:

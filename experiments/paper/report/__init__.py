@@ -13,10 +13,12 @@ import yaml
 
 from experiments.paper.registry import FIGURES, TABLES
 from experiments.paper.report import sections
+from experiments.paper.report.numbers import split_table
 from experiments.paper.report.pictures import curves
-from experiments.paper.report.tables import split_table
+from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import verdict
 from ugvae.machine import clock
+from ugvae.plots.curves import PER_GROUP
 from ugvae.runs.files import atomic_path
 from ugvae.runs.folder import RunFolder, read_run
 
@@ -50,7 +52,8 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    parts = sections.parts(run, known)
+    results = read_results(run.results)
+    parts = sections.parts(run, results, known)
     seconds, _ = run.seconds
     trained = "" if seconds is None else f", trained in {clock(seconds)}"
     machine = (run.trained or {}).get("hardware", {}).get("line")
@@ -61,17 +64,17 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
         "Numbers beside the paper's, and beside their controls.",
         now=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         holds=HOLDS,
-        statements=verdict(run.results),
+        statements=verdict(results),
         commands=[
             ("tables", "Tables and measurements", [part for part in parts if part.tables]),
             ("figures", "Figures of the paper", [part for part in parts if not part.tables]),
         ],
         test=run.test and split_table(run.test),
         facts=list(sections.training_facts(run)),
-        curves=list(curves(run.metrics)),
+        curves=list(curves(run.metrics, (run.trained or {}).get("per_group_terms", PER_GROUP))),
         pictures=list(sections.training_pictures(run)),
         absent=sections.absent(run, known),
-        damaged=run.damaged,
+        damaged={**run.damaged, **{f"paper/{name}.json": why for name, why in results.unreadable.items()}},
         settings=sections.settings_table(run),
         config=yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True),
     )

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from experiments.paper.report.numbers import everything
 from experiments.paper.report.pictures import Picture, read_picture
 from experiments.paper.report.settings import changed
-from experiments.paper.report.tables import everything, tables_of
 from experiments.paper.table import ABSENT, Table, code
+from experiments.paper.tables import tables_of
+from ugvae.evaluation.results import RunResults
 from ugvae.machine import clock
 from ugvae.runs.folder import RunFolder
 
@@ -55,19 +57,19 @@ class Part:
         return first if len(first) <= LONGEST_ENTRY else self.name.replace("_", " ").capitalize()
 
 
-def parts(run: RunFolder, known: Iterable[str]) -> list[Part]:
+def parts(run: RunFolder, results: RunResults, known: Iterable[str]) -> list[Part]:
     """What the commands left that are done, in the order of the known ones; what left nothing is not there."""
     made = []
     for name in dict.fromkeys([*known, *run.commands, *run.results]):
         entry = run.commands.get(name, {})
         if entry.get("status", "done") == "done" and (name in run.commands or name in run.results):
-            result = run.results.get(name, {})
-            tables = tables_of(name, result)
+            content = run.results.get(name, {})
+            tables = tables_of(name, results, content)
             pictures = [
                 read_picture(run.directory / "paper" / figure["file"], figure["caption"])
                 for figure in entry.get("figures", [])
             ]
-            numbers = None if tables else everything(result)
+            numbers = None if tables else everything(content)
             title, command = entry.get("title") or name, entry.get("command")
             if pictures or tables or numbers or command:
                 made.append(Part(name, title, pictures, tables, numbers, command, entry.get("seconds")))

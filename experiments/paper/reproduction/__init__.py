@@ -1,7 +1,7 @@
 """The claims of the paper beside what was measured in given runs, written into a section of a Markdown page.
 
-Every number is read from the JSON of the runs; ``make evaluate`` makes that. A claim that no run measures is said to
-be so, with what would measure it.
+Every number is read from the JSON of the runs, which ``make evaluate`` writes. A claim that no run measures is listed
+with what would measure it.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from experiments.paper.reproduction.claims import CLAIMS, HOLDS, Claim
 from experiments.paper.reproduction.pictures import copy_pictures
 from experiments.paper.table import Table, code
 from ugvae.errors import ConfigError
+from ugvae.evaluation.results import read_results
 from ugvae.runs.files import replace_section
 from ugvae.runs.folder import RunFolder, read_run
 
@@ -55,7 +56,7 @@ def read_runs(directories: Sequence[Path]) -> list[RunFolder]:
 
 def section(runs: Sequence[RunFolder]) -> str:
     """The claims, then the numbers behind them, then the runs."""
-    command = f"python -m experiments.paper reproduction --runs {' '.join(each.shown for each in runs)}"
+    command = f"python -m experiments.paper reproduction --runs {' '.join(run.shown for run in runs)}"
     parts = [
         "## The claims of the paper",
         "What each run says of each claim, by fixed rules on its numbers (`src/ugvae/evaluation/verdict.py`), always "
@@ -69,7 +70,8 @@ def section(runs: Sequence[RunFolder]) -> str:
     }
     parts += [f"### {title}\n\n{table or 'Not measured in these runs.'}" for title, table in measured.items()]
     parts.append(f"### The runs\n\n{tables.runs_table(runs)}")
-    damaged = [f"{each.name}/{file}" for each in runs for file in each.damaged]
+    damaged = [f"{run.name}/{file}" for run in runs for file in run.damaged]
+    damaged += [f"{run.name}/paper/{name}.json" for run in runs for name in read_results(run.results).unreadable]
     if damaged:
         parts.append(f"Left out, since damaged: {', '.join(damaged)}.")
     return "\n\n".join(parts)
@@ -77,8 +79,8 @@ def section(runs: Sequence[RunFolder]) -> str:
 
 def _claim(claim: Claim, runs: Sequence[RunFolder]) -> str:
     rows = [
-        {"run": said.run, "the claim": HOLDS[said.holds], "measured": said.because, "control": said.control}
-        for said in claim.measure(runs)
+        {"run": line.run, "the claim": HOLDS[line.holds], "measured": line.because, "control": line.control}
+        for line in claim.measure(runs)
     ]
     title = f"### {claim.title[0].upper()}{claim.title[1:]}\n\n{claim.figures} of the paper."
     if not rows:

@@ -4,10 +4,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.paper.factors import HELD_OUT, PRIOR
-from ugvae.evaluation import verdict
 from ugvae.evaluation.controls import UNTRAINED
 from ugvae.evaluation.factors import PIXELS
-from ugvae.evaluation.verdict import best, tasks, ways, worst
+from ugvae.evaluation.results import RunResults, read_results
+from ugvae.evaluation.verdict import (
+    NO,
+    NOT_MEASURED,
+    PARTLY,
+    SAMPLE,
+    YES,
+    Holds,
+    best,
+    carries_information,
+    controls_generation,
+    keeps_content,
+    tasks,
+)
+from ugvae.evaluation.ways import LABELS
 from ugvae.runs.folder import RunFolder
 
 HOLDS = {"yes": "holds", "partly": "partly", "no": "does not hold", "not measured": "not measured"}
@@ -29,7 +42,7 @@ class Measured:
     """
 
     run: str
-    holds: str
+    holds: Holds
     because: str
     control: str
 
@@ -51,24 +64,24 @@ class Claim:
     measure: Callable[[Sequence[RunFolder]], Iterator[Measured]]
 
 
-def graded(share: float, whole: float, part: float) -> str:
+def graded(share: float, whole: float, part: float) -> Holds:
     """Whether a claim holds: in whole from one share on, in part from another."""
-    return verdict.YES if share >= whole else verdict.PARTLY if share >= part else verdict.NO
+    return YES if share >= whole else PARTLY if share >= part else NO
 
 
 def style(runs: Sequence[RunFolder]) -> Iterator[Measured]:
     """How much of each property of decoded images beta decides, beside the pixels as a whole."""
     for run in runs:
-        sets = run.results.get("factors", {}).get("results", {})
-        if run.model == GLOBAL_MODEL and PRIOR in sets:
-            by_beta = {name: {what: shares["beta"] for what, shares in sets[name].items()} for name in sets}
+        sets = read_results(run.results).factors
+        by_beta = {name: {what: share.beta for what, share in shares.items()} for name, shares in sets.items()}
+        if run.model == GLOBAL_MODEL and PRIOR in by_beta:
             properties = dict(by_beta[PRIOR])
             whole = properties.pop(PIXELS)
             most = max(properties.values())
-            holds = graded(most, MOSTLY, NOTABLE) if most > whole else verdict.NO
+            holds = graded(most, MOSTLY, NOTABLE) if most > whole else NO
             because = f"Shares of variance that beta, drawn from its prior, decides: {_listed(properties)}; "
             because += f"pixels {whole:.2f}."
-            if HELD_OUT in sets:
+            if HELD_OUT in by_beta:
                 because += f" With the betas of held-out groups: {_listed(by_beta[HELD_OUT])}."
             yield Measured(run.name, holds, because, f"Untrained, from the prior: {_listed(by_beta[UNTRAINED])}.")
 
@@ -80,30 +93,30 @@ def _listed(shares: Mapping[str, float]) -> str:
 def domain(runs: Sequence[RunFolder]) -> Iterator[Measured]:
     """Whether beta carries images into the other domain, and what they keep."""
     for run in runs:
-        if run.model == GLOBAL_MODEL and "translation" in run.results:
-            results = {"translation": run.results["translation"]}
-            for statement in (verdict.controls_generation(results), verdict.keeps_content(results)):
-                because = f"{statement['claim']} {statement['because']}"
-                yield Measured(run.name, statement["holds"], because, statement["control"])
+        translated = RunResults(translation=read_results(run.results).translation)
+        if run.model == GLOBAL_MODEL and translated.translation:
+            for statement in (controls_generation(translated), keeps_content(translated)):
+                because = f"{statement.claim} {statement.because}"
+                yield Measured(run.name, statement.holds, because, statement.control)
 
 
 def structure(runs: Sequence[RunFolder]) -> Iterator[Measured]:
     """Whether samples of beta tell kinds of group apart."""
     for run in runs:
-        statement = verdict.carries_information(run.results)
-        if run.model == GLOBAL_MODEL and statement["holds"] != verdict.NOT_MEASURED:
-            yield Measured(run.name, statement["holds"], statement["because"], statement["control"])
+        statement = carries_information(read_results(run.results))
+        if run.model == GLOBAL_MODEL and statement.holds != NOT_MEASURED:
+            yield Measured(run.name, statement.holds, statement.because, statement.control)
 
 
 def lost_without_d(runs: Sequence[RunFolder]) -> Iterator[Measured]:
     """ML-VAE beside UG-VAE on the same data and groups, by the rates that both have."""
     for run in (run for run in runs if run.model == WITHOUT_D):
         for other in (run for run in runs if run.model == GLOBAL_MODEL):
-            theirs, ours = _rates(run), _rates(other)
+            theirs, ours = _rates(read_results(run.results)), _rates(read_results(other.results))
             both = [name for name in ours if name in theirs]
             if both and _same_task(run, other):
                 lost = [ours[name] - theirs[name] > MARGIN for name in both]
-                holds = verdict.YES if all(lost) else verdict.PARTLY if any(lost) else verdict.NO
+                holds = YES if all(lost) else PARTLY if any(lost) else NO
                 compared = "; ".join(f"{name}: {theirs[name]:.2f} against {ours[name]:.2f}" for name in both)
                 control = f"UG-VAE, {other.name}: same data, groups, backbone and likelihood."
                 yield Measured(run.name, holds, f"ML-VAE against UG-VAE. {compared}.", control)
@@ -115,23 +128,23 @@ def _same_task(first: RunFolder, second: RunFolder) -> bool:
     return same and first.data == second.data
 
 
-def _rates(run: RunFolder) -> dict[str, float]:
+def _rates(results: RunResults) -> dict[str, float]:
     """Rates in [0, 1]: translation in the worse direction by way, accuracy by samples of beta by task."""
-    translation = run.results.get("translation")
-    carried = ways(translation) if translation else []
-    rates = {f"translated with {way} z": worst(translation, "domain", way) for way in carried}
-    accuracies = {name: best(scores, [verdict.SAMPLE]) for name, scores in tasks(run.results)}
-    return rates | {name: accuracy.mean for name, accuracy in accuracies.items() if accuracy is not None}
+    carried = results.translation.ways if results.translation else []
+    rates = {f"translated with {LABELS[way]}": results.translation.worst("domain", way) for way in carried}
+    measured = {name: best(accuracies, [SAMPLE]) for name, accuracies in tasks(results)}
+    return rates | {name: kernel.accuracy.mean for name, kernel in measured.items() if kernel}
 
 
 def mixture_alone(runs: Sequence[RunFolder]) -> Iterator[Measured]:
     """Whether each component of a GMVAE holds one domain."""
     for run in runs:
-        if run.model == MIXTURE and "fig12" in run.results:
-            counts = run.results["fig12"]["counts"]  # images of each domain by component
+        held = read_results(run.results).fig12
+        if run.model == MIXTURE and held:
+            counts = held.counts
             totals = [max(1, sum(column)) for column in zip(*counts, strict=True)]
-            held = sum(max(count / total for count, total in zip(row, totals, strict=True)) for row in counts)
-            share, chance = held / len(totals), 1 / len(totals)
+            most = sum(max(count / total for count, total in zip(row, totals, strict=True)) for row in counts)
+            share, chance = most / len(totals), 1 / len(totals)
             because = (
                 f"K = {len(counts)}: {share:.2f} of held-out images are in a component that holds their domain, each "
                 "domain counted alike."

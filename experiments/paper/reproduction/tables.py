@@ -3,11 +3,13 @@
 import itertools
 from collections.abc import Sequence
 
-from experiments.paper.report.tables import CHANCE, PAPER, SAMPLE, accuracies, tables_of
 from experiments.paper.reproduction.commands import train_command
 from experiments.paper.table import Row, Table, code, number
+from experiments.paper.tables import CHANCE, PAPER, accuracies, tables_of
 from ugvae.evaluation.classification import PERMUTED, PIXELS
 from ugvae.evaluation.controls import FITTED, UNTRAINED
+from ugvae.evaluation.results import read_results
+from ugvae.evaluation.verdict import SAMPLE
 from ugvae.machine import clock
 from ugvae.runs.folder import RunFolder
 
@@ -28,12 +30,12 @@ def classification(runs: Sequence[RunFolder]) -> str | None:
     """Accuracies of table1 and the series: a line per task and kernel; None if none was measured."""
     rows: list[Row] = []
     for run, command in itertools.product(runs, ("table1", "series")):
-        result = run.results.get(command, {})
-        for name, scores in result.get("results", {}).items():
-            for line in accuracies(name, scores, result.get("paper", {}).get(name, {})).transposed("groups, SVM"):
+        paper = run.results.get(command, {}).get("paper", {})
+        for name, scores in getattr(read_results(run.results), command).items():
+            for line in accuracies(name, scores, paper.get(name, {})).transposed("groups, SVM"):
                 features = {feature: line[feature] for feature in FEATURES if feature in line}
                 groups = f"{name}: {line['groups, SVM']}"
-                rows.append({"run": run.name, "groups, SVM": groups, **features, "seeds": len(scores["seeds"])})
+                rows.append({"run": run.name, "groups, SVM": groups, **features, "seeds": len(scores.seeds)})
     return Table("", rows).markdown() if rows else None
 
 
@@ -42,7 +44,7 @@ def of_runs(runs: Sequence[RunFolder], command: str) -> str | None:
     rows = [
         {"run": f"{run.name}, {run.model}", **row}
         for run in runs
-        for table in tables_of(command, run.results.get(command, {}))[:1]
+        for table in tables_of(command, read_results(run.results), {})[:1]
         for row in table.rows
     ]
     return Table("", rows).markdown() if rows else None

@@ -15,7 +15,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from ugvae.data.known_groups import groups_by_value
 from ugvae.errors import OutputError
 from ugvae.evaluation.encoding import encode_beta, encode_groups
-from ugvae.evaluation.walks import component_samples, component_walks, global_walk, latent_walks, reconstructions
+from ugvae.evaluation.reconstruction import reconstructions
+from ugvae.evaluation.walks import component_samples, component_walks, global_walk, latent_walks
 from ugvae.plots.curves import curves_figure
 from ugvae.plots.figure import save_figure
 from ugvae.plots.grids import (
@@ -25,7 +26,7 @@ from ugvae.plots.grids import (
     latent_walks_figure,
     samples_figure,
 )
-from ugvae.plots.maps import map_figure, tsne
+from ugvae.plots.maps import tsne_figure
 from ugvae.runs.folder import read_metrics
 
 MAPPED_IMAGES = 1000  # of the t-SNE map of z
@@ -94,7 +95,7 @@ class TrainingFigures(Callback):
         yield "samples", self._samples(model)
         metrics = read_metrics(directory / "metrics.csv")
         if any(name.startswith("train/") for name in metrics):
-            yield "curves", curves_figure(metrics)
+            yield "curves", curves_figure(metrics, model.training_terms.group_terms)
         table = trainer.datamodule.table("val")
         mapped = [column for column in self.columns if column in table.columns] if self.groups_per_label else []
         name, draw = ("beta_map", self._beta_map) if model.beta_dim else ("z_map", self._z_map)
@@ -136,7 +137,7 @@ class TrainingFigures(Callback):
         groups, labels, names = groups_by_value(table, column, data.group_size, self.groups_per_label, names=names)
         beta = encode_beta(model, table.images, groups).mean
         title = f"t-SNE of the mean of beta, held-out groups of {groups.shape[1]} by {column}"
-        return map_figure(tsne(beta), labels.numpy(), names, title)
+        return tsne_figure(beta, labels, names, title)
 
     def _z_map(self, trainer: Trainer, model: LightningModule, column: str) -> Figure:
         data = trainer.datamodule
@@ -146,4 +147,4 @@ class TrainingFigures(Callback):
         values, given = table.columns[column][rows], data.value_names(column)
         names = {value: given.get(value, str(value)) for value in values.unique().tolist()}
         title = f"t-SNE of the mean of q(z | image), {len(rows)} held-out images by {column}"
-        return map_figure(tsne(z), values.numpy(), names, title)
+        return tsne_figure(z, values, names, title)

@@ -13,6 +13,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from ugvae.callbacks.progress import say
 from ugvae.errors import NonFiniteLossError, OutputError
 from ugvae.evaluation.clusters import cluster_scores
+from ugvae.evaluation.reconstruction import QualityMetric
+from ugvae.evaluation.results import to_json
 from ugvae.machine import describe, versions
 from ugvae.runs.files import save_arrays, save_json
 
@@ -100,6 +102,7 @@ class RunSummary(Callback):
             "steps": trainer.global_step,
             "devices": trainer.num_devices * trainer.num_nodes,
             "best_val_elbo": None if best is None else float(best),
+            "per_group_terms": pl_module.training_terms.group_terms,
             "hardware": describe(),
             "versions": versions(),
         }
@@ -121,7 +124,9 @@ class RunSummary(Callback):
 
 
 class TestReport(Callback):
-    """Writes ``test.json``: the ELBO terms of the test split, cluster scores, and what is needed to run it again.
+    """Writes ``test.json``: ELBO terms, quality of reconstructions and cluster scores of the test split.
+
+    With the checkpoint, the seed and the versions, which are needed to run it again.
 
     Args:
         directory: the run's folder.
@@ -136,9 +141,11 @@ class TestReport(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._d, self._labels, self._groups = [], [], 0
+        self._quality = QualityMetric(pl_module)
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs, batch, *_: int) -> None:  # noqa: ANN001
         self._groups += len(batch["index"])
+        self._quality.update(batch["image"])
         if "label" in batch and pl_module.num_components:
             self._d.append(pl_module.infer(batch["image"]).d.flatten(0, 1).cpu())
             self._labels.append(batch["label"].flatten().cpu())
@@ -147,11 +154,14 @@ class TestReport(Callback):
         if not trainer.is_global_zero:
             return
         data = trainer.datamodule
-        clusters = cluster_scores(torch.cat(self._d), torch.cat(self._labels)) if self._d else None
+        clusters = to_json(cluster_scores(torch.cat(self._d), torch.cat(self._labels))) if self._d else None
+        quality, group_terms = to_json(self._quality.compute()), pl_module.evaluation_terms.group_terms
         path = self.directory / "test.json"
         report = {
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
-            "units": "nats per image; kl_beta: nats per group",
+            "units": f"nats per image; {', '.join(group_terms) or 'no term'}: nats per group; psnr: dB",
+            "per_group_terms": group_terms,
+            "reconstructions": quality,
             "clusters": clusters,
             "groups": self._groups,
             "group_size": data.group_size,
@@ -162,6 +172,7 @@ class TestReport(Callback):
         save_json(report, path)
         if clusters:
             print("clusters against labels: " + ", ".join(f"{name} {value:.3f}" for name, value in clusters.items()))
+        print("reconstructions: " + ", ".join(f"{name} {value:.3f}" for name, value in quality.items()))
         print(f"Wrote {path}")
 
 

@@ -1,1 +1,1 @@
-"""Functions that take a trained model and data, and answer with arrays or figures. Nothing here knows Lightning."""
+"""Measures of a trained model on groups of images: typed results, one file per question; no Lightning."""

@@ -6,15 +6,57 @@ Axes: G groups, B images per group, S draws per group, T draws per image.
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian
+from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import IMAGES_AT_ONCE
 from ugvae.models.base import GroupVAE
 from ugvae.models.bound import GlobalDraw
+
+
+@dataclass(frozen=True)
+class GroupMean:
+    """A mean over groups, nats per image, and its standard error."""
+
+    mean: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Elbo(GroupMean):
+    """The ELBO, the mean of several draws; None if their number is not known."""
+
+    draws: int | None = None
+
+
+@dataclass(frozen=True)
+class Rung(GroupMean):
+    """The importance-weighted bound of S and T draws, and what it gains over the ELBO of the same groups."""
+
+    S: int
+    T: int
+    gain: GroupMean
+
+
+@dataclass(frozen=True)
+class BoundLadder:
+    """The importance-weighted bound for growing S and T, nats per image.
+
+    Attributes:
+        groups: number of groups.
+        group_size: B.
+        elbo: of the same groups, from draws of its own.
+        bounds: by S and T.
+    """
+
+    groups: int
+    group_size: int
+    elbo: Elbo
+    bounds: list[Rung]
 
 
 @torch.no_grad()
@@ -29,7 +71,7 @@ def importance_weighted_bound(
 
     For s = 1 … S: Z⁰ ~ q(Z | X), beta_s ~ q(beta | X, Z⁰), then T fresh z_it ~ q(z | x_i) per image;
     logmeanexp_s [log p(beta_s) − log q(beta_s | X, Z⁰) + Σ_i logmeanexp_t (log p(x_i | z_it, beta_s)
-    + log p(z_it | beta_s) − log q(z_it | x_i))]. What stands inside the outer logarithm has mean p(X).
+    + log p(z_it | beta_s) − log q(z_it | x_i))]. The mean of the outer average is p(X).
 
     The images of a model without a global latent are independent, so all S·T draws go to each image:
     Σ_i logmeanexp over S·T. That is as much computation, and the tighter bound.
@@ -49,16 +91,11 @@ def importance_weighted_bound(
     """
     if group_samples < 1 or image_samples < 1:
         raise ValueError(f"samples: expected S, T ≥ 1, got {group_samples}, {image_samples}")
-    images = model.checked(images)
     if not model.beta_dim:
         group_samples, image_samples = 1, group_samples * image_samples
-    total = images.new_full(images.shape[:1], -math.inf)
-    for _ in range(group_samples):
-        draw = model.draw_global(images)
-        per_image = local_log_weights(model, images, draw, image_samples, images_per_chunk).logsumexp(1)
-        per_group = draw.log_weight + (per_image - math.log(image_samples)).sum(-1)
-        total = torch.logaddexp(total, per_group)
-    return total - math.log(group_samples)
+    weights, log_ratio = log_weights(model, model.checked(images), group_samples, image_samples, images_per_chunk)
+    per_image = weights.logsumexp(1) - math.log(image_samples)
+    return (per_image.sum(-1) + log_ratio).logsumexp(0) - math.log(group_samples)
 
 
 @torch.no_grad()
@@ -69,70 +106,71 @@ def bound_ladder(
     image_samples: Sequence[int] = (1, 5, 20, 50),
     elbo_samples: int = 10,
     images_per_chunk: int = IMAGES_AT_ONCE,
-) -> dict[str, Any]:
+) -> BoundLadder:
     """The bound for growing S and T beside the ELBO of the same groups, all from one set of draws.
 
-    The most draws are made once; a bound of fewer is the mean over blocks of them, so that the differences between the
-    bounds hold little noise. The ELBO has draws of its own.
+    The largest number of draws is made once. A bound of fewer draws is the mean over blocks of them, so that the
+    differences between the bounds have little noise. The ELBO has draws of its own.
 
     Args:
         model: in eval mode.
-        images: ``(G, B, C, H, W)``, uint8 or float in [0, 1], G ≥ 2 for standard errors.
+        images: ``(G, B, C, H, W)``, uint8 or float in [0, 1], G ≥ 2.
         group_samples: values of S; for a model without a global latent S is 1 alone.
         image_samples: values of T.
-        elbo_samples: draws that the ELBO is the mean of.
+        elbo_samples: draws of the ELBO.
         images_per_chunk: images decoded at once, which bounds the memory.
-
-    Returns:
-        ready for JSON, nats per image: ``elbo`` and, by S and T, ``bounds``, each a mean over groups with its standard
-        error; of each bound also ``gain`` over the ELBO, group by group, with its own.
 
     Raises:
         ValueError: no S or T, one below 1, or wrong images.
+        ConfigError: one group alone, which has no standard error.
     """
     if not group_samples or not image_samples or min(*group_samples, *image_samples) < 1:
         raise ValueError(f"samples: expected S, T ≥ 1, got {list(group_samples)}, {list(image_samples)}")
     images = model.checked(images)
-    size = images.shape[1]
+    groups, size = images.shape[:2]
+    if groups < 2:
+        raise ConfigError("groups: the bound needs two groups for a standard error")
     group_samples = sorted(set(group_samples)) if model.beta_dim else [1]
     image_samples = sorted(set(image_samples))
     parts = images.split(max(1, IMAGES_AT_ONCE // size))
     elbo = torch.stack([torch.cat([model.elbo(part).total for part in parts]) for _ in range(elbo_samples)])
     elbo = elbo.double().mean(0)
-    local, outer = [], []  # log weights of the images (T, G, B), and of the groups (G,), for each s
-    for _ in range(group_samples[-1]):
-        draw = model.draw_global(images)
-        log_weights = local_log_weights(model, images, draw, image_samples[-1], images_per_chunk)
-        local.append(log_weights.double().transpose(0, 1))
-        outer.append(draw.log_weight.double())
-    weights, log_ratio = torch.stack(local), torch.stack(outer)
+    weights, log_ratio = log_weights(model, images, group_samples[-1], image_samples[-1], images_per_chunk)
     bounds = []
     for s, t in itertools.product(group_samples, image_samples):
         per_image = log_mean_exp_of_blocks(weights, t, 1)  # (S, blocks of T, G, B)
         per_group = log_mean_exp_of_blocks(per_image.sum(-1) + log_ratio.unsqueeze(1), s, 0).mean((0, 1))
-        bounds.append(
-            {"S": s, "T": t, **_over_groups(per_group / size), "gain": _over_groups((per_group - elbo) / size)}
-        )
-    return {"elbo": {"draws": elbo_samples, **_over_groups(elbo / size)}, "bounds": bounds}
+        bounds.append(Rung(*_over_groups(per_group / size), s, t, GroupMean(*_over_groups((per_group - elbo) / size))))
+    return BoundLadder(groups, size, Elbo(*_over_groups(elbo / size), elbo_samples), bounds)
 
 
-def local_log_weights(model: GroupVAE, images: Tensor, draw: GlobalDraw, samples: int, images_per_chunk: int) -> Tensor:
-    """``model.local_log_weights`` a few groups and draws at a time, nats ``(G, T, B)``."""
+def log_weights(
+    model: GroupVAE, images: Tensor, group_samples: int, image_samples: int, images_per_chunk: int
+) -> tuple[Tensor, Tensor]:
+    """Log weights of S draws of beta and T draws of z each, a few groups and draws at a time.
+
+    Returns:
+        those of the images ``(S, T, G, B)`` and of the groups ``(S, G)``, double, nats.
+    """
     groups, size = images.shape[:2]
     at_once = min(groups, max(1, images_per_chunk // size))
-    draws = max(1, images_per_chunk // (at_once * size))
-    found = []
-    for start in range(0, groups, at_once):
-        rows = slice(start, start + at_once)
-        part = GlobalDraw(
-            h=draw.h[rows],
-            z=DiagonalGaussian(draw.z.mean[rows], draw.z.log_var[rows]),
-            beta=None if draw.beta is None else draw.beta[rows],
-            log_weight=draw.log_weight[rows],
-        )
-        counts = [min(draws, samples - done) for done in range(0, samples, draws)]
-        found.append(torch.cat([model.local_log_weights(images[rows], part, count) for count in counts], 1))
-    return torch.cat(found)
+    draws_at_once = max(1, images_per_chunk // (at_once * size))
+    counts = [min(draws_at_once, image_samples - done) for done in range(0, image_samples, draws_at_once)]
+    local, outer = [], []
+    for _ in range(group_samples):
+        draw = model.draw_global(images)
+        parts = []
+        for rows in torch.arange(groups).split(at_once):
+            part = GlobalDraw(
+                h=draw.h[rows],
+                z=DiagonalGaussian(draw.z.mean[rows], draw.z.log_var[rows]),
+                beta=None if draw.beta is None else draw.beta[rows],
+                log_weight=draw.log_weight[rows],
+            )
+            parts.append(torch.cat([model.local_log_weights(images[rows], part, count) for count in counts], 1))
+        local.append(torch.cat(parts).double().transpose(0, 1))
+        outer.append(draw.log_weight.double())
+    return torch.stack(local), torch.stack(outer)
 
 
 def log_mean_exp_of_blocks(values: Tensor, size: int, axis: int) -> Tensor:
@@ -142,6 +180,6 @@ def log_mean_exp_of_blocks(values: Tensor, size: int, axis: int) -> Tensor:
     return (blocks.logsumexp(1) - math.log(size)).movedim(0, axis)
 
 
-def _over_groups(values: Tensor) -> dict[str, float]:
+def _over_groups(values: Tensor) -> tuple[float, float]:
     """Mean and standard error of ``(G,)``."""
-    return {"mean": float(values.mean()), "error": float(values.std() / len(values) ** 0.5)}
+    return float(values.mean()), float(values.std() / len(values) ** 0.5)

@@ -1,8 +1,8 @@
-"""Whether a group's latents tell what the group has in common (Table 1, Fig. 7, Fig. 14), with controls.
+"""Whether a group's latents tell what its images have in common (Table 1, Fig. 7, Fig. 14), with controls.
 
-A product of factors averages features, and averages differ between kinds of group: so the posterior means of an
-untrained network, and even the mean pixel, may solve the task. What training has to earn are posterior samples, which
-weigh the mean against its own uncertainty. Controls by samples say how much of that a network has before training.
+A product of factors averages features, and averages differ between kinds of group. So the posterior means of an
+untrained network, and even the mean image, may solve the task. A sample of the posterior is harder: it weighs the mean
+against its uncertainty. The controls classify samples of untrained networks too.
 
 Axes: M images of a table, N groups, B images per group, F features.
 """
@@ -10,7 +10,8 @@ Axes: M images of a table, N groups, B images per group, F features.
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -28,13 +29,63 @@ from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import Controls, mean_images
 from ugvae.evaluation.encoding import EncodedImages
 
-KERNELS = ("linear", "rbf")
+Kernel = Literal["linear", "rbf"]
+KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 PIXELS = "mean image, PCA"
 PERMUTED = ", permuted labels"
-PERMUTATIONS = 3  # per seed: under one alone, kinds that lie far apart come out all right or all wrong
+PERMUTATIONS = 3  # per seed; with a single one, kinds that lie far apart are all right or all wrong
 
 Draw = Callable[[Tensor, int, int], StructuredGroups]  # rows (M,), groups of each kind, seed
 Features = dict[str, np.ndarray]  # (N, F) by name
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Test accuracy over the seeds.
+
+    Attributes:
+        mean: over the seeds.
+        sd: sample s.d., 0 of a single value.
+        values: one per seed.
+    """
+
+    mean: float
+    sd: float
+    values: list[float]
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} ± {self.sd:.2f}"
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Accuracies of support vector machines on groups, with controls.
+
+    Attributes:
+        kinds: names of the kinds of group.
+        group_size: B.
+        groups_per_kind: in ``train`` and ``test``.
+        seeds: of the repetitions.
+        chance: accuracy of the commonest answer, by task: ``kinds``, and ``kinds and random`` given random groups.
+        accuracy: by task, feature and kernel.
+        images: of the parts ``train`` and ``test``.
+        seconds: spent, by what took them.
+        model: name of its class.
+        note: what was left out, and why.
+        controls_note: which controls were left out, and why.
+    """
+
+    kinds: list[str]
+    group_size: int
+    groups_per_kind: dict[str, int]
+    seeds: list[int]
+    chance: dict[str, float]
+    accuracy: dict[str, dict[str, dict[str, Accuracy]]]
+    images: dict[str, int] | None = None
+    seconds: dict[str, float] | None = None
+    model: str | None = None
+    note: str | None = None
+    controls_note: str | None = None
 
 
 @torch.no_grad()
@@ -47,32 +98,28 @@ def classify_groups(
     seeds: Sequence[int] = range(5),
     held_out_groups: float = 0.2,
     held_out_images: float = 0.5,
-) -> dict[str, Any]:
+) -> Classification:
     """Classifies groups by support vector machines on their latents, and on the controls.
 
-    For each seed the rows are split in two, the classifier's training groups come from one part and its test groups
-    from the other: no image is in both. The images are split more evenly than the groups, since the rarest kind must
-    fill a group on either side.
+    For each seed the rows are split in two. The training groups of the classifier come from one part and its test
+    groups from the other, so no image is in both. The images are split more evenly than the groups, because the rarest
+    kind must fill a group on either side.
 
-    Features: a sample and the mean of q(beta | X, Z), the group's mean of z, each by the trained network and by the
-    controls; the group's mean image, reduced by PCA, fitted on the training groups, to beta_dim (z_dim if there is no
-    beta); and those of beta (mean z if there is none) with the labels of the training groups permuted, the mean of
-    several permutations. Random groups, when ``draw`` gives some, are a class of their own in a second task.
+    Features, by the trained network and by the controls: a sample and the mean of q(beta | X, Z), and the group's mean
+    of z. Further controls: the group's mean image, reduced by a PCA of the training groups to beta_dim dimensions
+    (z_dim if there is no beta); and the features of beta (mean z if there is none) with permuted training labels, the
+    mean of several permutations. Random groups, if ``draw`` gives some, are a class of their own in a second task.
 
     Args:
         trained: images by the network.
-        controls: images by the same network untrained, with weights of its own for each of the seeds: so their s.d.
-            is over weights too.
+        controls: images by the same network untrained, with other weights for each seed: so their s.d. is over weights
+            too.
         table: the same images, uint8.
         draw: draws groups from rows, e.g. by ``groups_where``.
         groups_per_kind: groups of each kind, in training and test together.
         seeds: of the splits, groups, samples and permutations; one repetition each.
         held_out_groups: share of the groups on which the classifier is tested.
         held_out_images: share of the rows that these are drawn from.
-
-    Returns:
-        ready for JSON; accuracies of ``kinds`` and, given random groups, ``kinds and random``: by feature and kernel
-        the mean, s.d. over seeds and values.
 
     Raises:
         ConfigError: too few groups or seeds, too few images for the groups, groups that share images, or a control
@@ -81,45 +128,47 @@ def classify_groups(
     test_groups = round(groups_per_kind * held_out_groups)
     if not 0 < test_groups < groups_per_kind or not seeds:
         raise ConfigError(f"groups_per_kind, seeds: cannot test with {groups_per_kind} groups and {len(seeds)} seeds")
-    if any(len(each) != len(seeds) for each in controls.encoded.values()):
+    if any(len(encoded) != len(seeds) for encoded in controls.encoded.values()):
         raise ConfigError(f"seeds: controls take one set of weights for each of the {len(seeds)} seeds")
     counts = (groups_per_kind - test_groups, test_groups)
     dimensions = trained.model.beta_dim or trained.model.z_dim
-    rounds: list[dict[str, dict[str, dict[str, float]]]] = []  # of each seed, by task, feature and kernel
+    rounds: list[dict[str, dict[str, dict[str, float]]]] = []  # one per seed, by task, feature and kernel
     seconds = {"groups and features": 0.0, "classifiers": 0.0}
     for number, seed in enumerate(seeds):
         started = time.perf_counter()
-        networks = {"": trained, **{f"{name} ": each[number] for name, each in controls.encoded.items()}}
+        networks = {"": trained, **{f"{name} ": encoded[number] for name, encoded in controls.encoded.items()}}
         rows = split_rows(len(table), round(len(table) * held_out_images), seed)
         noise = 2 * seed, 2 * seed + 1  # seeds of training and test
-        drawn = [draw(*each) for each in zip(rows, counts, noise, strict=True)]
+        drawn = [draw(*settings) for settings in zip(rows, counts, noise, strict=True)]
         _check_drawn(*drawn)
-        features = [_features(networks, table, part.groups, each) for part, each in zip(drawn, noise, strict=True)]
+        features = [
+            _features(networks, table, part.groups, part_seed) for part, part_seed in zip(drawn, noise, strict=True)
+        ]
         labels = [part.labels.numpy() for part in drawn]
         tasks = _tasks(labels)
         ready = time.perf_counter()
         rounds.append({task: _accuracies(features, labels, keep, dimensions, seed) for task, keep in tasks.items()})
         seconds["groups and features"] += ready - started
         seconds["classifiers"] += time.perf_counter() - ready
-    return {
-        "model": type(trained.model).__name__,
-        "note": None if trained.model.beta_dim else "the model has no beta: mean z and pixels only",
-        "controls_note": controls.note,
-        "kinds": list(drawn[0].names.values()),
-        "group_size": drawn[0].groups.shape[1],
-        "groups_per_kind": dict(zip(("train", "test"), counts, strict=True)),
-        "images": dict(zip(("train", "test"), map(len, rows), strict=True)),
-        "seeds": list(seeds),
-        "chance": {task: _commonest(labels[1][keep[1]]) for task, keep in tasks.items()},
-        "accuracy": {
+    return Classification(
+        kinds=list(drawn[0].names.values()),
+        group_size=drawn[0].groups.shape[1],
+        groups_per_kind=dict(zip(("train", "test"), counts, strict=True)),
+        seeds=list(seeds),
+        chance={task: _commonest(labels[1][keep[1]]) for task, keep in tasks.items()},
+        accuracy={
             task: {
-                name: {kernel: _summary([each[task][name][kernel] for each in rounds]) for kernel in KERNELS}
+                name: {kernel: _summary([result[task][name][kernel] for result in rounds]) for kernel in KERNELS}
                 for name in rounds[0][task]
             }
             for task in tasks
         },
-        "seconds": seconds,
-    }
+        images=dict(zip(("train", "test"), map(len, rows), strict=True)),
+        seconds=seconds,
+        model=type(trained.model).__name__,
+        note=None if trained.model.beta_dim else "the model has no beta: mean z and pixels only",
+        controls_note=controls.note,
+    )
 
 
 def _check_drawn(train: StructuredGroups, test: StructuredGroups) -> None:
@@ -134,10 +183,7 @@ def _check_drawn(train: StructuredGroups, test: StructuredGroups) -> None:
 
 
 def _features(networks: Mapping[str, EncodedImages], table: ImageTable, groups: Tensor, seed: int) -> Features:
-    """All features of groups ``(N, B)``, those of one kind by all networks one after the other.
-
-    Pixels are as they are, since PCA needs to know which groups are for training.
-    """
+    """All features of groups ``(N, B)``, feature by feature; the mean image is not reduced yet."""
     features: dict[str, dict[str, Tensor]] = {"beta sample": {}, "beta mean": {}, "mean z": {}}
     for prefix, encoded in networks.items():
         if encoded.model.beta_dim:
@@ -180,7 +226,7 @@ def _accuracies(
             several = [
                 _by_kernel(train, test, generator.permutation(train_labels), test_labels) for _ in range(PERMUTATIONS)
             ]
-            means = {kernel: statistics.fmean(each[kernel] for each in several) for kernel in KERNELS}
+            means = {kernel: statistics.fmean(result[kernel] for result in several) for kernel in KERNELS}
             accuracies[f"{name}{PERMUTED}"] = means
     return accuracies
 
@@ -190,9 +236,8 @@ def _by_kernel(
 ) -> dict[str, float]:
     """Test accuracy of a support vector machine by kernel, features standardised.
 
-    With ``one_scale`` all features share one scale, that of the largest. Principal components need that: standardised,
-    the least of them, fitted to the few images of training, drown the others in new images, and the control is no
-    control.
+    With ``one_scale`` all features share one scale, that of the largest. Principal components need that: if each were
+    standardised, the smallest, which are noise, would count as much as the largest.
     """
     scaler: TransformerMixin = StandardScaler()
     if one_scale:
@@ -209,10 +254,5 @@ def _commonest(labels: np.ndarray) -> float:
     return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
 
 
-def _summary(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, sample s.d. (0 of a single value) and the values."""
-    return {
-        "mean": statistics.fmean(values),
-        "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
-        "values": list(values),
-    }
+def _summary(values: Sequence[float]) -> Accuracy:
+    return Accuracy(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0, list(values))

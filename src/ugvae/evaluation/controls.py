@@ -1,8 +1,8 @@
-"""What training has to beat: the same network before training, and the pixels themselves.
+"""Controls that training has to beat: the same network before training, and the pixels themselves.
 
 An untrained network in eval mode normalises by BatchNorm's initial statistics, 0 and 1, so that its features hardly
-differ between images. Fitted to the training images, without a change of any weight, the statistics take that excuse
-away: what is left is a random network whose features are as spread as those of a trained one.
+differ between images. A second control has BatchNorm's statistics fitted to the training images and no weight changed:
+a random network whose features spread as widely as those of a trained one.
 
 Axes: M images of a table, N groups, B images per group, C channels, H and W pixels.
 """
@@ -20,7 +20,7 @@ from ugvae.models.base import GroupVAE
 
 UNTRAINED = "untrained"
 FITTED = "untrained, BatchNorm fitted,"
-FIT_BATCH, FIT_BATCHES = 512, 4  # 2,048 images: a channel's mean is known to 2 % of its s.d., and it takes a second
+FIT_BATCH, FIT_BATCHES = 512, 4  # 2,048 images give a channel's mean to 2 % of its s.d., in a second
 
 
 class Controls(NamedTuple):
@@ -54,13 +54,13 @@ def fit_batchnorm(model: GroupVAE, images: Tensor, seed: int = 0) -> bool:
     Returns:
         whether there is any BatchNorm.
     """
-    layers = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    layers = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     if not layers:
         return False
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # the mean of all batches, each alike
+        layer.momentum = None  # the plain mean of all batches
         layer.train()
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     for rows in order.split(FIT_BATCH)[:FIT_BATCHES]:
@@ -73,7 +73,7 @@ def fit_batchnorm(model: GroupVAE, images: Tensor, seed: int = 0) -> bool:
 
 
 def encode_controls(model: GroupVAE, images: Tensor, training_images: Tensor, seeds: Sequence[int]) -> Controls:
-    """The images of a table by the network untrained, as it is and with BatchNorm fitted, once per seed.
+    """Encodes the images of a table by the untrained network, as it is and with BatchNorm fitted, once per seed.
 
     Args:
         model: the trained network.
@@ -92,7 +92,7 @@ def encode_controls(model: GroupVAE, images: Tensor, training_images: Tensor, se
 
 
 def fitted_untrained(model: GroupVAE, training_images: Tensor, seed: int = 0) -> GroupVAE:
-    """The network with fresh weights, BatchNorm fitted where there is any: the hardest control there is of a seed."""
+    """The network with fresh weights, BatchNorm fitted where there is any: the harder control of the two."""
     network = untrained(model, seed)
     fit_batchnorm(network, training_images, seed)
     return network
@@ -111,6 +111,6 @@ def mean_images(images: Tensor, groups: Tensor, pixels_at_once: int = 4096) -> n
     """
     rows, groups = groups.unique(return_inverse=True)
     flat = images.index_select(0, rows).flatten(1)
-    # in one pass over the images' values, without a copy of any group
+    # one pass over the pixels, without a copy of any group
     parts = [embedding_bag(groups, part.float(), mode="mean") for part in flat.split(pixels_at_once, 1)]
     return (torch.cat(parts, 1) / 255).numpy()

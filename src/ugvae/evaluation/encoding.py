@@ -1,4 +1,4 @@
-"""Encoding many groups of a table, or each of its images once.
+"""Encodes many groups of a table, or each of its images once.
 
 Axes: M images of a table, N groups, B images per group, K components.
 """
@@ -13,7 +13,7 @@ from ugvae.distributions import DiagonalGaussian
 from ugvae.models.base import GroupVAE
 from ugvae.models.bound import Posterior
 
-IMAGES_AT_ONCE = 256  # larger batches leave the caches of a CPU, and convolutions become several times as slow
+IMAGES_AT_ONCE = 256  # larger batches do not fit the caches of a CPU, and convolutions take several times as long
 
 
 @torch.no_grad()
@@ -44,7 +44,7 @@ def _join(parts: Sequence[DiagonalGaussian | Tensor | None]) -> DiagonalGaussian
 
 
 class EncodedImages(NamedTuple):
-    """What a network makes of each image of a table, from which every group's latents follow without encoding again.
+    """The images of a table encoded one by one; the latents of any group follow without encoding again.
 
     Attributes:
         model: the network.
@@ -57,7 +57,7 @@ class EncodedImages(NamedTuple):
     z: Tensor
 
     def beta(self, groups: Tensor, groups_per_batch: int = 64) -> DiagonalGaussian:
-        """q(beta | X, Z) at the means of z, ``(N, beta_dim)``, of groups ``(N, B)``: what ``infer`` gives for them."""
+        """q(beta | X, Z) at the means of z, ``(N, beta_dim)``, of groups ``(N, B)``, as ``infer`` gives it."""
         parts = [self.model.q_beta(self.h[chunk], self.z[chunk]) for chunk in groups.split(groups_per_batch)]
         return DiagonalGaussian(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
 

@@ -1,6 +1,6 @@
-"""Which groups a command compares: conditions on the columns of the data, asked for on the command line."""
+"""Kinds of image and groups of them: conditions on the columns of the data, as asked for on the command line."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from ugvae.evaluation.trained_run import TrainedRun
 
 Condition = dict[str, int]  # values of columns, all of which an image must have
 DOMAIN = "domain"
+HAIR = ("Black_Hair", "Blond_Hair")
+ATTRIBUTE = "Male"
+LABELS = 4  # values of a label that are shown
 
 
 def with_and_without(attribute: str) -> dict[str, Condition]:
@@ -19,22 +22,22 @@ def with_and_without(attribute: str) -> dict[str, Condition]:
 
 
 def of_values(run: TrainedRun, column: str, values: Iterable[int]) -> dict[str, Condition]:
-    """Images of each value of a column, by the value's name; a bare number is preceded by the column's."""
+    """Images of each value of a column, by the value's name; a bare number is preceded by the column's name."""
     names = run.data.value_names(column)
     return {names.get(value, f"{column} {value}"): {column: value} for value in values}
 
 
 def known_values(run: TrainedRun, column: str) -> list[int]:
-    """The values of a column in the test split, smallest first; those below 0 are unknown and left out."""
+    """The values of a column in the test split, smallest first. Values below 0 mean unknown and are left out."""
     return [value for value in run.table.columns[column].unique().tolist() if value >= 0]
 
 
-def check_columns(command: str, run: TrainedRun, conditions: Iterable[Mapping[str, int]], options: str) -> None:
-    """Raises a ConfigError, which names the command's ``options``, if the data lack a column."""
+def check_columns(run: TrainedRun, conditions: Iterable[Mapping[str, int]], options: str) -> None:
+    """Raises a ConfigError, which begins with the names of the ``options``, if the data lack a column."""
     for column in {column for condition in conditions for column in condition}:
         if column not in run.table.columns:
             known = ", ".join(sorted(run.table.columns)) or "none"
-            raise ConfigError(f"{command}: no column {column!r}; {options}: the data have {known}")
+            raise ConfigError(f"{options}: no column {column!r}; the data have {known}")
 
 
 def count(run: TrainedRun, condition: Condition) -> int:
@@ -45,6 +48,12 @@ def count(run: TrainedRun, condition: Condition) -> int:
     return int(meets.sum())
 
 
+def check_images(run: TrainedRun, kinds: Mapping[str, Condition]) -> None:
+    """Raises a ConfigError if a kind has no test image."""
+    if empty := [f"{name} {condition}" for name, condition in kinds.items() if not count(run, condition)]:
+        raise ConfigError(f"values: no test image is {', '.join(empty)}")
+
+
 def no_domains(run: TrainedRun) -> str | None:
     """Why a command about two domains does not apply to a run by itself; None if it does."""
     if DOMAIN in run.table.columns and len(known_values(run, DOMAIN)) > 1:
@@ -52,8 +61,27 @@ def no_domains(run: TrainedRun) -> str | None:
     return "the data are of one domain; name two kinds of image by --attribute, or by --column and --values"
 
 
-HAIR = ("Black_Hair", "Blond_Hair")
-LABELS = 4  # values of a label that are shown
+def two_kinds(
+    run: TrainedRun, attribute: str | None, column: str, values: Sequence[int] | None
+) -> dict[str, Condition]:
+    """Two kinds of image by name: with and without an attribute, or of two values of a column, the first two if None.
+
+    Raises:
+        ConfigError: the data lack the column, two values of it, or images of a kind.
+    """
+    if attribute:
+        kinds = with_and_without(attribute)
+        check_columns(run, kinds.values(), "attribute")
+    elif column == DOMAIN and values is None and (reason := no_domains(run)):
+        raise ConfigError(f"domain: {reason}")
+    else:
+        check_columns(run, [{column: 0}], "column")
+        values = values or known_values(run, column)[:2]
+        kinds = of_values(run, column, values)
+        if len(kinds) < 2:
+            raise ConfigError(f"values: two different values of {column!r} are needed, got {list(values)}")
+    check_images(run, kinds)
+    return kinds
 
 
 def random_groups(run: TrainedRun, group_size: int, count: int, seed: int) -> Tensor:
@@ -64,41 +92,35 @@ def random_groups(run: TrainedRun, group_size: int, count: int, seed: int) -> Te
 
 
 def trained_groups(run: TrainedRun, count: int, seed: int) -> Tensor:
-    """Groups ``(N, B)`` of test images made as those of training, of their size; ``count`` of them if there are."""
+    """Groups ``(N, B)`` of test images of the kind and size of the training groups, at most ``count``."""
     groups = torch.cat(list(run.data.loader("test").sampler))
     order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
     return groups[order[:count]]
 
 
 def kinds_of(run: TrainedRun) -> dict[str, Condition]:
-    """Kinds of image that look unlike: two or more domains, the paper's attributes, or values of a label; or none."""
+    """Kinds of image that look different: domains, the paper's attributes, or values of a label; empty if none."""
     columns = run.table.columns
-    if DOMAIN in columns and len(values := known_values(run, DOMAIN)) > 1:
-        return of_values(run, DOMAIN, values)
+    if no_domains(run) is None:
+        return of_values(run, DOMAIN, known_values(run, DOMAIN))
     if all(name in columns for name in HAIR):
         kinds = {name: {name: 1} for name in HAIR}
-        return kinds | (with_and_without("Male") if "Male" in columns else {})
+        return kinds | (with_and_without(ATTRIBUTE) if ATTRIBUTE in columns else {})
     if "label" in columns and len(values := known_values(run, "label")) > 1:
         return of_values(run, "label", values[:LABELS])
     return {}
 
 
 def groups_by_kind(
-    run: TrainedRun, kinds: dict[str, Condition], group_size: int, count: int, seed: int
+    run: TrainedRun, kinds: dict[str, Condition], group_size: int, num_groups: int, seed: int
 ) -> Tensor | None:
-    """Groups of one kind each ``(count rounded to a multiple of the kinds, B)``, neighbours of different kinds.
+    """Groups of one kind each ``(N, B)``, neighbours of different kinds; N is rounded to a multiple of the kinds.
 
     B is smaller where a kind has fewer images; None without kinds, or if a kind has fewer than two images.
     """
-    counts = [int(_meets(run, condition).sum()) for condition in kinds.values()]
-    size = min(group_size, *counts) if counts else 0
+    size = min([group_size, *(count(run, condition) for condition in kinds.values())]) if kinds else 0
     if size < 2:
         return None
-    each = max(1, count // len(kinds))
-    drawn = groups_where(run.table, list(kinds.values()), size, each, seed=seed, names=list(kinds))
-    return drawn.groups.unflatten(0, (len(kinds), each)).transpose(0, 1).flatten(0, 1)
-
-
-def _meets(run: TrainedRun, condition: Condition) -> Tensor:
-    """Which test images meet a condition, ``(M,)``."""
-    return torch.stack([run.table.columns[column] == value for column, value in condition.items()]).all(0)
+    groups_per_kind = max(1, num_groups // len(kinds))
+    drawn = groups_where(run.table, list(kinds.values()), size, groups_per_kind, seed=seed, names=list(kinds))
+    return drawn.groups.unflatten(0, (len(kinds), groups_per_kind)).transpose(0, 1).flatten(0, 1)

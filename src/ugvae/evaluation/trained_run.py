@@ -1,4 +1,4 @@
-"""What the figures and tables share: a trained run, its controls, and where results go."""
+"""A trained run as the figures and tables use it: its model, its data and its controls."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -30,26 +30,23 @@ class TrainedRun(NamedTuple):
     table: ImageTable
 
 
-def load_run(directory: Path, needs_beta: bool = True) -> TrainedRun:
+def load_run(directory: Path) -> TrainedRun:
     """The model of a run's best checkpoint, and its test split; loaded once, however many commands ask for it.
 
     Raises:
-        ConfigError: not the folder of a run, or a model without beta where one is needed.
+        ConfigError: not the folder of a run.
         DataError: the data are missing or damaged.
     """
     config, checkpoint = directory / "config.yaml", directory / "checkpoints" / "best.ckpt"
     if not config.is_file():
         raise ConfigError(f"run: {directory} is not the folder of a run, it has no config.yaml")
     written = tuple(file.stat().st_mtime_ns for file in (config, checkpoint) if file.is_file())
-    run = _load_run(directory, written)
-    if needs_beta and not run.model.beta_dim:
-        raise ConfigError(f"run: {directory} holds a {type(run.model).__name__}, which has no beta")
-    return run
+    return _load_run(directory, written)
 
 
 @lru_cache(maxsize=1)
 def _load_run(directory: Path, written: tuple[int, ...]) -> TrainedRun:
-    """A run whose files were ``written`` at these times: when they change it is another."""
+    """A run whose files were ``written`` at these times; it is loaded again when they change."""
     model = load_model(directory / "checkpoints" / "best.ckpt")
     data = load_data(directory / "config.yaml")
     return TrainedRun(directory, model, data, data.table("test"))
@@ -61,6 +58,6 @@ def lacks_beta(run: TrainedRun) -> str | None:
 
 
 def encode_run(run: TrainedRun, seeds: Sequence[int]) -> tuple[EncodedImages, Controls]:
-    """The test images by the trained network, and by the same network untrained, with new weights for each seed."""
+    """The test images encoded by the trained network, and by the same network untrained, new weights for each seed."""
     controls = encode_controls(run.model, run.table.images, run.data.table("train").images, seeds)
     return encode_images(run.model, run.table.images), controls

@@ -1,12 +1,34 @@
-"""Image grids decoded from the prior: walks through beta and z, and samples.
+"""Grids of images decoded from the prior: walks through beta and z, and samples.
 
 Axes: K components, R rows, S columns, C channels, H and W pixels.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ugvae.models.base import GroupVAE
+
+
+@dataclass(frozen=True)
+class Change:
+    """How much grids of images change from end to end, as mean absolute differences of pixels in [0, 1].
+
+    Attributes:
+        rows: between the first and the last row.
+        columns: between the first and the last column.
+    """
+
+    rows: float
+    columns: float
+
+
+def changes(images: Tensor) -> Change:
+    """How much grids ``(..., R, S, C, H, W)`` change."""
+    rows = images.select(-5, 0) - images.select(-5, -1)
+    columns = images.select(-4, 0) - images.select(-4, -1)
+    return Change(float(rows.abs().mean()), float(columns.abs().mean()))
 
 
 def _line(model: GroupVAE, reach: float, steps: int) -> Tensor:
@@ -52,7 +74,7 @@ def global_walk(
 
 @torch.no_grad()
 def latent_walks(model: GroupVAE, steps: int = 7, z_range: float = 3.0) -> tuple[Tensor, Tensor]:
-    """The walk of Fig. 9 for a model without a global latent: each row moves one dimension of z, the others at 0.
+    """The walk of Fig. 9 for a model without a global latent: each row moves one dimension of z, the others stay at 0.
 
     Returns:
         images ``(z_dim, steps, C, H, W)`` and the values of z ``(steps,)``.
@@ -71,10 +93,3 @@ def component_samples(model: GroupVAE, rows: int = 10, columns: int = 10) -> tup
     """
     d = torch.randint(model.num_components, (rows,))
     return torch.cat([model.sample(1, columns, component=int(k)) for k in d]).cpu(), d
-
-
-@torch.no_grad()
-def reconstructions(model: GroupVAE, images: Tensor) -> Tensor:
-    """Decodes the posterior means of float images ``(G, B, C, H, W)``; the same shape comes back."""
-    posterior = model.infer(images)
-    return model.decode(posterior.z.mean, posterior.beta.mean if posterior.beta else None)

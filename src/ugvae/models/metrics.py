@@ -54,6 +54,11 @@ class BoundMetric(Metric):
         self.indices: list[Tensor] = []
         self._known_counts: dict[torch.Size, Tensor] = {}
 
+    @property
+    def group_terms(self) -> list[str]:
+        """Names of the terms with one value per group."""
+        return [name for name, of_groups in zip(self.names, self.per_group, strict=True) if of_groups]
+
     def update(self, sums: BoundSums, indices: Tensor, mask: Tensor | None = None) -> None:
         """Adds a step.
 

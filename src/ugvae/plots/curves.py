@@ -1,39 +1,58 @@
-"""Every picture the project draws, as matplotlib figures made without pyplot's global state.
+"""Curves of training, and the names of the terms of the bound."""
 
-Axes: R rows, S columns, C channels, H and W pixels.
-"""
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ugvae.plots.figure import DPI
 
-CURVES = {  # logged term: its name and unit
-    "elbo": "ELBO, nats per image",
-    "reconstruction": "log p(x | z, beta), nats per image",
-    "kl_z": "KL_z, nats per image",
-    "kl_d": "KL_d, nats per image",
-    "kl_w": "KL_w, nats per image",
-    "kl_beta": "KL_beta, nats per group",
-    "inner_reconstruction": "log p(z of the partner | c), nats per image",
-    "inner_kl": "KL of c, nats per image",
-}
+Series = tuple[np.ndarray, np.ndarray]  # steps, values
+
+FORMULAS = {"elbo": "ELBO", "reconstruction": "log p(x | z, beta)"}  # what every bound has
+PER_GROUP = ("kl_beta",)  # terms with one value per group in runs that do not store them
+STYLES = {"train": {"color": "C0", "lw": 1}, "val": {"color": "C1", "marker": ".", "lw": 1}}
 
 
-def curves_figure(metrics: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+def term_label(term: str) -> str:
+    """A term of a bound as it is shown; the KL terms get their capitals.
+
+    Example:
+        >>> [term_label(term) for term in ("elbo", "kl_z", "inner_kl", "independence")]
+        ['ELBO', 'KL_z', 'inner KL', 'independence']
+    """
+    words = term.split("_")
+    if term in FORMULAS:
+        return FORMULAS[term]
+    return f"KL_{'_'.join(words[1:])}" if words[0] == "kl" else " ".join({"kl": "KL"}.get(word, word) for word in words)
+
+
+def term_with_unit(term: str, per_group: Collection[str] = PER_GROUP) -> str:
+    """A term and its unit: nats per image, or per group for the terms in ``per_group``."""
+    return f"{term_label(term)}, nats per {'group' if term in per_group else 'image'}"
+
+
+def logged_terms(metrics: Mapping[str, Series]) -> list[str]:
+    """The terms of the bound among logged names such as ``train/kl_z``, in the order of the log, the ELBO first."""
+    names = dict.fromkeys(name.partition("/")[2] for name in metrics if name.partition("/")[0] in STYLES)
+    return sorted((name for name in names if name != "images_per_second"), key=lambda name: name != "elbo")
+
+
+def curves_figure(metrics: Mapping[str, Series], per_group: Collection[str] = PER_GROUP) -> Figure:
     """Curves of the ELBO and its terms.
 
     Args:
         metrics: (steps, values) of each logged name, such as ``train/elbo``.
+        per_group: terms with one value per group.
     """
-    panels = {term: label for term, label in CURVES.items() if f"train/{term}" in metrics}
-    figure = Figure(figsize=(3.1 * len(panels), 2.9), dpi=DPI, layout="constrained")
-    for axes, (term, label) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True):
-        for stage, style in {"train": {"color": "C0", "lw": 1}, "val": {"color": "C1", "marker": ".", "lw": 1}}.items():
-            if f"{stage}/{term}" in metrics:
-                axes.plot(*metrics[f"{stage}/{term}"], label=stage, **style)
-        axes.set_ylim(*curve_limits([metrics[n][1] for n in (f"train/{term}", f"val/{term}") if n in metrics]))
-        axes.set_title(label, fontsize=9)
+    terms = logged_terms(metrics)
+    figure = Figure(figsize=(3.1 * len(terms), 2.9), dpi=DPI, layout="constrained")
+    for axes, term in zip(figure.subplots(1, len(terms), squeeze=False).flat, terms, strict=True):
+        series = {stage: metrics[f"{stage}/{term}"] for stage in STYLES if f"{stage}/{term}" in metrics}
+        for stage, points in series.items():
+            axes.plot(*points, label=stage, **STYLES[stage])
+        axes.set_ylim(*curve_limits([values for _, values in series.values()]))
+        axes.set_title(term_with_unit(term, per_group), fontsize=9)
         axes.set_xlabel("optimiser step", fontsize=8)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25)
@@ -42,7 +61,7 @@ def curves_figure(metrics: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
 
 def curve_limits(series: list[np.ndarray]) -> tuple[float, float]:
-    """Limits that show everything but the first fifth of each series, which is orders of magnitude away."""
+    """Limits that show all but the first fifth of each series, whose values are orders of magnitude away."""
     shown = np.concatenate([values[len(values) // 5 :] for values in series])
     margin = 0.08 * (shown.max() - shown.min()) + 1e-3
     return shown.min() - margin, shown.max() + margin

@@ -1,17 +1,20 @@
-"""Every picture the project draws, as matplotlib figures made without pyplot's global state.
+"""Grids of images with titles and labels.
 
 Axes: R rows, S columns, C channels, H and W pixels.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ugvae.plots.figure import DPI
+from ugvae.evaluation.interpolation import Grid
+from ugvae.evaluation.ways import LABELS
+from ugvae.plots.figure import DPI, plain
 
 
 def mosaic(images: Tensor, gap: int = 1) -> np.ndarray:
@@ -35,15 +38,14 @@ def draw_grid(
 ) -> None:
     """Draws a mosaic of ``(R, S, C, H, W)`` with a label per row and per column."""
     axes.imshow(mosaic(images), interpolation="nearest", vmin=0, vmax=1)
-    axes.set_title(title, fontsize=9)
-    rows, columns, _, height, width = images.shape
-    axes.set_yticks([i * (height + 1) + height / 2 for i in range(rows)] if row_labels else [], labels=row_labels)
-    axes.set_xticks(
-        [i * (width + 1) + width / 2 for i in range(columns)] if column_labels else [], labels=column_labels
+    axes.set_title(plain(title), fontsize=9)
+    height, width = images.shape[3] + 1, images.shape[4] + 1
+    axes.set_yticks(
+        [(row + 0.5) * height - 0.5 for row in range(len(row_labels))], labels=[plain(label) for label in row_labels]
     )
+    axes.set_xticks([(column + 0.5) * width - 0.5 for column in range(len(column_labels))], labels=column_labels)
     axes.tick_params(length=0, labelsize=7)
-    for side in axes.spines.values():
-        side.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 def grid_figure(
@@ -51,13 +53,13 @@ def grid_figure(
 ) -> Figure:
     """One mosaic ``(R, S, C, H, W)`` with a title; ``inch`` per image."""
     rows, columns = images.shape[:2]
-    labels = 0.072 * max(map(len, row_labels), default=0)  # inches, so that little but the mosaic is left
+    labels = 0.072 * max(map(len, row_labels), default=0)  # inches
     size = (columns * inch + labels + 0.2, rows * inch + (0.7 if len(column_labels) else 0.45))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.subplots()
     draw_grid(axes, images, "", row_labels, column_labels)
-    figure.suptitle(title, fontsize=9)
-    axes.set_anchor("E")  # what room is left belongs to the labels
+    figure.suptitle(plain(title), fontsize=9)
+    axes.set_anchor("E")  # the labels are on the left
     return figure
 
 
@@ -72,7 +74,7 @@ def panels_figure(
     across: int = 5,
     inch: float = 0.36,
 ) -> Figure:
-    """Several mosaics of one shape, whose rows and columns mean the same.
+    """Several mosaics of one shape with the same meaning of rows and columns.
 
     Args:
         panels: each ``(R, S, C, H, W)``.
@@ -91,7 +93,7 @@ def panels_figure(
     size = (across * (columns * inch + 0.35) + 0.4, down * (rows * inch + 0.4) + 0.5)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     grid = figure.subplots(down, across, squeeze=False).flat
-    letters = int(columns * inch * 14)  # of a line in the titles of panels
+    letters = int(columns * inch * 14)  # in a line of the title of a panel
     for axes, panel, name in zip(grid, panels, titles, strict=False):
         draw_grid(axes, panel, textwrap.fill(name, letters), row_labels, column_labels)
     for axes in grid[len(panels) :]:
@@ -99,7 +101,7 @@ def panels_figure(
     figure.supxlabel(column_title, fontsize=9)
     figure.supylabel(row_title, fontsize=9)
     if title:
-        figure.suptitle(textwrap.fill(title, int(size[0] * 12)), fontsize=10)
+        figure.suptitle(plain(textwrap.fill(title, int(size[0] * 12))), fontsize=10)
     return figure
 
 
@@ -118,10 +120,10 @@ def component_walk_figures(
 
     Args:
         walks: ``(K, R, S, C, H, W)``.
-        rows: values of beta (or of what else drives the mixture), ``(R,)``.
+        rows: values of beta, or of w, which drives the mixture of GMVAE, ``(R,)``.
         columns: offsets of z, ``(S,)``.
         condition: name of what the rows move.
-        notes: what to say of each component beside its number.
+        notes: words beside the number of each component.
     """
     titles = [f"component {k}" + (f": {notes[k]}" if notes else "") for k in range(len(walks))]
     return [
@@ -155,3 +157,31 @@ def samples_figure(images: Tensor, d: Tensor | None = None) -> Figure:
     if d is None:
         return grid_figure(images, "samples: one group per row")
     return grid_figure(images, "samples: one group and one component per row", [f"d = {k}" for k in d.tolist()])
+
+
+def crossing_figure(grids: Mapping[str, Grid], names: tuple[str, str], title: str) -> Figure:
+    """Grids between two images and their groups (Fig. 5, 6), side by side.
+
+    Args:
+        grids: by the way in which z is carried.
+        names: of the two groups.
+        title: of the whole.
+    """
+    first = next(iter(grids.values()))
+    start, end = names
+    row_labels, columns = (
+        [f"{value:.2g}" for value in torch.linspace(0, 1, steps).tolist()] for steps in first.images.shape[:2]
+    )
+    row_title = f"beta: group of {start} (0) → {end} (1)"
+    if first.beta is None:
+        row_title, row_labels = "a pair of images per row", [str(row + 1) for row in range(len(row_labels))]
+    return panels_figure(
+        [grid.images for grid in grids.values()],
+        [LABELS[way] if len(grids) > 1 else "" for way in grids],
+        row_labels,
+        columns,
+        plain(row_title),
+        plain(f"z: image of {start} (0) → {end} (1)"),
+        title,
+        inch=0.55,
+    )

@@ -1,0 +1,184 @@
+"""The tables of a run, each from the result of one command: for the report and the reproduction page."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from experiments.paper.table import ABSENT, Kind, Row, Table, number
+from ugvae.evaluation import factors as properties
+from ugvae.evaluation.bounds import BoundLadder, GroupMean
+from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification
+from ugvae.evaluation.content import Probe
+from ugvae.evaluation.controls import UNTRAINED
+from ugvae.evaluation.factors import VarianceShares
+from ugvae.evaluation.latent_use import LatentUse
+from ugvae.evaluation.results import RunResults
+from ugvae.evaluation.translation import Domains, Translation
+from ugvae.evaluation.verdict import SAMPLE
+from ugvae.evaluation.ways import LABELS, PLAIN, Z_ALONE
+
+Printed = Mapping[str, Mapping[str, float]]  # accuracies of the paper, by task and kernel
+
+PAPER, CHANCE = "the paper prints", "chance"
+TASKS = {"kinds": "kinds alone", "kinds and random": "and random groups"}
+KERNELS = {"linear": "linear SVM", "rbf": "RBF SVM"}
+
+
+def tables_of(name: str, results: RunResults, content: Mapping[str, Any]) -> list[Table]:
+    """The tables of a command.
+
+    Args:
+        name: of the command.
+        results: of the run.
+        content: of the command's JSON.
+
+    Returns:
+        nothing if the command has no tables, or was not run.
+    """
+    result = getattr(results, name, None)
+    if result and name in ("table1", "series"):
+        paper = content.get("paper", {})
+        return [accuracies(comparison, scores, paper.get(comparison, {})) for comparison, scores in result.items()]
+    return MADE[name](result) if result and name in MADE else []
+
+
+def accuracies(name: str, result: Classification, paper: Printed) -> Table:
+    """Accuracies of one comparison: ours, the paper's beside it, then the means and the controls."""
+    accuracy = result.accuracy
+    columns = {f"{TASKS.get(task, task)}, {KERNELS[kernel]}": (task, kernel) for task in accuracy for kernel in KERNELS}
+    features = dict.fromkeys(feature for task in accuracy.values() for feature in task)
+    rows = [
+        {"feature": feature}
+        | {head: accuracy[task].get(feature, {}).get(kernel, ABSENT) for head, (task, kernel) in columns.items()}
+        for feature in sorted(features, key=lambda feature: feature != SAMPLE)
+    ]
+    if paper:
+        printed = {head: number(paper.get(task, {}).get(kernel)) for head, (task, kernel) in columns.items()}
+        rows.insert(1, {"feature": PAPER, **printed})
+    rows.append({"feature": CHANCE} | {head: number(result.chance[task]) for head, (task, _) in columns.items()})
+    groups = result.groups_per_kind
+    caption = (
+        f"{name}: accuracy on held-out groups of {result.group_size}, mean ± s.d. over {len(result.seeds)} seeds; "
+        f"{groups['train']} training and {groups['test']} test groups of each of {len(result.kinds)} kinds, no image "
+        "in both. In bold what the paper classifies; in grey the controls."
+    )
+    return Table(caption, rows, {index: kind for index, row in enumerate(rows) if (kind := kind_of(row["feature"]))})
+
+
+def kind_of(feature: str) -> Kind | None:
+    """What a row of accuracies is; a control is all that is not of the trained model's beta."""
+    if feature in (SAMPLE, PAPER):
+        return "ours" if feature == SAMPLE else "paper"
+    control = feature.startswith((UNTRAINED, PIXELS, CHANCE)) or feature.endswith(PERMUTED)
+    return "control" if control else None
+
+
+def translation(result: Translation) -> list[Table]:
+    """How often an image becomes one of the other domain, and what it keeps; and what probes of columns read."""
+    rows: list[Row] = []
+    kinds: dict[int, Kind] = {}
+    for direction, rates in result.rates.items():
+        survey = result.survives.get(direction)
+        for way, rate in rates.domain.items():
+            row = {
+                "direction": result.domains.named(direction),
+                "z": LABELS[way],
+                "judged to be of the target": number(rate),
+            }
+            if rates.content:
+                row["content kept"] = number(rates.content[way])
+            if survey:
+                row |= {
+                    f"{name}, rank correlation": number(kept[way].spearman) for name, kept in survey.readings.items()
+                }
+                row["source found again"] = number(survey.retrieval[way])
+            if way != "fixed":
+                kinds[len(rows)] = "control" if way in (PLAIN, Z_ALONE) else "ours"
+            rows.append(row)
+    judges = ", ".join(f"{name} {number(share['A'])} and {number(share['B'])}" for name, share in result.judges.items())
+    caption = (
+        f"{result.groups} groups of {result.group_size} held-out images of each kind"
+        + (f"; the content is the {result.content.column}" if result.content.column else "")
+        + f". The judges' accuracy on real images: {judges}. "
+        + (f"Content not judged: {result.content.left_out}. " if result.content.left_out else "")
+        + "Compare what is kept with the plain reconstruction, in grey."
+    )
+    return [Table(caption, rows, kinds), *probes(result.probes, result.domains)]
+
+
+def probes(probes: Mapping[str, Probe], domains: Domains) -> list[Table]:
+    """What probes of columns read, rank correlations with the source."""
+    rows: list[Row] = []
+    for column, probe in probes.items():
+        if probe.reason:
+            rows.append({"probe": column, "direction": f"no probe: {probe.reason}"})
+        for direction, read in probe.directions.items():
+            kept = {
+                words: read.kept[way]
+                for way, words in {**LABELS, "chance": "shuffled pairs"}.items()
+                if way in read.kept
+            }
+            row = {"probe": column, "direction": f"{domains.named(direction)}, source by {read.source}"}
+            rows.append(row | {words: number(correlation.spearman) for words, correlation in kept.items()})
+    caption = "Probes learned from real images: rank correlation between what the source has and what the result shows."
+    return [Table(caption, rows)] if rows else []
+
+
+def latent_use(results: Mapping[str, LatentUse]) -> list[Table]:
+    """How much of beta is used, and what a swap of beta or z changes."""
+    rows: list[Row] = []
+    for name, use in results.items():
+        row = {"groups": f"{name}, {use.groups} of {use.group_size}"}
+        if use.beta:
+            row["KL_beta, nats per group"] = f"{use.beta.kl.mean:.1f} ± {use.beta.kl.sd:.1f}"
+            row["active units"] = f"{use.beta.active_units} of {use.beta.dimensions}"
+            row["tell groups apart by a sample"] = f"{use.beta.apart} of {use.beta.dimensions}"
+        for latent, swap in (("beta", use.swap_beta), ("z", use.swap_z)):
+            if swap:
+                row[f"swap of {latent}: pixels"] = number(swap.pixels, 3)
+                row[f"swap of {latent}: nats per image lost"] = number(swap.log_likelihood_loss)
+        rows.append(row)
+    caption = (
+        "Use of beta on held-out images. A unit is active if the variance of its posterior mean between groups is "
+        "above 0.01; it tells groups apart if it varies by more than one posterior s.d. A swap decodes with the beta "
+        "of another group, or the z of another image: change of a pixel in [0, 1], and loss of log-likelihood."
+    )
+    return [Table(caption, rows)]
+
+
+def factors(results: Mapping[str, Mapping[str, VarianceShares]]) -> list[Table]:
+    """Shares of variance of decoded images by what decides them."""
+    names = list(dict.fromkeys(name for shares in results.values() for name in shares))
+    rows = [
+        {"property": name} | {words: number(shares[name].beta) for words, shares in results.items() if name in shares}
+        for name in names
+    ]
+    caption = (
+        "Share of the variance of decoded images that beta decides, by property; the rest is of the local latents. "
+        "Beta takes the style if its share is larger for a property of style than for the pixels."
+    )
+    return [Table(caption, rows, {row: "control" for row, name in enumerate(names) if name == properties.PIXELS})]
+
+
+def bound(result: BoundLadder) -> list[Table]:
+    """The importance-weighted bound for growing S and T beside the ELBO."""
+
+    def written(value: GroupMean, places: int, sign: str = "") -> str:
+        return f"{number(value.mean, places, sign)} ± {value.error:.{places}f}"
+
+    rows = [{"draws of beta": "ELBO", "draws of z": "", "bound": written(result.elbo, 2), "above the ELBO": ""}]
+    for rung in result.bounds:
+        draws = {"draws of beta": f"S = {rung.S}", "draws of z": f"T = {rung.T}"}
+        rows.append({**draws, "bound": written(rung, 2), "above the ELBO": written(rung.gain, 3, "+")})
+    caption = (
+        "Importance-weighted bound, S draws of beta per group and T of z per image, nats per image ± standard error "
+        f"over {result.groups} groups of {result.group_size}. It must lie above the ELBO and rise."
+    )
+    return [Table(caption, rows)]
+
+
+MADE: dict[str, Callable[[Any], list[Table]]] = {
+    "translation": translation,
+    "latent_use": latent_use,
+    "factors": factors,
+    "bound": bound,
+}
