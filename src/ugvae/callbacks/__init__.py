@@ -4,7 +4,7 @@ from ugvae.callbacks.checkpointing import RunCheckpoint
 from ugvae.callbacks.figures import TrainingFigures
 from ugvae.callbacks.progress import ElboProgressBar
 from ugvae.callbacks.ranks import RankWatch
-from ugvae.callbacks.reports import PosteriorWriter, RunSummary, TestReport
+from ugvae.callbacks.reports import RunSummary, TestReport
 from ugvae.callbacks.resuming import ExactResume
 from ugvae.callbacks.stopping import GracefulStop
 
@@ -12,7 +12,6 @@ __all__ = [
     "ElboProgressBar",
     "ExactResume",
     "GracefulStop",
-    "PosteriorWriter",
     "RankWatch",
     "RunCheckpoint",
     "RunSummary",

@@ -4,10 +4,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import BasePredictionWriter
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from ugvae.callbacks.progress import say
@@ -16,7 +14,7 @@ from ugvae.evaluation.clusters import cluster_scores
 from ugvae.evaluation.reconstruction import QualityMetric
 from ugvae.evaluation.results import to_json
 from ugvae.machine import describe, versions
-from ugvae.runs.files import save_arrays, save_json
+from ugvae.runs.files import save_json
 
 TIMES = "sessions"  # entry of a checkpoint: seconds, last step and machine of each session that trained it
 
@@ -174,33 +172,3 @@ class TestReport(Callback):
             print("clusters against labels: " + ", ".join(f"{name} {value:.3f}" for name, value in clusters.items()))
         print("reconstructions: " + ", ".join(f"{name} {value:.3f}" for name, value in quality.items()))
         print(f"Wrote {path}")
-
-
-class PosteriorWriter(BasePredictionWriter):
-    """Writes ``posterior.npz``: the posteriors of a split's groups, N groups of B images.
-
-    Arrays: ``z_mean``, ``z_log_var`` ``(N, B, z_dim)``; ``d`` ``(N, B, K)``; ``beta_mean``, ``beta_log_var``
-    ``(N, beta_dim)``, those that the model has; ``index`` ``(N, B)``, rows of the split; and each column of the data,
-    as ``label`` ``(N, B)``.
-
-    Args:
-        directory: the run's folder.
-    """
-
-    def __init__(self, directory: str) -> None:
-        super().__init__(write_interval="epoch")
-        self.path = Path(directory) / "posterior.npz"
-
-    def write_on_epoch_end(self, trainer: Trainer, pl_module: LightningModule, predictions, batch_indices) -> None:  # noqa: ANN001
-        if trainer.world_size > 1:
-            raise RuntimeError("predict writes one file; run it with --trainer.devices 1")
-        arrays: dict[str, list[np.ndarray]] = {}
-        for posterior, columns in predictions:
-            values = columns if posterior.d is None else {"d": posterior.d, **columns}
-            for name, gaussian in {"z": posterior.z, "beta": posterior.beta}.items():
-                if gaussian is not None:
-                    values = {**values, f"{name}_mean": gaussian.mean, f"{name}_log_var": gaussian.log_var}
-            for name, value in values.items():
-                arrays.setdefault(name, []).append(value.cpu().numpy())
-        save_arrays({name: np.concatenate(parts) for name, parts in arrays.items()}, self.path)
-        print(f"Wrote {self.path}: " + ", ".join(f"{k} {np.concatenate(v).shape}" for k, v in arrays.items()))
