@@ -79,7 +79,7 @@ def possible(setting: Setting, backbone: Backbone, plan: Plan) -> bool:
 def bench_batch(backbone: Backbone, batch: int, plan: Plan) -> list[Measurement]:
     """Times of one backbone and batch size, in turn with the plain restatement."""
     large, steps = batch != BATCHES[backbone][0], 8 if plan.quick else TIMED_STEPS[backbone]
-    with tempfile.TemporaryDirectory() as name, plain_process(plan.left) as plain:
+    with tempfile.TemporaryDirectory() as name, plain_process() as plain:
         folder, count = Path(name), batch * (steps + WARM_STEPS + 1)
         file = folder / "images.bin" if backbone == "conv" else None  # as the cache of a large dataset
         if file:

@@ -22,6 +22,7 @@ from tests.helpers.reference import PlainUGVAE
 
 Feeding = Literal["no feeding", "one image at a time", "decoding JPEGs in the loop"]
 BATCHES = 16  # of the made-up table that is fed one image at a time
+TIMEOUT = 600  # seconds: a process that was killed never answers
 ALLOCATOR = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")  # what the Makefile sets for this project
 
 
@@ -74,9 +75,9 @@ def plain_seconds(way: tuple, steps: int) -> float:
 
 
 @contextmanager
-def plain_process(timeout: float) -> Iterator[Callable[[tuple, int], float]]:
-    """Yields ``plain_seconds``, done in a new process; waits at most ``timeout`` seconds for each answer."""
+def plain_process() -> Iterator[Callable[[tuple, int], float]]:
+    """Yields ``plain_seconds``, done in a new process."""
     ours = {name: os.environ.pop(name) for name in ALLOCATOR if name in os.environ}
     with get_context("spawn").Pool(1) as pool:
         os.environ.update(ours)
-        yield lambda way, steps: pool.apply_async(plain_seconds, (way, steps)).get(timeout)
+        yield lambda way, steps: pool.apply_async(plain_seconds, (way, steps)).get(TIMEOUT)

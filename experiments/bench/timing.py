@@ -133,6 +133,9 @@ def measure(ways: Sequence[Way], plan: Plan) -> list[Measurement]:
     step, and then rounds become fewer, down to one.
     """
     case, kept = ways[0].row.case, plan.left / 3
+    if not kept:
+        plan.leave_out(case, "no time left")
+        return []
     plan.tell(f"{case}: first steps of {len(ways)} ways")
     step, overhead = {}, 0.0
     for way in ways:

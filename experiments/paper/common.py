@@ -4,10 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import torch
 import yaml
 from jsonargparse.typing import restricted_number_type
 from matplotlib.figure import Figure
+from torch import Tensor
 
+from ugvae.distributions import DiagonalGaussian
 from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.machine import versions
@@ -15,6 +18,13 @@ from ugvae.plots.figure import save_figure
 from ugvae.runs.files import save_json
 
 TwoOrMore = restricted_number_type("TwoOrMore", int, (">=", 2))
+
+
+def means_and_samples(q: DiagonalGaussian, seed: int) -> dict[str, Tensor]:
+    """The ``mean`` and a ``sample`` of posteriors ``(N, D)``, on the CPU."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return {"mean": q.mean.cpu(), "sample": q.sample().cpu()}
 
 
 class Captioned(NamedTuple):

@@ -8,7 +8,7 @@ from jsonargparse.typing import PositiveInt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.paper.command import Command, Made
+from experiments.paper.command import Command, Made, Reason
 from experiments.paper.common import Captioned, TwoOrMore
 from ugvae.data.known_groups import RANDOM, StructuredGroups, groups_where, mixed_groups
 from ugvae.errors import ConfigError
@@ -30,7 +30,7 @@ def fig5(run: TrainedRun, **options: Any) -> Made:
     columns move z. --attribute, or --column and --values, names two other kinds of group.
 
     Args:
-        run: with beta.
+        run: with beta and a mixture.
         options: of ``across``.
     """
     return across(run, "fig5", **options)
@@ -237,30 +237,20 @@ def map_with_paths(
     return tsne_figure(beta, labels, shown.names, title, paths, "random mixtures", seed)
 
 
-def _lacks_beta_of_fig5(run: TrainedRun) -> str | None:
-    return None if run.model.beta_dim else f"{type(run.model).__name__} has no beta; see fig13"
+def _only(figure: str) -> Reason:
+    """Says which figure suits a run's model, if it is another one."""
+
+    def reason(run: TrainedRun) -> str | None:
+        has, suited = "no beta", "fig13"
+        if run.model.beta_dim:
+            has, suited = ("beta and a mixture", "fig5") if run.model.num_components else ("beta, no mixture", "fig11")
+        return None if suited == figure else f"{type(run.model).__name__} has {has}; see {suited}"
+
+    return reason
 
 
-def _not_fig5_by_default(run: TrainedRun) -> str | None:
-    if not run.model.num_components:
-        return f"drawn as fig11: the beta of {type(run.model).__name__} drives no mixture"
-    return no_domains(run)
-
-
-def _not_fig11(run: TrainedRun) -> str | None:
-    if run.model.num_components:
-        return f"{type(run.model).__name__} has a mixture; see {'fig5' if run.model.beta_dim else 'fig13'}"
-    return lacks_beta(run)
-
-
-def _not_fig13(run: TrainedRun) -> str | None:
-    if run.model.beta_dim:
-        return f"{type(run.model).__name__} has beta; see {'fig5' if run.model.num_components else 'fig11'}"
-    return None
-
-
-FIG5 = Command("fig5", fig5, "figure", _lacks_beta_of_fig5, _not_fig5_by_default)
+FIG5 = Command("fig5", fig5, "figure", _only("fig5"), no_domains)
 FIG6 = Command("fig6", fig6, "figure", lacks_beta)
-FIG11 = Command("fig11", fig11, "figure", _not_fig11, no_domains)
-FIG13 = Command("fig13", fig13, "figure", _not_fig13, no_domains)
+FIG11 = Command("fig11", fig11, "figure", _only("fig11"), no_domains)
+FIG13 = Command("fig13", fig13, "figure", _only("fig13"), no_domains)
 PRIOR = Command("prior", prior, "figure")

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import torch
 from jsonargparse.typing import PositiveInt
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned
+from experiments.paper.common import Captioned, means_and_samples
 from ugvae.data.known_groups import RANDOM, groups_where
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_beta
@@ -66,9 +65,7 @@ def fig7(
     size = min(group_size, *images.values())
     shown = groups_where(run.table, list(kinds.values()), size, mapped, mapped, seed, names=list(kinds))
     q = encode_beta(run.model, run.table.images, shown.groups)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        points = {"mean": q.mean, "sample": q.sample()}
+    points = means_and_samples(q, seed)
     figures, silhouettes = {}, {}
     for kind, article in (("mean", "the"), ("sample", "a")):
         model = type(run.model).__name__

@@ -1,5 +1,6 @@
 """Groups told apart by a support vector machine on their latents, beside controls: Table 1 and Fig. 14."""
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -9,11 +10,11 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
 from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned
-from experiments.paper.table import Table
+from experiments.paper.common import Captioned, means_and_samples
+from experiments.paper.tables import accuracies
 from ugvae.data.known_groups import StructuredGroups, groups_where, series_groups
 from ugvae.errors import ConfigError
-from ugvae.evaluation.classification import KERNELS, Classification, Draw, classify_groups
+from ugvae.evaluation.classification import Draw, classify_groups
 from ugvae.evaluation.encoding import EncodedImages
 from ugvae.evaluation.kinds import ATTRIBUTE, HAIR, Condition, check_columns, with_and_without
 from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta
@@ -76,7 +77,7 @@ def table1(
         started = time.monotonic()
         results[name] = classify_groups(*encoded, run.table, draw, groups, range(seeds))
         head = f"[{number}/{len(asked)}] {name}, {time.monotonic() - started:.0f} s"
-        print(f"{head}\n\n{accuracy_table(results[name])}\n", flush=True)
+        print(f"{head}\n\n{accuracies(name, results[name], PAPER.get(name, {})).markdown()}\n", flush=True)
     title = f"groups of {group_size} held-out images, {type(run.model).__name__}, s.d. over seeds"
     figure = accuracy_figure(results, PAPER, title)
     paper = {name: PAPER[name] for name in results if name in PAPER}
@@ -85,6 +86,7 @@ def table1(
     )
 
 
+@torch.no_grad()
 def series(
     run: TrainedRun,
     mapped: PositiveInt = 60,
@@ -110,19 +112,14 @@ def series(
         return make(num_random=groups_per_kind, seed=seed, rows=rows)
 
     result = classify_groups(*encoded, run.table, draw, groups, range(seeds))
-    print(f"{accuracy_table(result)}\n", flush=True)
+    print(f"{accuracies(SERIES, result, {}).markdown()}\n", flush=True)
     title = f"{SERIES}, groups of {group_size} held-out images, s.d. over seeds"
     figures = {"series": Captioned(accuracy_figure({SERIES: result}, {}, title), CAPTION)}
     shown = draw(torch.arange(len(run.table)), mapped, MAP_SEED)
-    with torch.no_grad(), torch.random.fork_rng():
-        torch.manual_seed(MAP_SEED)
-        q = encoded[0].beta(shown.groups)
-        points = {"mean": q.mean.cpu(), "sample": q.sample().cpu()}
-    for kind, values in points.items():
+    for kind, points in means_and_samples(encoded[0].beta(shown.groups), MAP_SEED).items():
         title = f"t-SNE of the {kind} of beta, groups of {group_size} by series"
         caption = f"t-SNE of the posterior {kind} of beta, a point per group of held-out images. {MAP_CAPTIONS[kind]}"
-        figure = tsne_figure(values, shown.labels, shown.names, title)
-        figures[f"series_map_{kind}"] = Captioned(figure, caption)
+        figures[f"series_map_{kind}"] = Captioned(tsne_figure(points, shown.labels, shown.names, title), caption)
     return Made({"results": {SERIES: result}, "encoding_seconds": seconds}, figures)
 
 
@@ -145,17 +142,16 @@ def comparisons(
     if not (pair or attribute or values):
         pair, attribute = HAIR, [ATTRIBUTE]
     names = run.data.value_names(column)
-    named_values = [(f"{column} {names.get(value, value)}", {column: value}) for value in values]
-    named_pairs = [(name, {name: 1}) for name in pair]
-    kinds = [dict(named[start : start + 2]) for named in (named_pairs,) for start in range(0, len(named), 2)]
+    kinds = [{name: {name: 1} for name in pair[start : start + 2]} for start in range(0, len(pair), 2)]
     kinds += [with_and_without(name) for name in attribute]
-    kinds += [dict(named_values[start : start + 2]) for start in range(0, len(named_values), 2)]
-    check_columns(
-        run, (condition for pair_kinds in kinds for condition in pair_kinds.values()), "pair, attribute, column"
-    )
-    if any(len(pair_kinds) < 2 for pair_kinds in kinds):
+    kinds += [
+        {f"{column} {names.get(value, value)}": {column: value} for value in values[start : start + 2]}
+        for start in range(0, len(values), 2)
+    ]
+    check_columns(run, itertools.chain(*(both.values() for both in kinds)), "pair, attribute, column")
+    if any(len(both) < 2 for both in kinds):
         raise ConfigError("pair, values: the two kinds of a comparison must differ")
-    return {" / ".join(pair_kinds): pair_kinds for pair_kinds in kinds}
+    return {" / ".join(both): both for both in kinds}
 
 
 def drawer(run: TrainedRun, kinds: Mapping[str, Condition], group_size: int) -> Draw:
@@ -166,20 +162,6 @@ def drawer(run: TrainedRun, kinds: Mapping[str, Condition], group_size: int) -> 
         return where(num_random=groups_per_kind, seed=seed, rows=rows, names=list(kinds))
 
     return draw
-
-
-def accuracy_table(result: Classification) -> str:
-    """A result as Markdown: a row per feature, mean ± s.d. by task and kernel."""
-    heads = {
-        f"{task}, {kernel} (chance {result.chance[task]:.2f})": (task, kernel)
-        for task in result.accuracy
-        for kernel in KERNELS
-    }
-    rows = [
-        {"feature": name} | {head: str(result.accuracy[task][name][kernel]) for head, (task, kernel) in heads.items()}
-        for name in next(iter(result.accuracy.values()))
-    ]
-    return Table("", rows).markdown()
 
 
 def lacks_paper(run: TrainedRun) -> str | None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.helpers.bad_input import attempt, damaged, files_below
 from ugvae.models import UGVAE
-from ugvae.runs.checkpoints import read_checkpoint
+from ugvae.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 from ugvae.runs.loading import load_model
 
 KIND = "checkpoints"
@@ -94,30 +94,39 @@ class Call:
         return self.function, self.arguments
 
 
+CALLS = {  # functions that leave the file or folder "sprung"
+    os.system: "touch sprung",
+    os.mkdir: "sprung",
+    subprocess.check_call: ["touch", "sprung"],
+    eval: "open('sprung', 'w')",
+    exec: "open('sprung', 'w')",
+    Path.touch: Path("sprung"),
+    pickle.loads: pickle.dumps(Call(os.mkdir, "sprung")),
+}
+
+
 @pytest.mark.parametrize("place", ["whole", "hyper_parameters", "state_dict", "callbacks", "loops", "optimizer_states"])
-@pytest.mark.parametrize("function", [os.system, os.mkdir, subprocess.check_call, eval, exec, open, pickle.loads])
-@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("function", CALLS)
+@pytest.mark.parametrize("form", ["torch", "legacy", "pickle"])
 def test_malicious_pickle_does_not_run(
-    tmp_path: Path, whole: Path, place: str, function: Callable, legacy: bool
+    tmp_path: Path, whole: Path, place: str, function: Callable, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mark = tmp_path / "sprung"
-    argument = {
-        os.system: f"touch {mark}",
-        os.mkdir: str(mark),
-        subprocess.check_call: ["touch", str(mark)],
-        eval: f"open({str(mark)!r}, 'w')",
-        exec: f"open({str(mark)!r}, 'w')",
-        open: str(mark),
-        pickle.loads: pickle.dumps(Call(os.mkdir, str(mark))),
-    }[function]
-    trap = Call(function, argument, "w") if function is open else Call(function, argument)
-    content = torch.load(whole, weights_only=True)
-    content = trap if place == "whole" else {**content, place: {"trap": trap}}
-    path = tmp_path / "bad.ckpt"
-    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
-    assert attempt(KIND, lambda: read_checkpoint(path), path) is None
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # not even then
+    trap = Call(function, CALLS[function])
+    content = trap if place == "whole" else {**torch.load(whole, weights_only=True), place: {"trap": trap}}
+    path, mark = tmp_path / "bad.ckpt", tmp_path / "sprung"
+    if form == "pickle":
+        path.write_bytes(pickle.dumps(content))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=form == "torch")
+    assert attempt(KIND, lambda: read_checkpoint(path), "could run code" if form == "torch" else path) is None
     assert attempt(KIND, lambda: load_model(path), path) is None
+    with pytest.raises((pickle.UnpicklingError, RuntimeError)):
+        AtomicCheckpointIO().load_checkpoint(path)
     assert not mark.exists()
+    pickle.loads(path.read_bytes()) if form == "pickle" else torch.load(path, weights_only=False)
+    assert mark.exists(), "the test's own weapon works"
 
 
 @pytest.mark.parametrize(

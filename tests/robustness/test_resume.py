@@ -1,6 +1,5 @@
 """A run that is killed and resumed is the run that nobody killed: weights, optimiser, metrics, order, best score."""
 
-import pickle
 import shutil
 import signal
 from pathlib import Path
@@ -11,7 +10,6 @@ import torch
 from tests.helpers.killed_runs import COMMAND, MOMENTS, RUN, checkpoint, order, rows, session
 from ugvae import cli
 from ugvae.callbacks import RunCheckpoint
-from ugvae.runs.checkpoints import AtomicCheckpointIO
 
 RESUME = "--ckpt_path=last"
 LAST = RUN / "checkpoints" / "last.ckpt"
@@ -167,36 +165,6 @@ def test_cut_checkpoint_names_the_one_before_which_goes_on_to_the_same_end(
     assert previous.read_bytes() == intact, "a last.ckpt that is cut short never takes its place"
     assert session(here, f"--ckpt_path={previous}") == 0
     assert_same_run(here, whole)
-
-
-class Evil:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple:
-        return (Path.touch, (self.path,))
-
-
-@pytest.mark.parametrize("form", ["torch", "pickle"])
-def test_malicious_checkpoint_does_not_run(
-    form: str, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # not even then
-    sign = here / "it_ran"
-    content = {**torch.load(LAST, weights_only=True), "extra": Evil(sign)}
-    if form == "torch":
-        torch.save(content, LAST)
-    else:
-        LAST.write_bytes(pickle.dumps(content))
-    message = "could run code, and is not loaded" if form == "torch" else "is not a complete checkpoint"
-    assert message in refusal(capsys, RESUME)
-    with pytest.raises((pickle.UnpicklingError, RuntimeError)):
-        AtomicCheckpointIO().load_checkpoint(LAST)
-    assert not sign.exists()
-    torch.load(LAST, weights_only=False) if form == "torch" else pickle.loads(LAST.read_bytes())
-    assert sign.exists(), "the test's own weapon works"
 
 
 def test_best_so_far_moves_with_the_folder() -> None:

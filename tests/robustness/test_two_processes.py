@@ -1,6 +1,7 @@
 """Training with two processes: what each sees, what is written, and what happens when one of them dies."""
 
 import csv
+import functools
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
+from pytorch_lightning import Trainer
 
 from tests.helpers import rank_runs
 from tests.helpers.rank_runs import FIT, RUN, TWO, fit, order
@@ -165,3 +167,18 @@ def test_watch_ends_a_rank_that_waits_for_a_frozen_one(freeze: bool, tmp_path: P
     ranks.processes[0].join(60)
     assert ranks.finish(20 * (not freeze)) == ([3, None] if freeze else [0, 0]), ranks.printed
     assert ("no sign of life from rank 1" in ranks.printed[0]) == freeze
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_only_ranks_of_several_are_watched(devices: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainers: list[Trainer] = []
+
+    @functools.wraps(Trainer.fit)
+    def fit(trainer: Trainer, *_: object, **__: object) -> None:
+        trainers.append(trainer)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.setattr(Trainer, "fit", fit)
+    cli.main([*FIT, "--trainer.accelerator=cpu", f"--trainer.devices={devices}"])
+    assert sum(isinstance(callback, RankWatch) for callback in trainers[0].callbacks) == devices - 1

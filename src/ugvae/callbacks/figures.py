@@ -92,18 +92,19 @@ class TrainingFigures(Callback):
     ) -> Iterator[tuple[str, Figure]]:
         yield "reconstructions", self._reconstructions(trainer, model)
         yield from self._walks(model)
-        yield "samples", self._samples(model)
+        samples = component_samples(model) if model.num_components else (model.sample(10, 10).cpu(),)
+        yield "samples", samples_figure(*samples)
         metrics = read_metrics(directory / "metrics.csv")
         if any(name.startswith("train/") for name in metrics):
             yield "curves", curves_figure(metrics, model.training_terms.group_terms)
         table = trainer.datamodule.table("val")
         mapped = [column for column in self.columns if column in table.columns] if self.groups_per_label else []
-        name, draw = ("beta_map", self._beta_map) if model.beta_dim else ("z_map", self._z_map)
+        name = "beta_map" if model.beta_dim else "z_map"
         for number, column in enumerate(mapped if final else []):
-            yield f"{name}_{column}" if number else name, draw(trainer, model, column)
+            yield f"{name}_{column}" if number else name, self._map(trainer, model, column)
 
     def _walks(self, model: LightningModule) -> Iterator[tuple[str, Figure]]:
-        """What walks there are follows from the latents: a mixture (Fig. 3), beta and z (Fig. 4), z alone (Fig. 9)."""
+        """Walks that suit the latents: a mixture (Fig. 3), beta and z (Fig. 4), z alone (Fig. 9)."""
         if model.num_components:
             pages = component_walk_figures(*component_walks(model), "beta" if model.beta_dim else "w")
             for number, page in enumerate(pages, 1):
@@ -112,11 +113,6 @@ class TrainingFigures(Callback):
             yield "global_walk", global_walk_figure(*global_walk(model))
         else:
             yield "latent_walks", latent_walks_figure(*latent_walks(model))
-
-    def _samples(self, model: LightningModule) -> Figure:
-        if not model.num_components:
-            return samples_figure(model.sample(10, 10).cpu())
-        return samples_figure(*component_samples(model))
 
     def _reconstructions(self, trainer: Trainer, model: LightningModule) -> Figure:
         data = trainer.datamodule
@@ -130,21 +126,18 @@ class TrainingFigures(Callback):
         rows = rearrange(pairs[:, : down * across], pattern, across=across)
         return grid_figure(rows, "held-out images and their reconstructions", ["original", "decoded"] * down)
 
-    def _beta_map(self, trainer: Trainer, model: LightningModule, column: str) -> Figure:
-        data = trainer.datamodule
-        table = data.table("val")
+    def _map(self, trainer: Trainer, model: LightningModule, column: str) -> Figure:
+        """t-SNE of beta of groups of each value of a column; without beta, of z of images."""
+        data, table = trainer.datamodule, trainer.datamodule.table("val")
         names = data.value_names(column)
-        groups, labels, names = groups_by_value(table, column, data.group_size, self.groups_per_label, names=names)
-        beta = encode_beta(model, table.images, groups).mean
-        title = f"t-SNE of the mean of beta, held-out groups of {groups.shape[1]} by {column}"
-        return tsne_figure(beta, labels, names, title)
-
-    def _z_map(self, trainer: Trainer, model: LightningModule, column: str) -> Figure:
-        data = trainer.datamodule
-        table = data.table("val")
-        rows = torch.randperm(len(table))[:MAPPED_IMAGES].sort().values
-        z = encode_groups(model, table.images, rows.unsqueeze(1)).z.mean.squeeze(1)
-        values, given = table.columns[column][rows], data.value_names(column)
-        names = {value: given.get(value, str(value)) for value in values.unique().tolist()}
-        title = f"t-SNE of the mean of q(z | image), {len(rows)} held-out images by {column}"
-        return tsne_figure(z, values, names, title)
+        if model.beta_dim:
+            groups, labels, names = groups_by_value(table, column, data.group_size, self.groups_per_label, names=names)
+            points = encode_beta(model, table.images, groups).mean
+            what = f"the mean of beta, held-out groups of {groups.shape[1]}"
+        else:
+            rows = torch.randperm(len(table))[:MAPPED_IMAGES].sort().values
+            points = encode_groups(model, table.images, rows.unsqueeze(1)).z.mean.squeeze(1)
+            labels = table.columns[column][rows]
+            names = {value: names.get(value, str(value)) for value in labels.unique().tolist()}
+            what = f"the mean of q(z | image), {len(rows)} held-out images"
+        return tsne_figure(points, labels, names, f"t-SNE of {what} by {column}")

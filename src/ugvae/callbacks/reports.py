@@ -143,7 +143,7 @@ class TestReport(Callback):
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs, batch, *_: int) -> None:  # noqa: ANN001
         self._groups += len(batch["index"])
-        self._quality.update(batch["image"])
+        self._quality.update(batch["image"], batch.get("mask"))
         if "label" in batch and pl_module.num_components:
             self._d.append(pl_module.infer(batch["image"]).d.flatten(0, 1).cpu())
             self._labels.append(batch["label"].flatten().cpu())

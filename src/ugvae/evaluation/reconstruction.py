@@ -30,14 +30,14 @@ class ReconstructionQuality:
 
 
 @torch.no_grad()
-def reconstructions(model: GroupVAE, images: Tensor) -> Tensor:
-    """Decodes the posterior means of images ``(G, B, C, H, W)``; float means of the same shape."""
-    posterior = model.infer(images)
+def reconstructions(model: GroupVAE, images: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Decodes the posterior means of images ``(G, B, C, H, W)`` with mask ``(G, B)``; float, of the same shape."""
+    posterior = model.infer(images, mask)
     return model.decode(posterior.z.mean, posterior.beta.mean if posterior.beta else None)
 
 
 class QualityMetric:
-    """Collects reconstructions of batches, and gives their quality.
+    """Collects reconstructions of batches, those of this process alone, and gives their quality.
 
     SSIM compares windows. Its usual Gaussian window, 11×11 pixels with σ = 1.5, would cover a third of a 28×28 image.
     So σ shrinks in proportion for images below 64 pixels, to 0.66 at 28×28, which is a window of 5×5.
@@ -50,13 +50,20 @@ class QualityMetric:
         self.model = model
         side = min(model.image_shape[1:])
         sigma = max(LEAST_SIGMA, SIGMA * min(1.0, side / FULL_SIZE))
-        self.psnr = PeakSignalNoiseRatio(data_range=1.0)
-        self.ssim = StructuralSimilarityIndexMeasure(sigma=sigma, data_range=1.0) if side >= LEAST_SIZE else None
+        self.psnr = PeakSignalNoiseRatio(data_range=1.0, sync_on_compute=False)
+        window = {"sigma": sigma, "data_range": 1.0, "sync_on_compute": False}
+        self.ssim = StructuralSimilarityIndexMeasure(**window) if side >= LEAST_SIZE else None
 
-    def update(self, images: Tensor) -> None:
-        """Adds a batch of groups ``(G, B, C, H, W)``, uint8 or float in [0, 1]."""
-        decoded = reconstructions(self.model, images).flatten(0, 1).float().cpu()
-        original = self.model.checked(images).flatten(0, 1).float().cpu()
+    def update(self, images: Tensor, mask: Tensor | None = None) -> None:
+        """Adds a batch of groups ``(G, B, C, H, W)``, uint8 or float in [0, 1].
+
+        Args:
+            images: as above.
+            mask: which images there are, bool ``(G, B)``; all by default.
+        """
+        there = slice(None) if mask is None else mask.flatten().cpu()
+        decoded = reconstructions(self.model, images, mask).flatten(0, 1).float().cpu()[there]
+        original = self.model.checked(images).flatten(0, 1).float().cpu()[there]
         self.psnr.update(decoded, original)
         if self.ssim is not None:
             self.ssim.update(decoded, original)

@@ -148,7 +148,7 @@ def _bars(axes: Axes, by_direction: Mapping[str, Mapping[str, float]], labels: l
             label = "chance" if place == 0 else None
             axes.hlines(by_way["chance"], place - 0.42, place + 0.42, color="k", lw=1, ls="--", label=label)
     lowest = min(0.0, *(value for by_way in by_direction.values() for value in by_way.values()))
-    axes.set(ylim=(1.15 * lowest, 1.12), title=title)
+    axes.set(ylim=(1.15 * lowest - (0.1 if lowest < 0 else 0.0), 1.12), title=title)
     axes.title.set_fontsize(8)
     axes.set_xticks(places, labels=labels, fontsize=7)
     axes.tick_params(axis="y", labelsize=7)

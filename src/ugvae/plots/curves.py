@@ -33,9 +33,11 @@ def term_with_unit(term: str, per_group: Collection[str] = PER_GROUP) -> str:
 
 
 def logged_terms(metrics: Mapping[str, Series]) -> list[str]:
-    """The terms of the bound among logged names such as ``train/kl_z``, in the order of the log, the ELBO first."""
+    """The terms of the bound among logged names such as ``train/kl_z``; the ELBO and the reconstruction first."""
     names = dict.fromkeys(name.partition("/")[2] for name in metrics if name.partition("/")[0] in STYLES)
-    return sorted((name for name in names if name != "images_per_second"), key=lambda name: name != "elbo")
+    order = list(FORMULAS)
+    terms = [name for name in names if name not in (*order, "images_per_second")]
+    return [name for name in order if name in names] + terms
 
 
 def curves_figure(metrics: Mapping[str, Series], per_group: Collection[str] = PER_GROUP) -> Figure:

@@ -53,7 +53,7 @@ def grid_figure(
 ) -> Figure:
     """One mosaic ``(R, S, C, H, W)`` with a title; ``inch`` per image."""
     rows, columns = images.shape[:2]
-    labels = 0.072 * max(map(len, row_labels), default=0)  # inches
+    labels = 0.065 * max(map(len, row_labels), default=-4) + 0.26  # inches
     size = (columns * inch + labels + 0.2, rows * inch + (0.7 if len(column_labels) else 0.45))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.subplots()
@@ -101,7 +101,7 @@ def panels_figure(
     figure.supxlabel(column_title, fontsize=9)
     figure.supylabel(row_title, fontsize=9)
     if title:
-        figure.suptitle(plain(textwrap.fill(title, int(size[0] * 12))), fontsize=10)
+        figure.suptitle(plain(textwrap.fill(title, int(size[0] * 12), break_on_hyphens=False)), fontsize=10)
     return figure
 
 
@@ -148,7 +148,7 @@ def global_walk_figure(images: Tensor, rows: Tensor, columns: Tensor) -> Figure:
 def latent_walks_figure(images: Tensor, columns: Tensor) -> Figure:
     """A row per dimension of z (Fig. 9), ``(z_dim, S, C, H, W)``, with its values ``(S,)``."""
     labels = [f"z{i + 1}" for i in range(len(images))]
-    titles = "one dimension of z per row, the others 0", "value of that dimension"
+    titles = "dimensions of z", "value of the row's dimension, the others 0"
     return panels_figure([images], [""], labels, signed(columns), *titles, inch=0.55)
 
 
