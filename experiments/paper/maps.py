@@ -24,6 +24,7 @@ from ugvae.evaluation.kinds import (
     of_values,
     with_and_without,
 )
+from ugvae.evaluation.minimum import too_few_points
 from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
 from ugvae.plots.maps import tsne_figure
 
@@ -62,6 +63,8 @@ def fig7(
     """
     kinds = asked_kinds(run, has, attribute, column, values)
     images = {name: count(run, condition) for name, condition in kinds.items()}
+    if reason := too_few_points(sum(images.values()), mapped * (len(kinds) + 1)):
+        raise ConfigError(f"mapped: {reason}")
     size = min(group_size, *images.values())
     shown = groups_where(run.table, list(kinds.values()), size, mapped, mapped, seed, names=list(kinds))
     q = encode_beta(run.model, run.table.images, shown.groups)

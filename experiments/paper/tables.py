@@ -55,9 +55,10 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
         printed = {head: number(paper.get(task, {}).get(kernel)) for head, (task, kernel) in columns.items()}
         rows.insert(1, {"feature": PAPER, **printed})
     rows.append({"feature": CHANCE} | {head: number(result.chance[task]) for head, (task, _) in columns.items()})
-    groups = result.groups_per_kind
+    groups, seeds = result.groups_per_kind, len(result.seeds)
+    repeated = f"mean ± s.d. over {seeds} seeds" if seeds > 1 else "of one seed"
     caption = (
-        f"{name}: accuracy on held-out groups of {result.group_size}, mean ± s.d. over {len(result.seeds)} seeds; "
+        f"{name}: accuracy on held-out groups of {result.group_size}, {repeated}; "
         f"{groups['train']} training and {groups['test']} test groups of each of {len(result.kinds)} kinds, no image "
         "in both. In bold what the paper classifies; in grey the controls."
     )

@@ -146,7 +146,7 @@ class UGVAECommand(LightningCLI):
         bar = callbacks.ElboProgressBar()
         if self.subcommand == "fit":
             resume = callbacks.ExactResume(self.checkpoint)
-            return [bar, callbacks.GracefulStop(), resume, callbacks.RunSummary()]
+            return [callbacks.SmallData(), bar, callbacks.GracefulStop(), resume, callbacks.RunSummary()]
         directory = str(self._run_folder(config))
         if self.subcommand == "test":
             return [bar, callbacks.TestReport(directory, config.ckpt_path, config.seed_everything)]

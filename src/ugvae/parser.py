@@ -4,7 +4,7 @@ import difflib
 import inspect
 import re
 from argparse import ArgumentError
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -80,8 +80,8 @@ def _suggestion(message: str) -> str:
     return f". Did you mean {section}{dot}{close[0]}?" if close else ""
 
 
-def split_settings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Parts a command line into the settings of the data, as ``load_data`` takes them, and the rest.
+def split_settings(arguments: Sequence[str], sections: Collection[str] = ("data",)) -> tuple[list[str], list[str]]:
+    """Parts a command line into the settings of some sections, in the form ``--name=value``, and the rest.
 
     Example:
         >>> split_settings(["--run", "a", "--data.root", "b", "--data=my.Data", "--seed", "1"])
@@ -92,7 +92,7 @@ def split_settings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     words = iter(arguments)
     for word in words:
         flag, equals, _ = word.partition("=")
-        if flag == "--data" or flag.startswith("--data."):
+        if flag.startswith("--") and flag[2:].partition(".")[0] in sections:
             settings.append(word if equals else f"{word}={next(words, '')}")
         else:
             others.append(word)

@@ -6,6 +6,7 @@ from ugvae.callbacks.progress import ElboProgressBar
 from ugvae.callbacks.ranks import RankWatch
 from ugvae.callbacks.reports import RunSummary, TestReport
 from ugvae.callbacks.resuming import ExactResume
+from ugvae.callbacks.small_data import SmallData
 from ugvae.callbacks.stopping import GracefulStop
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "RankWatch",
     "RunCheckpoint",
     "RunSummary",
+    "SmallData",
     "TestReport",
     "TrainingFigures",
 ]

@@ -45,16 +45,16 @@ class Accuracy:
 
     Attributes:
         mean: over the seeds.
-        sd: sample s.d., 0 of a single value.
         values: one per seed.
+        sd: sample s.d.; None of a single value.
     """
 
     mean: float
-    sd: float
     values: list[float]
+    sd: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.mean:.2f} ± {self.sd:.2f}"
+        return f"{self.mean:.2f}" if self.sd is None else f"{self.mean:.2f} ± {self.sd:.2f}"
 
 
 @dataclass(frozen=True)
@@ -255,4 +255,4 @@ def _commonest(labels: np.ndarray) -> float:
 
 
 def _summary(values: Sequence[float]) -> Accuracy:
-    return Accuracy(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0, list(values))
+    return Accuracy(statistics.fmean(values), list(values), statistics.stdev(values) if len(values) > 1 else None)

@@ -92,8 +92,15 @@ def random_groups(run: TrainedRun, group_size: int, count: int, seed: int) -> Te
 
 
 def trained_groups(run: TrainedRun, count: int, seed: int) -> Tensor:
-    """Groups ``(N, B)`` of test images of the kind and size of the training groups, at most ``count``."""
-    groups = torch.cat(list(run.data.loader("test").sampler))
+    """Groups ``(N, B)`` of test images of the kind of the training groups, at most ``count``.
+
+    They have the size of the training groups. Where groups differ in size, all are cut to the size that keeps the most
+    images, and smaller ones are left out.
+    """
+    whole = [group[group >= 0] for batch in run.data.loader("test").sampler for group in batch]
+    sizes = torch.tensor([len(group) for group in whole])
+    size = max(sizes.unique().tolist(), key=lambda size: size * int((sizes >= size).sum()))
+    groups = torch.stack([group[:size] for group in whole if len(group) >= size])
     order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
     return groups[order[:count]]
 

@@ -60,7 +60,7 @@ class Best(NamedTuple):
     def beats(self, other: "Best") -> bool:
         """Whether it is above the other by more than the margin and by more than chance."""
         pair = self.accuracy, other.accuracy
-        error = math.sqrt(sum(side.sd**2 / len(side.values) for side in pair))
+        error = math.sqrt(sum((side.sd or 0.0) ** 2 / len(side.values) for side in pair))
         return pair[0].mean - pair[1].mean > max(MARGIN, ERRORS * error)
 
 
