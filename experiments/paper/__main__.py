@@ -61,7 +61,10 @@ def parse(arguments: list[str]) -> tuple[Command, dict[str, Any]]:
     parser = Parser(prog="experiments.paper", description=__doc__, allow_abbrev=False)
     commands = parser.add_subcommands(dest="name", metavar="NAME", title="commands")
     for name, command in known.items():
-        commands.add_subcommand(name, command.parser(), help=command.title)
+        own = command.parser()
+        commands.add_subcommand(name, own, help=command.title)
+        if [name] == arguments[:1]:
+            parser.lists |= own.lists  # it reads the words of the whole line
     options = parser.parse_args(arguments)
     return known[options.name], options[options.name].as_dict()
 

@@ -1,6 +1,6 @@
 """Interpolation between two images of two groups, and the map of beta around it: Fig. 5, 6, 11, 13, and the prior."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -66,7 +66,7 @@ def across(
     name: str,
     attribute: str | None = None,
     column: str = DOMAIN,
-    values: tuple[int, int] | None = None,
+    values: Sequence[str] = (),
     steps: TwoOrMore = 7,
     group_size: PositiveInt | None = None,
     images: tuple[int, int] = (0, 0),
@@ -82,7 +82,7 @@ def across(
         name: of the command.
         attribute: images with it and without, in place of two domains
         column: column of --values
-        values: of --column, in place of the first two
+        values: two of --column, by name or number, in place of the first two
         steps: images along each side of a grid
         group_size: images per group; by default as in training
         images: number of each in its group

@@ -35,7 +35,7 @@ def tables_of(name: str, results: RunResults, content: Mapping[str, Any]) -> lis
         nothing if the command has no tables, or was not run.
     """
     result = getattr(results, name, None)
-    if result and name in ("table1", "series"):
+    if result and name in ("table1", "series", "groups"):
         paper = content.get("paper", {})
         return [accuracies(comparison, scores, paper.get(comparison, {})) for comparison, scores in result.items()]
     return MADE[name](result) if result and name in MADE else []

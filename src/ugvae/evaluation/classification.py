@@ -33,6 +33,7 @@ Kernel = Literal["linear", "rbf"]
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 PIXELS = "mean image, PCA"
 PERMUTED = ", permuted labels"
+HELD_OUT_IMAGES = 0.5  # share of the images that test groups are drawn from
 PERMUTATIONS = 3  # per seed; with a single one, kinds that lie far apart are all right or all wrong
 
 Draw = Callable[[Tensor, int, int], StructuredGroups]  # rows (M,), groups of each kind, seed
@@ -97,7 +98,7 @@ def classify_groups(
     groups_per_kind: int = 200,
     seeds: Sequence[int] = range(5),
     held_out_groups: float = 0.2,
-    held_out_images: float = 0.5,
+    held_out_images: float = HELD_OUT_IMAGES,
 ) -> Classification:
     """Classifies groups by support vector machines on their latents, and on the controls.
 
