@@ -73,13 +73,18 @@ def test_every_yaml_from_fit_to_predict(path: Path, workplace: Path) -> None:
     assert {"test/elbo", "test/reconstruction", "test/kl_z"} <= report["metrics"].keys()
 
     run("predict", *config, "--ckpt_path", str(folder / "checkpoints" / "last.ckpt"))
-    posterior = np.load(folder / "posterior.npz")
-    groups, group_size = posterior["index"].shape
-    assert group_size == 4
-    assert posterior["z_mean"].shape[:2] == (groups, group_size)
-    assert all(np.isfinite(posterior[name]).all() for name in posterior)
-    if "d" in posterior:
-        np.testing.assert_allclose(posterior["d"].sum(-1), 1, rtol=1e-4)
+    with (folder / "images.csv").open() as file:
+        images = list(csv.DictReader(file))
+    with np.load(folder / "posterior.npz") as posterior:
+        assert len(posterior["z_mean"]) == len(images) == len({row["row"] for row in images})
+        assert {row["split"] for row in images} == {"test"}
+        assert (posterior["image_group"] >= 0).all(), "nothing is left out"
+        assert all(np.isfinite(part).all() for part in posterior.values() if part.dtype.kind == "f")
+        if "d" in posterior:
+            np.testing.assert_allclose(posterior["d"].sum(-1), 1, rtol=1e-4)
+    if path.stem == "digits":
+        run("predict", *config, "--ckpt_path", "best", "--data.predict_split=all")
+        assert len((folder / "images.csv").read_text().splitlines()) == 1 + 1797
 
 
 def test_what_a_run_leaves(capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +156,7 @@ def test_wandb_run_offline_holds_the_media(monkeypatch: pytest.MonkeyPatch) -> N
         (["--data.group_size=0"], '"group_size": Not of type PositiveInt'),
         (["--data.group_size=10000"], "group_size × groups_per_batch"),
         (["--data.num_workers=-1"], "num_workers"),
-        (["--data.predict_split=all"], "\"predict_split\": Expected a typing.Literal['train', 'val', 'test']"),
+        (["--data.predict_split=x"], "\"predict_split\": Expected a typing.Literal['train', 'val', 'test', 'all']"),
         (["--figures.every_n_epochs=-1"], "figures.every_n_epochs"),
         (["--ckpt_path=nowhere.ckpt"], "ckpt_path: no such file: nowhere.ckpt"),
         (["--config=nowhere.yaml"], "nowhere.yaml"),

@@ -15,11 +15,16 @@ FLOORS = (  # from the ground up; rooms of one floor do not know each other
     ("ugvae.evaluation", "ugvae.datamodules"),
     ("ugvae.plots",),
     ("ugvae.callbacks",),
-    ("ugvae.parser", "ugvae.cli", "ugvae.__main__"),
+    ("ugvae.parser", "ugvae.commands", "ugvae.cli", "ugvae.__main__"),
     ("experiments",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-ENTRANCE = ("ugvae.parser", "ugvae.cli", "ugvae.__main__")  # one floor whose parts may know each other
+ENTRANCE = (
+    "ugvae.parser",
+    "ugvae.commands",
+    "ugvae.cli",
+    "ugvae.__main__",
+)  # they may know each other
 
 
 def sources() -> Iterator[tuple[str, Path]]:

@@ -1,10 +1,13 @@
 """``python -m experiments.paper <name> --run DIR``: a figure or table of the paper, into ``DIR/paper/``.
 
 ``figures`` draws all that apply to the run, ``all`` makes the tables too; ``paper/index.json`` says what came of each.
+Every command takes changed settings of the run's data, such as ``--data.root FOLDER`` where they have moved.
 """
 
+import inspect
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +18,29 @@ from experiments.paper.registry import FIGURES, TABLES
 from experiments.paper.suite import run_all, run_one
 from ugvae.errors import ConfigError, DataError, OutputError
 from ugvae.machine import prepare_process
+from ugvae.parser import split_settings
+
+TRAINING = ("trainer", "model", "seed_everything", "matmul_precision", "figures", "checkpoint")  # sections of settings
 
 
-def figures(run: Path) -> None:
+def figures(run: Path, settings: Sequence[str] = ()) -> None:
     """Every figure that applies to the run.
 
     Args:
         run: folder of a trained run
+        settings: changed settings of its data
     """
-    sys.exit(1 if run_all(run, FIGURES.values()) else 0)
+    sys.exit(1 if run_all(run, FIGURES.values(), settings) else 0)
 
 
-def everything(run: Path) -> None:
+def everything(run: Path, settings: Sequence[str] = ()) -> None:
     """Every figure and table that applies to the run.
 
     Args:
         run: folder of a trained run
+        settings: changed settings of its data
     """
-    sys.exit(1 if run_all(run, (FIGURES | TABLES).values()) else 0)
+    sys.exit(1 if run_all(run, (FIGURES | TABLES).values(), settings) else 0)
 
 
 PAGES = {
@@ -53,21 +61,31 @@ def parse(arguments: list[str]) -> tuple[Command, dict[str, Any]]:
     parser = Parser(prog="experiments.paper", description=__doc__, allow_abbrev=False)
     commands = parser.add_subcommands(dest="name", metavar="NAME", title="commands")
     for name, command in known.items():
-        commands.add_subcommand(name, command.parser(), help=command.title)
+        own = command.parser()
+        commands.add_subcommand(name, own, help=command.title)
+        if [name] == arguments[:1]:
+            parser.lists |= own.lists  # it reads the words of the whole line
     options = parser.parse_args(arguments)
     return known[options.name], options[options.name].as_dict()
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; an error that the user can mend is one message and exit status 2, a failure in a suite status 1."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Entry point; an error that the user can mend is one message and exit status 2, a failure in a suite status 1.
+
+    Settings of the data are passed on. Those of training mean nothing here and are passed over, so that ``make
+    evaluate`` can give all its steps the same.
+    """
+    settings, others = split_settings(sys.argv[1:] if arguments is None else arguments)
+    others = split_settings(others, TRAINING)[1]
     prepare_process()
-    command, options = parse(arguments)
+    command, options = parse(others)
     try:
-        if command.kind == "page":
-            command.function(**options)
+        if command.kind != "page":
+            run_one(command, options.pop("run"), options, shlex.join([*others, *settings]), settings)
+        elif "settings" in inspect.signature(command.function).parameters:
+            command.function(**options, settings=settings)
         else:
-            run_one(command, options.pop("run"), options, shlex.join(arguments))
+            command.function(**options)
     except (ConfigError, DataError, OutputError) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)

@@ -7,6 +7,7 @@ import torch
 
 from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned
+from ugvae.errors import ConfigError
 from ugvae.evaluation.bounds import bound_ladder
 from ugvae.evaluation.kinds import trained_groups
 from ugvae.evaluation.results import to_json
@@ -42,6 +43,8 @@ def bound(
     model, started = run.model, time.monotonic()
     count = groups or max(2, IMAGES // run.data.group_size)
     rows = trained_groups(run, max(2, count), seed)
+    if len(rows) < 2:
+        raise ConfigError(f"groups: the test split makes one group of {rows.shape[1]}; a standard error needs two")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         images = run.table.images[rows]

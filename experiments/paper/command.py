@@ -9,6 +9,7 @@ from typing import Any, Literal
 from experiments.paper.arguments import Parser
 from experiments.paper.common import Captioned, save_results
 from ugvae.errors import ConfigError
+from ugvae.evaluation.minimum import too_few_images
 from ugvae.evaluation.trained_run import TrainedRun
 
 Reason = Callable[[TrainedRun], str | None]
@@ -39,7 +40,8 @@ class Command:
     Attributes:
         name: on the command line, and of its JSON file.
         function: of a figure or a table ``function(run: TrainedRun, ...) -> Made``, with options that have defaults; of
-            a page ``function(...) -> None``. The first line of its docstring is the title; ``Args:`` is the help.
+            a page ``function(...) -> None``, which may take the ``settings`` of the data. The first line of its
+            docstring is the title; ``Args:`` is the help.
         kind: a page reads what the other commands have written, or runs them; no index lists it.
         lacks: gives why a run does not suit the command, whatever the options; None if it does.
         lacks_by_default: the same for the options as they are by default.
@@ -58,14 +60,18 @@ class Command:
 
     def reason_not(self, run: TrainedRun) -> str | None:
         """Why the command does not apply to a run with its default options; None if it does."""
-        return self.lacks(run) or self.lacks_by_default(run)
+        return self.lacks_always(run) or self.lacks_by_default(run)
+
+    def lacks_always(self, run: TrainedRun) -> str | None:
+        """Why a run does not suit the command, whatever the options: a table needs enough test images too."""
+        return self.lacks(run) or (too_few_images(len(run.table)) if self.kind == "table" else None)
 
     def parser(self) -> Parser:
         """The options, from the function's parameters."""
         description = inspect.getdoc(self.function).partition("\n\nArgs:")[0]
         parser = Parser(description=description, allow_abbrev=False)
         if self.kind == "page":
-            parser.add_function_arguments(self.function, as_group=False)
+            parser.add_function_arguments(self.function, as_group=False, skip={"settings"})
         else:
             parser.add_argument("--run", type=Path, required=True, help="folder of a trained run")
             parser.add_function_arguments(self.function, as_group=False, skip={"run"})
@@ -82,7 +88,7 @@ class Command:
         Raises:
             ConfigError: the run or the options do not suit the command.
         """
-        if reason := self.lacks(run):
+        if reason := self.lacks_always(run):
             raise ConfigError(f"{self.name}: {reason}")
         made = self.function(run, **options)
         save_results(run, self.name, options, made.results, made.figures)

@@ -1,6 +1,6 @@
 """Interpolation between two images of two groups, and the map of beta around it: Fig. 5, 6, 11, 13, and the prior."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_beta
 from ugvae.evaluation.interpolation import Grid, crossing_grids, grid_changes, posterior_ends, prior_ends
 from ugvae.evaluation.kinds import DOMAIN, Condition, count, known_values, no_domains, of_values, two_kinds
+from ugvae.evaluation.minimum import too_few_points
 from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
 from ugvae.models.bound import Way
 from ugvae.plots.grids import crossing_figure
@@ -65,7 +66,7 @@ def across(
     name: str,
     attribute: str | None = None,
     column: str = DOMAIN,
-    values: tuple[int, int] | None = None,
+    values: Sequence[str] = (),
     steps: TwoOrMore = 7,
     group_size: PositiveInt | None = None,
     images: tuple[int, int] = (0, 0),
@@ -81,7 +82,7 @@ def across(
         name: of the command.
         attribute: images with it and without, in place of two domains
         column: column of --values
-        values: of --column, in place of the first two
+        values: two of --column, by name or number, in place of the first two
         steps: images along each side of a grid
         group_size: images per group; by default as in training
         images: number of each in its group
@@ -97,7 +98,8 @@ def across(
     title = f"{type(run.model).__name__}, from a group of {start} to one of {end}, {size} held-out images each"
     grid = crossing_figure(grids, (start, end), title)
     figures = {f"{name}_grid": Captioned(grid, grid_caption(grids, (start, end)))}
-    if run.model.beta_dim:
+    no_map = too_few_points(sum(count(run, condition) for condition in conditions), 3 * mapped + steps)
+    if run.model.beta_dim and not no_map:
         mixtures = mixed_groups(run.table, conditions, size, mapped, seed)
         figure = map_with_paths(run, pure, mixtures, {path_name(start, end): grids["fixed"].beta}, seed)
         caption = (
@@ -113,6 +115,9 @@ def across(
         "change": grid_changes(grids),
         "units": CHANGE_UNITS,
     }
+    if run.model.beta_dim and no_map:
+        print(f"map left out: {no_map}", flush=True)
+        results["no_map"] = no_map
     return Made(results, figures)
 
 
@@ -153,6 +158,10 @@ def fig6(
         figures[f"fig6_{number}"] = Captioned(crossing_figure(grids, (name, name), title), caption)
         paths[path_name(name, name)] = grids["fixed"].beta
         changed[name] = grid_changes(grids)
+    facts = {"group_size": size, "change": changed, "units": CHANGE_UNITS}
+    if reason := too_few_points(len(run.table), (mapped + steps) * len(kinds)):
+        print(f"map left out: {reason}", flush=True)
+        return Made(facts | {"no_map": reason}, figures)
     shown = groups_where(run.table, conditions, size, mapped, seed=seed, names=list(kinds))
     mixtures = mixed_groups(run.table, conditions, size, mapped, seed) if len(kinds) > 1 else shown.groups[:0]
     caption = (
@@ -160,7 +169,7 @@ def fig6(
         "two groups of one domain should stay among the groups of that domain."
     )
     figures["fig6_map"] = Captioned(map_with_paths(run, shown, mixtures, paths, seed), caption)
-    return Made({"group_size": size, "change": changed, "units": CHANGE_UNITS}, figures)
+    return Made(facts, figures)
 
 
 def prior(run: TrainedRun, steps: TwoOrMore = 7, component: int | None = None, seed: int = 0) -> Made:

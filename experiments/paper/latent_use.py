@@ -1,6 +1,7 @@
 """How much of beta is used, as a command."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -9,9 +10,18 @@ from torch import Tensor
 
 from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned
+from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import fitted_untrained
 from ugvae.evaluation.encoding import encode_groups
-from ugvae.evaluation.kinds import Condition, groups_by_kind, kinds_of, random_groups, trained_groups
+from ugvae.evaluation.kinds import (
+    Condition,
+    check_images,
+    groups_by_kind,
+    kinds_of,
+    of_column,
+    random_groups,
+    trained_groups,
+)
 from ugvae.evaluation.latent_use import UNITS, posterior_use
 from ugvae.evaluation.latent_use import latent_use as measure
 from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
@@ -31,7 +41,14 @@ SWAP_CAPTION = (
 
 
 @torch.no_grad()
-def latent_use(run: TrainedRun, group_size: PositiveInt | None = None, groups: PositiveInt = 64, seed: int = 0) -> Made:
+def latent_use(
+    run: TrainedRun,
+    group_size: PositiveInt | None = None,
+    groups: PositiveInt = 64,
+    column: str | None = None,
+    values: Sequence[str] = (),
+    seed: int = 0,
+) -> Made:
     """How much of beta is used: KL, active units, groups told apart, and what a swap of beta changes in the pictures.
 
     Beta may know the groups and control nothing: the swaps show which.
@@ -40,10 +57,15 @@ def latent_use(run: TrainedRun, group_size: PositiveInt | None = None, groups: P
         run: with beta.
         group_size: images per group; by default that of training
         groups: groups of each set
+        column: groups of each of its values, in place of the kinds that look different
+        values: of --column, by name or number; all by default
         seed: of the groups
     """
     model, table, data, started = run.model, run.table, run.data, time.monotonic()
-    size, kinds = group_size or data.group_size, kinds_of(run)
+    if values and not column:
+        raise ConfigError("values: name their column by --column")
+    size, kinds = group_size or data.group_size, of_column(run, column, values) if column else kinds_of(run)
+    check_images(run, kinds)
     sets = {"random groups": random_groups(run, size, groups, seed)}
     trained = trained_groups(run, groups, seed)
     if data.evaluation_groups.kind != "random" and len(trained) > 1:

@@ -16,18 +16,20 @@ from ugvae.evaluation.kinds import (
     ATTRIBUTE,
     DOMAIN,
     HAIR,
+    MOST_VALUES,
     Condition,
     check_columns,
     check_images,
     count,
     known_values,
+    of_column,
     of_values,
     with_and_without,
 )
+from ugvae.evaluation.minimum import too_few_points
 from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
 from ugvae.plots.maps import tsne_figure
 
-MOST_VALUES = 20
 NO_KINDS = "the data have no attributes, and no column of 2 to 20 values"
 CAPTIONS = {
     "mean": "Means average features, and averages differ between kinds even in an untrained network.",
@@ -40,7 +42,7 @@ def fig7(
     has: Sequence[str] = (),
     attribute: Sequence[str] = (),
     column: str | None = None,
-    values: Sequence[int] = (),
+    values: Sequence[str] = (),
     group_size: PositiveInt = 128,
     mapped: PositiveInt = 60,
     seed: int = 0,
@@ -55,13 +57,15 @@ def fig7(
         has: images with this attribute
         attribute: images with it and without
         column: images of each of its values, in place of attributes
-        values: of --column; all by default
+        values: of --column, by name or number; all by default
         group_size: images per group, fewer if a kind has fewer
         mapped: groups of each kind, and random ones
         seed: of the groups, the samples and t-SNE
     """
     kinds = asked_kinds(run, has, attribute, column, values)
     images = {name: count(run, condition) for name, condition in kinds.items()}
+    if reason := too_few_points(sum(images.values()), mapped * (len(kinds) + 1)):
+        raise ConfigError(f"mapped: {reason}")
     size = min(group_size, *images.values())
     shown = groups_where(run.table, list(kinds.values()), size, mapped, mapped, seed, names=list(kinds))
     q = encode_beta(run.model, run.table.images, shown.groups)
@@ -91,7 +95,7 @@ def default_kinds(run: TrainedRun) -> dict[str, Condition]:
 
 
 def asked_kinds(
-    run: TrainedRun, has: Sequence[str], attributes: Sequence[str], column: str | None, values: Sequence[int]
+    run: TrainedRun, has: Sequence[str], attributes: Sequence[str], column: str | None, values: Sequence[str]
 ) -> dict[str, Condition]:
     """Conditions of the kinds of group, by name.
 
@@ -105,11 +109,7 @@ def asked_kinds(
     if values and not column:
         raise ConfigError("values: name their column by --column")
     if column:
-        check_columns(run, [{column: 0}], "column")
-        values = values or known_values(run, column)
-        if len(values) > MOST_VALUES:
-            raise ConfigError(f"column: {column} has {len(values)} values; name up to {MOST_VALUES} by --values")
-        kinds |= of_values(run, column, values)
+        kinds |= of_column(run, column, values)
     kinds = kinds or default_kinds(run)
     if not kinds:
         raise ConfigError(f"column: {NO_KINDS}")

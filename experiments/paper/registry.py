@@ -1,6 +1,6 @@
 """The commands that make a figure or a table of a run."""
 
-from experiments.paper import bound, crossing, factors, latent_use, maps, table1, translation, walks
+from experiments.paper import bound, columns, crossing, factors, latent_use, maps, table1, translation, walks
 from experiments.paper.command import Command
 
 FIGURES: dict[str, Command] = {
@@ -22,5 +22,12 @@ FIGURES: dict[str, Command] = {
 }
 TABLES: dict[str, Command] = {
     command.name: command
-    for command in (table1.TABLE1, translation.COMMAND, latent_use.COMMAND, factors.COMMAND, bound.COMMAND)
+    for command in (
+        table1.TABLE1,
+        columns.COMMAND,
+        translation.COMMAND,
+        latent_use.COMMAND,
+        factors.COMMAND,
+        bound.COMMAND,
+    )
 }

@@ -4,7 +4,7 @@ import json
 import shlex
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,7 +57,9 @@ def record(
         save_json(index, directory / "index.json")
 
 
-def run_one(command: Command, directory: Path, options: Mapping[str, Any], typed: str) -> None:
+def run_one(
+    command: Command, directory: Path, options: Mapping[str, Any], typed: str, settings: Sequence[str] = ()
+) -> None:
     """Runs a command that was asked for by name.
 
     A wrong option leaves the index as it was. What the run cannot give at all, and a failure, are entered.
@@ -67,11 +69,12 @@ def run_one(command: Command, directory: Path, options: Mapping[str, Any], typed
         directory: folder of the run.
         options: of the command, without the run.
         typed: the arguments of the command line.
+        settings: changed settings of the run's data.
 
     Raises:
         ConfigError: the run or the options do not suit the command.
     """
-    run = load_run(directory)
+    run = load_run(directory, settings)
     try:
         _make(command, run, options, typed)
     except ConfigError:
@@ -80,7 +83,7 @@ def run_one(command: Command, directory: Path, options: Mapping[str, Any], typed
         raise
 
 
-def run_all(directory: Path, commands: Iterable[Command]) -> list[str]:
+def run_all(directory: Path, commands: Iterable[Command], settings: Sequence[str] = ()) -> list[str]:
     """Runs those commands that apply to a run, with their default options and a line of progress each.
 
     A command that fails is reported and does not keep the others from running.
@@ -88,11 +91,12 @@ def run_all(directory: Path, commands: Iterable[Command]) -> list[str]:
     Args:
         directory: folder of the run.
         commands: the commands, in their order.
+        settings: changed settings of the run's data.
 
     Returns:
         the names of those that failed.
     """
-    run = load_run(directory)
+    run = load_run(directory, settings)
     reasons = {command: command.reason_not(run) for command in commands}
     for command, reason in reasons.items():
         if reason:
@@ -102,7 +106,8 @@ def run_all(directory: Path, commands: Iterable[Command]) -> list[str]:
         head = f"[{number}/{len(suited)}] {command.name}:"
         print(f"{head} {command.title}", flush=True)
         try:
-            seconds = _make(command, run, command.defaults())
+            typed = shlex.join([command.name, "--run", str(directory), *settings])
+            seconds = _make(command, run, command.defaults(), typed)
         except ConfigError as error:  # what is known only once it is tried, such as too few images for a group
             _skip(command, directory, str(error))
         except Exception as error:  # a fault of this command alone
@@ -114,7 +119,7 @@ def run_all(directory: Path, commands: Iterable[Command]) -> list[str]:
     return failed
 
 
-def _make(command: Command, run: TrainedRun, options: Mapping[str, Any], typed: str | None = None) -> float:
+def _make(command: Command, run: TrainedRun, options: Mapping[str, Any], typed: str) -> float:
     """Runs a command, enters that it is done or how it failed, and gives the seconds that it took."""
     started = time.monotonic()
     try:

@@ -16,7 +16,7 @@ from ugvae.data.known_groups import StructuredGroups, groups_where, series_group
 from ugvae.errors import ConfigError
 from ugvae.evaluation.classification import Draw, classify_groups
 from ugvae.evaluation.encoding import EncodedImages
-from ugvae.evaluation.kinds import ATTRIBUTE, HAIR, Condition, check_columns, with_and_without
+from ugvae.evaluation.kinds import ATTRIBUTE, HAIR, Condition, check_columns, values_by_name, with_and_without
 from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta
 from ugvae.plots.charts import accuracy_figure
 from ugvae.plots.maps import tsne_figure
@@ -47,7 +47,7 @@ def table1(
     run: TrainedRun,
     pair: Sequence[str] = (),
     attribute: Sequence[str] = (),
-    values: Sequence[int] = (),
+    values: Sequence[str] = (),
     column: str = "label",
     group_size: PositiveInt = 128,
     groups: PositiveInt = 200,
@@ -63,7 +63,7 @@ def table1(
         run: with beta.
         pair: two attributes, images with one or the other; several pairs one after the other
         attribute: images with it and without; one comparison for each
-        values: two values of --column; several pairs one after the other
+        values: two values of --column, by name or number; several pairs one after the other
         column: of --values
         group_size: images per group
         groups: groups per kind, four fifths of them for training
@@ -130,7 +130,7 @@ def _encoded(run: TrainedRun, seeds: int) -> tuple[tuple[EncodedImages, ...], fl
 
 
 def comparisons(
-    run: TrainedRun, pair: Sequence[str], attribute: Sequence[str], values: Sequence[int], column: str
+    run: TrainedRun, pair: Sequence[str], attribute: Sequence[str], values: Sequence[str], column: str
 ) -> dict[str, dict[str, Condition]]:
     """Conditions of the kinds of group by their names, by name of the comparison; by default the paper's.
 
@@ -144,9 +144,10 @@ def comparisons(
     names = run.data.value_names(column)
     kinds = [{name: {name: 1} for name in pair[start : start + 2]} for start in range(0, len(pair), 2)]
     kinds += [with_and_without(name) for name in attribute]
+    numbers = values_by_name(run, column, values) if values else []
     kinds += [
-        {f"{column} {names.get(value, value)}": {column: value} for value in values[start : start + 2]}
-        for start in range(0, len(values), 2)
+        {f"{column} {names.get(value, value)}": {column: value} for value in numbers[start : start + 2]}
+        for start in range(0, len(numbers), 2)
     ]
     check_columns(run, itertools.chain(*(both.values() for both in kinds)), "pair, attribute, column")
     if any(len(both) < 2 for both in kinds):

@@ -35,7 +35,7 @@ def tables_of(name: str, results: RunResults, content: Mapping[str, Any]) -> lis
         nothing if the command has no tables, or was not run.
     """
     result = getattr(results, name, None)
-    if result and name in ("table1", "series"):
+    if result and name in ("table1", "series", "groups"):
         paper = content.get("paper", {})
         return [accuracies(comparison, scores, paper.get(comparison, {})) for comparison, scores in result.items()]
     return MADE[name](result) if result and name in MADE else []
@@ -55,9 +55,10 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
         printed = {head: number(paper.get(task, {}).get(kernel)) for head, (task, kernel) in columns.items()}
         rows.insert(1, {"feature": PAPER, **printed})
     rows.append({"feature": CHANCE} | {head: number(result.chance[task]) for head, (task, _) in columns.items()})
-    groups = result.groups_per_kind
+    groups, seeds = result.groups_per_kind, len(result.seeds)
+    repeated = f"mean ± s.d. over {seeds} seeds" if seeds > 1 else "of one seed"
     caption = (
-        f"{name}: accuracy on held-out groups of {result.group_size}, mean ± s.d. over {len(result.seeds)} seeds; "
+        f"{name}: accuracy on held-out groups of {result.group_size}, {repeated}; "
         f"{groups['train']} training and {groups['test']} test groups of each of {len(result.kinds)} kinds, no image "
         "in both. In bold what the paper classifies; in grey the controls."
     )

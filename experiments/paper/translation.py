@@ -37,7 +37,7 @@ def translation(
     run: TrainedRun,
     attribute: str | None = None,
     column: str = DOMAIN,
-    values: tuple[int, int] | None = None,
+    values: Sequence[str] = (),
     content: str = "label",
     probe: Sequence[str] = PROBES,
     group_size: PositiveInt = 128,
@@ -53,7 +53,7 @@ def translation(
         run: with beta and ``translate``.
         attribute: images with it and without, in place of two domains
         column: column of --values
-        values: of --column, in place of the first two
+        values: two of --column, by name or number, in place of the first two
         content: column that both kinds have, to be kept
         probe: columns of numbers, of one domain
         group_size: images per group

@@ -1,4 +1,7 @@
-"""The command line: ``python -m ugvae {fit,validate,test,predict}``, every setting a YAML key that a flag overrides."""
+"""The command line: ``ugvae {fit,validate,test,predict}``, every setting a YAML key that a flag overrides.
+
+``ugvae encode`` has options of its own (``ugvae.commands``).
+"""
 
 import errno
 import faulthandler
@@ -17,9 +20,11 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from ugvae import callbacks, datamodules  # noqa: F401  short class names resolve to what is imported
 from ugvae.callbacks.ranks import ADVICE, explain_launcher, is_lost_rank, reason
+from ugvae.commands import COMMANDS, run_command, save_latents
 from ugvae.data.module import GroupDataModule
 from ugvae.distributed import distributed_rank
 from ugvae.errors import ConfigError, DataError, LostRankError, NonFiniteLossError, OutputError
+from ugvae.evaluation.latents import encode
 from ugvae.machine import default_precision, prepare_process
 from ugvae.models import GroupVAE
 from ugvae.parser import Seed, SettingsParser, check_settings, refusal
@@ -120,6 +125,8 @@ class UGVAECommand(LightningCLI):
         if not fit:
             self.save_config_callback = None
             kwargs |= one_process(config.trainer.devices)
+        if self.subcommand == "predict":
+            kwargs["limit_predict_batches"] = 0  # `after_predict` does the work; Lightning loads the checkpoint
         # a new list: jsonargparse gives the same one at every call, and Lightning adds to it
         kwargs["callbacks"] = [*(config.trainer.callbacks or []), *self._callbacks(config)]
         plugins = config.trainer.plugins or []
@@ -139,11 +146,22 @@ class UGVAECommand(LightningCLI):
         bar = callbacks.ElboProgressBar()
         if self.subcommand == "fit":
             resume = callbacks.ExactResume(self.checkpoint)
-            return [bar, callbacks.GracefulStop(), resume, callbacks.RunSummary()]
-        directory = str((self.checkpoint and run_directory(self.checkpoint)) or ROOT / config.experiment)
+            return [callbacks.SmallData(), bar, callbacks.GracefulStop(), resume, callbacks.RunSummary()]
+        directory = str(self._run_folder(config))
         if self.subcommand == "test":
             return [bar, callbacks.TestReport(directory, config.ckpt_path, config.seed_everything)]
-        return [bar, callbacks.PosteriorWriter(directory)] if self.subcommand == "predict" else [bar]
+        return [bar]
+
+    def _run_folder(self, config: Any) -> Path:
+        """Where an evaluation writes: the folder of the checkpoint's run."""
+        return (self.checkpoint and run_directory(self.checkpoint)) or ROOT / config.experiment
+
+    def after_predict(self) -> None:
+        """Encodes every image and group of ``data.predict_split``, which Lightning's loop of predictions would not."""
+        model = self.model.to(self.trainer.strategy.root_device).eval()
+        with self.trainer.precision_plugin.forward_context():
+            latents = encode(model, self.datamodule, splits=self.datamodule.predicted_splits)
+        save_latents(latents, self._run_folder(self.config[self.subcommand]))
 
     def after_instantiate_classes(self) -> None:
         torch.set_float32_matmul_precision(self.config[self.subcommand].matmul_precision)
@@ -163,7 +181,11 @@ def main(arguments: list[str] | None = None) -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
     explain_launcher()
     prepare_process()
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        if arguments and arguments[0] in COMMANDS:
+            run_command(arguments[0], arguments[1:])
+            return
         UGVAECommand(
             GroupVAE,
             GroupDataModule,
@@ -174,6 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             parser_class=SettingsParser,
+            parser_kwargs={"epilog": f"Commands with options of their own: {', '.join(COMMANDS)}; see their --help."},
             args=arguments,
         )
     except Exception as error:

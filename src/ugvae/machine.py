@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +114,16 @@ def flush_denormals() -> bool:
 
 
 def prepare_process() -> None:
-    """Prepares this process for training: no denormal numbers, and no search for a GPU where there is none."""
+    """Prepares this process: no denormal numbers, no search for a GPU where there is none, and the user's own modules.
+
+    All commands can import a module in the current folder, so that settings may name its classes. That folder comes
+    last, and hides no installed package.
+    """
     if not torch.cuda.is_available():  # else torch's fused Adam asks the driver for one at every step
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     flush_denormals()
+    if (folder := os.getcwd()) not in sys.path:
+        sys.path.append(folder)
 
 
 def clock(seconds: float) -> str:

@@ -4,6 +4,7 @@ import difflib
 import inspect
 import re
 from argparse import ArgumentError
+from collections.abc import Collection, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -77,6 +78,25 @@ def _suggestion(message: str) -> str:
     section, dot, word = refused[1].rpartition(".")
     close = difflib.get_close_matches(word, known - {word}, n=1)
     return f". Did you mean {section}{dot}{close[0]}?" if close else ""
+
+
+def split_settings(arguments: Sequence[str], sections: Collection[str] = ("data",)) -> tuple[list[str], list[str]]:
+    """Parts a command line into the settings of some sections, in the form ``--name=value``, and the rest.
+
+    Example:
+        >>> split_settings(["--run", "a", "--data.root", "b", "--data=my.Data", "--seed", "1"])
+        (['--data.root=b', '--data=my.Data'], ['--run', 'a', '--seed', '1'])
+    """
+    settings: list[str] = []
+    others: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        flag, equals, _ = word.partition("=")
+        if flag.startswith("--") and flag[2:].partition(".")[0] in sections:
+            settings.append(word if equals else f"{word}={next(words, '')}")
+        else:
+            others.append(word)
+    return settings, others
 
 
 def subclasses(base: type) -> list[type]:

@@ -29,7 +29,7 @@ def accuracies(sd: float = 0.01, **means: float) -> dict:
     names = {"trained": TRAINED, "raw": RAW, "fitted": FITTED, "permuted": PERMUTED, "pixels": PIXELS}
     values = {names[name]: mean for name, mean in means.items()}
     return {
-        name: {kernel: Accuracy(mean - lost, sd, [mean - lost] * 5) for kernel, lost in (("linear", 0.1), ("rbf", 0.0))}
+        name: {kernel: Accuracy(mean - lost, [mean - lost] * 5, sd) for kernel, lost in (("linear", 0.1), ("rbf", 0.0))}
         for name, mean in values.items()
     }
 

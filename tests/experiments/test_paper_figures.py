@@ -83,9 +83,9 @@ def test_components_are_counted_by_domain(tmp_path: Path) -> None:
 
 def test_kinds_of_the_map_by_attribute(tmp_path: Path) -> None:
     run = run_of(tmp_path, UGVAE, DIGITS)
-    by_default = call("fig7", run, "--mapped", "3", "--group_size", "5")
+    by_default = call("fig7", run, "--mapped", "4", "--group_size", "5")
     assert list(by_default["images"]) == [f"label {digit}" for digit in range(10)]
-    asked = call("fig7", run, "--mapped", "3", "--group_size", "500", "--column", "label", "--values", "4", "7")
+    asked = call("fig7", run, "--mapped", "4", "--group_size", "500", "--column", "label", "--values", "4", "7")
     assert asked["group_size"] == min(asked["images"].values())
     assert set(asked["silhouette"]) == {"mean", "sample"}
     assert -1 <= asked["silhouette"]["mean"] <= 1

@@ -100,7 +100,7 @@ REFUSED = {  # a bad value or two for every kind of setting and of check
     "data.group_size": [HUGE, "0"],
     "data.image_size": ["0", "abc"],
     "data.num_workers": ["-1"],
-    "data.predict_split": ["all"],
+    "data.predict_split": ["some"],
 }
 
 

@@ -56,5 +56,6 @@ def split_table(test: Mapping[str, Any]) -> Table:
     rows = [{"quantity": term_with_unit(term, per_group), "value": number(value)} for term, value in terms.items()]
     for part in (part for part in test.values() if isinstance(part, Mapping)):
         rows += [{"quantity": SCORES[name], "value": number(part[name], 3)} for name in SCORES if name in part]
+    rows += [{"quantity": what, "value": note} for what, note in test.get("notes", {}).items()]
     groups, size = test.get("groups", "?"), test.get("group_size", "?")
     return Table(f"The test split, {groups} groups of {size} images, best checkpoint.", rows)

@@ -132,7 +132,7 @@ def _rates(results: RunResults) -> dict[str, float]:
     """Rates in [0, 1]: translation in the worse direction by way, accuracy by samples of beta by task."""
     carried = results.translation.ways if results.translation else []
     rates = {f"translated with {LABELS[way]}": results.translation.worst("domain", way) for way in carried}
-    measured = {name: best(accuracies, [SAMPLE]) for name, accuracies in tasks(results)}
+    measured = {name: best(accuracies, [SAMPLE]) for name, accuracies in tasks({**results.table1, **results.series})}
     return rates | {name: kernel.accuracy.mean for name, kernel in measured.items() if kernel}
 
 

@@ -4,18 +4,19 @@ from ugvae.callbacks.checkpointing import RunCheckpoint
 from ugvae.callbacks.figures import TrainingFigures
 from ugvae.callbacks.progress import ElboProgressBar
 from ugvae.callbacks.ranks import RankWatch
-from ugvae.callbacks.reports import PosteriorWriter, RunSummary, TestReport
+from ugvae.callbacks.reports import RunSummary, TestReport
 from ugvae.callbacks.resuming import ExactResume
+from ugvae.callbacks.small_data import SmallData
 from ugvae.callbacks.stopping import GracefulStop
 
 __all__ = [
     "ElboProgressBar",
     "ExactResume",
     "GracefulStop",
-    "PosteriorWriter",
     "RankWatch",
     "RunCheckpoint",
     "RunSummary",
+    "SmallData",
     "TestReport",
     "TrainingFigures",
 ]

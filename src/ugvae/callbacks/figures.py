@@ -12,9 +12,11 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
+from ugvae.callbacks.progress import say
 from ugvae.data.known_groups import groups_by_value
 from ugvae.errors import OutputError
 from ugvae.evaluation.encoding import encode_beta, encode_groups
+from ugvae.evaluation.minimum import too_few_points
 from ugvae.evaluation.reconstruction import reconstructions
 from ugvae.evaluation.walks import component_samples, component_walks, global_walk, latent_walks
 from ugvae.plots.curves import curves_figure
@@ -101,7 +103,8 @@ class TrainingFigures(Callback):
         mapped = [column for column in self.columns if column in table.columns] if self.groups_per_label else []
         name = "beta_map" if model.beta_dim else "z_map"
         for number, column in enumerate(mapped if final else []):
-            yield f"{name}_{column}" if number else name, self._map(trainer, model, column)
+            if figure := self._map(trainer, model, column):
+                yield f"{name}_{column}" if number else name, figure
 
     def _walks(self, model: LightningModule) -> Iterator[tuple[str, Figure]]:
         """Walks that suit the latents: a mixture (Fig. 3), beta and z (Fig. 4), z alone (Fig. 9)."""
@@ -126,10 +129,14 @@ class TrainingFigures(Callback):
         rows = rearrange(pairs[:, : down * across], pattern, across=across)
         return grid_figure(rows, "held-out images and their reconstructions", ["original", "decoded"] * down)
 
-    def _map(self, trainer: Trainer, model: LightningModule, column: str) -> Figure:
-        """t-SNE of beta of groups of each value of a column; without beta, of z of images."""
+    def _map(self, trainer: Trainer, model: LightningModule, column: str) -> Figure | None:
+        """t-SNE of beta of groups of each value of a column; without beta, of z of images. None, said, of too few."""
         data, table = trainer.datamodule, trainer.datamodule.table("val")
-        names = data.value_names(column)
+        names, known = data.value_names(column), table.columns[column] >= 0
+        groups = 2 * self.groups_per_label * len(table.columns[column][known].unique())
+        if reason := too_few_points(int(known.sum()), groups if model.beta_dim else len(table)):
+            say(f"map by {column} left out: {reason} (validation split)")
+            return None
         if model.beta_dim:
             groups, labels, names = groups_by_value(table, column, data.group_size, self.groups_per_label, names=names)
             points = encode_beta(model, table.images, groups).mean

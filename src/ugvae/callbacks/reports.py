@@ -4,19 +4,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import BasePredictionWriter
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from ugvae.callbacks.progress import say
 from ugvae.errors import NonFiniteLossError, OutputError
-from ugvae.evaluation.clusters import cluster_scores
+from ugvae.evaluation.clusters import cluster_scores, no_cluster_scores
 from ugvae.evaluation.reconstruction import QualityMetric
 from ugvae.evaluation.results import to_json
 from ugvae.machine import describe, versions
-from ugvae.runs.files import save_arrays, save_json
+from ugvae.runs.files import finite, save_json
 
 TIMES = "sessions"  # entry of a checkpoint: seconds, last step and machine of each session that trained it
 
@@ -101,7 +99,7 @@ class RunSummary(Callback):
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
             "devices": trainer.num_devices * trainer.num_nodes,
-            "best_val_elbo": None if best is None else float(best),
+            "best_val_elbo": None if best is None else finite(float(best)),
             "per_group_terms": pl_module.training_terms.group_terms,
             "hardware": describe(),
             "versions": versions(),
@@ -147,22 +145,30 @@ class TestReport(Callback):
         self._groups += len(batch["index"])
         self._quality.update(batch["image"], batch.get("mask"))
         if "label" in batch and pl_module.num_components:
-            self._d.append(pl_module.infer(batch["image"]).d.flatten(0, 1).cpu())
-            self._labels.append(batch["label"].flatten().cpu())
+            known = batch["label"].flatten().cpu() >= 0  # the places without an image in a padded group have none
+            self._d.append(pl_module.infer(batch["image"], batch.get("mask")).d.flatten(0, 1).cpu()[known])
+            self._labels.append(batch["label"].flatten().cpu()[known])
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         data = trainer.datamodule
-        clusters = to_json(cluster_scores(torch.cat(self._d), torch.cat(self._labels))) if self._d else None
+        clusters, notes = None, {}
+        if self._d:
+            labels = torch.cat(self._labels)
+            if reason := no_cluster_scores(labels):
+                notes["agreement of components and labels"] = f"left out: {reason}"
+            else:
+                clusters = to_json(cluster_scores(torch.cat(self._d), labels))
         quality, group_terms = to_json(self._quality.compute()), pl_module.evaluation_terms.group_terms
         path = self.directory / "test.json"
         report = {
-            "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
+            "metrics": {name: finite(float(value)) for name, value in trainer.callback_metrics.items()},
             "units": f"nats per image; {', '.join(group_terms) or 'no term'}: nats per group; psnr: dB",
             "per_group_terms": group_terms,
             "reconstructions": quality,
             "clusters": clusters,
+            "notes": notes,
             "groups": self._groups,
             "group_size": data.group_size,
             "checkpoint": self.checkpoint,
@@ -170,37 +176,9 @@ class TestReport(Callback):
             "versions": versions(),
         }
         save_json(report, path)
+        for what, note in notes.items():
+            print(f"{what}: {note}")
         if clusters:
             print("clusters against labels: " + ", ".join(f"{name} {value:.3f}" for name, value in clusters.items()))
         print("reconstructions: " + ", ".join(f"{name} {value:.3f}" for name, value in quality.items()))
         print(f"Wrote {path}")
-
-
-class PosteriorWriter(BasePredictionWriter):
-    """Writes ``posterior.npz``: the posteriors of a split's groups, N groups of B images.
-
-    Arrays: ``z_mean``, ``z_log_var`` ``(N, B, z_dim)``; ``d`` ``(N, B, K)``; ``beta_mean``, ``beta_log_var``
-    ``(N, beta_dim)``, those that the model has; ``index`` ``(N, B)``, rows of the split; and each column of the data,
-    as ``label`` ``(N, B)``.
-
-    Args:
-        directory: the run's folder.
-    """
-
-    def __init__(self, directory: str) -> None:
-        super().__init__(write_interval="epoch")
-        self.path = Path(directory) / "posterior.npz"
-
-    def write_on_epoch_end(self, trainer: Trainer, pl_module: LightningModule, predictions, batch_indices) -> None:  # noqa: ANN001
-        if trainer.world_size > 1:
-            raise RuntimeError("predict writes one file; run it with --trainer.devices 1")
-        arrays: dict[str, list[np.ndarray]] = {}
-        for posterior, columns in predictions:
-            values = columns if posterior.d is None else {"d": posterior.d, **columns}
-            for name, gaussian in {"z": posterior.z, "beta": posterior.beta}.items():
-                if gaussian is not None:
-                    values = {**values, f"{name}_mean": gaussian.mean, f"{name}_log_var": gaussian.log_var}
-            for name, value in values.items():
-                arrays.setdefault(name, []).append(value.cpu().numpy())
-        save_arrays({name: np.concatenate(parts) for name, parts in arrays.items()}, self.path)
-        print(f"Wrote {self.path}: " + ", ".join(f"{k} {np.concatenate(v).shape}" for k, v in arrays.items()))

@@ -4,6 +4,7 @@ Axes: G groups per batch, B images per group, C channels, H and W pixels.
 """
 
 from abc import abstractmethod
+from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,7 @@ class GroupDataModule(LightningDataModule):
         groups_per_batch: G, groups per optimiser step and process.
         num_workers: processes of the loader; 0 is fastest for tables in memory.
         seed: seed of the groups, and of splits that have no seed of their own.
-        predict_split: the split that ``predict`` encodes.
+        predict_split: the split that ``predict`` encodes; ``all`` for all of them.
         grouping: kind of the training groups (docs/groups.md).
         group_column: the column whose values make the groups of ``attribute``.
         proportions: shares of the domains in ``mixed``, ``pure`` and ``proportions`` groups; equal by default.
@@ -74,7 +75,7 @@ class GroupDataModule(LightningDataModule):
         groups_per_batch: PositiveInt = 8,
         num_workers: NonNegativeInt = 0,
         seed: int = 1,
-        predict_split: Split = "test",
+        predict_split: Literal["train", "val", "test", "all"] = "test",
         grouping: GroupingKind = "random",
         group_column: str = "label",
         proportions: list[float] | None = None,
@@ -84,7 +85,7 @@ class GroupDataModule(LightningDataModule):
         super().__init__()
         check_counts(image_size=image_size, group_size=group_size, groups_per_batch=groups_per_batch)
         check_not_negative(num_workers=num_workers)
-        check_choice("predict_split", predict_split, SPLITS)
+        check_choice("predict_split", predict_split, (*SPLITS, "all"))
         check_choice("grouping", grouping, GROUPINGS)
         check_choice("eval_grouping", eval_grouping or grouping, GROUPINGS)
         self.root, self.image_size, self.num_workers, self.seed = root, image_size, num_workers, seed
@@ -190,8 +191,14 @@ class GroupDataModule(LightningDataModule):
     def test_dataloader(self) -> GroupLoader:
         return self.loader("test")
 
-    def predict_dataloader(self) -> GroupLoader:
-        return self.loader(self.predict_split)
+    @property
+    def predicted_splits(self) -> tuple[Split, ...]:
+        """The splits that ``predict`` encodes."""
+        return SPLITS if self.predict_split == "all" else (self.predict_split,)
+
+    def predict_dataloader(self) -> GroupLoader | list[GroupLoader]:
+        loaders = [self.loader(split) for split in self.predicted_splits]
+        return loaders if len(loaders) > 1 else loaders[0]
 
 
 def split_rows(num_images: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -214,8 +221,24 @@ def fits(images: Tensor, device: torch.device) -> bool:
     return images.numel() <= GPU_SHARE * free
 
 
-def load_data(config: Path) -> GroupDataModule:
-    """The datamodule of a run's ``config.yaml``."""
+def load_data(config: Path, settings: Sequence[str] = ()) -> GroupDataModule:
+    """The datamodule of a run's ``config.yaml``.
+
+    Args:
+        config: the file.
+        settings: changed settings as the command line has them, ``--data.root=FOLDER`` or ``--data=my_module.MyData``.
+
+    Raises:
+        ConfigError: the run has no data, or a setting cannot work; the message names it.
+    """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(GroupDataModule, "data")
-    return parser.instantiate(parser.parse_object({"data": read_config(config)["data"]})).data
+    try:
+        parser.set_defaults({"data": read_config(config)["data"]})
+        return parser.instantiate(parser.parse_args(list(settings))).data
+    except KeyError as error:
+        raise ConfigError(f"run: {config} has no settings of the data") from error
+    except ArgumentError as error:
+        lines = str(error).splitlines()
+        innermost = max(lines, key=lambda line: len(line) - len(line.lstrip()))
+        raise ConfigError(f"data: {innermost.strip(' -')} ({config} {' '.join(settings)})") from error

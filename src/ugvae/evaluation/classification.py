@@ -33,6 +33,7 @@ Kernel = Literal["linear", "rbf"]
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 PIXELS = "mean image, PCA"
 PERMUTED = ", permuted labels"
+HELD_OUT_IMAGES = 0.5  # share of the images that test groups are drawn from
 PERMUTATIONS = 3  # per seed; with a single one, kinds that lie far apart are all right or all wrong
 
 Draw = Callable[[Tensor, int, int], StructuredGroups]  # rows (M,), groups of each kind, seed
@@ -45,16 +46,16 @@ class Accuracy:
 
     Attributes:
         mean: over the seeds.
-        sd: sample s.d., 0 of a single value.
         values: one per seed.
+        sd: sample s.d.; None of a single value.
     """
 
     mean: float
-    sd: float
     values: list[float]
+    sd: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.mean:.2f} ± {self.sd:.2f}"
+        return f"{self.mean:.2f}" if self.sd is None else f"{self.mean:.2f} ± {self.sd:.2f}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def classify_groups(
     groups_per_kind: int = 200,
     seeds: Sequence[int] = range(5),
     held_out_groups: float = 0.2,
-    held_out_images: float = 0.5,
+    held_out_images: float = HELD_OUT_IMAGES,
 ) -> Classification:
     """Classifies groups by support vector machines on their latents, and on the controls.
 
@@ -255,4 +256,4 @@ def _commonest(labels: np.ndarray) -> float:
 
 
 def _summary(values: Sequence[float]) -> Accuracy:
-    return Accuracy(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0, list(values))
+    return Accuracy(statistics.fmean(values), list(values), statistics.stdev(values) if len(values) > 1 else None)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torchmetrics.functional.clustering import adjusted_rand_score, normalized_mutual_info_score
 
 from ugvae.evaluation.encoding import encode_groups
+from ugvae.evaluation.minimum import too_few_images
 from ugvae.models.base import GroupVAE
 
 COUNTED_IMAGES = 5000
@@ -68,6 +69,13 @@ def component_counts(d: Tensor, values: Tensor, num_values: int) -> Tensor:
     """
     pairs = d.argmax(-1) * num_values + values
     return pairs.bincount(minlength=d.shape[1] * num_values).view(d.shape[1], num_values)
+
+
+def no_cluster_scores(labels: Tensor) -> str | None:
+    """Why components are not compared with labels ``(N,)``; None if they are."""
+    if reason := too_few_images(len(labels), "images with a label"):
+        return reason
+    return None if len(labels.unique()) > 1 else "all images have one label"
 
 
 def cluster_scores(d: Tensor, labels: Tensor) -> ClusterScores:

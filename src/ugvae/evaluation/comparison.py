@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ugvae.data.table import ImageTable
 from ugvae.evaluation.bounds import importance_weighted_bound
-from ugvae.evaluation.clusters import ClusterScores, cluster_scores
+from ugvae.evaluation.clusters import ClusterScores, cluster_scores, no_cluster_scores
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.reconstruction import QualityMetric, ReconstructionQuality
 from ugvae.models import GroupVAE
@@ -27,7 +27,7 @@ class Score:
         quality: of the reconstructions.
         parameters: of the model.
         importance_weighted_error: standard error over groups; None of a single group.
-        clusters: agreement of components and labels, if the model has components and the data labels.
+        clusters: agreement of components and labels, if the model has components and the data enough labels.
     """
 
     groups: int
@@ -81,8 +81,11 @@ def score_model(
     bound = torch.cat(bounds).double().cpu()
     clusters = None
     if model.num_components and "label" in table.columns:
-        d = encode_groups(model, table.images, groups).d.flatten(0, 1)
-        clusters = cluster_scores(d, table.columns["label"][groups.flatten()])
+        labels = table.columns["label"][groups.flatten()]
+        known = labels >= 0
+        if not no_cluster_scores(labels[known]):
+            d = encode_groups(model, table.images, groups).d.flatten(0, 1)
+            clusters = cluster_scores(d[known], labels[known])
     return Score(
         groups=len(groups),
         group_size=size,

@@ -14,6 +14,7 @@ DOMAIN = "domain"
 HAIR = ("Black_Hair", "Blond_Hair")
 ATTRIBUTE = "Male"
 LABELS = 4  # values of a label that are shown
+MOST_VALUES = 20  # of a column whose values are compared
 
 
 def with_and_without(attribute: str) -> dict[str, Condition]:
@@ -21,10 +22,39 @@ def with_and_without(attribute: str) -> dict[str, Condition]:
     return {attribute: {attribute: 1}, f"not {attribute}": {attribute: 0}}
 
 
+def values_by_name(run: TrainedRun, column: str, values: Iterable[str | int]) -> list[int]:
+    """The values of a column that are named on the command line: by their names, or by their numbers.
+
+    Raises:
+        ConfigError: the data lack the column, or a value is neither one of its names nor a number.
+    """
+    check_columns(run, [{column: 0}], "column")
+    numbers = {name: value for value, name in run.data.value_names(column).items()}
+    resolved = []
+    for value in map(str, values):
+        if value not in numbers and not value.removeprefix("-").isdecimal():
+            known = ", ".join(numbers) or "numbers only"
+            raise ConfigError(f"values: {column!r} has no value {value!r}; it has {known}")
+        resolved.append(numbers[value] if value in numbers else int(value))
+    return resolved
+
+
 def of_values(run: TrainedRun, column: str, values: Iterable[int]) -> dict[str, Condition]:
     """Images of each value of a column, by the value's name; a bare number is preceded by the column's name."""
     names = run.data.value_names(column)
     return {names.get(value, f"{column} {value}"): {column: value} for value in values}
+
+
+def of_column(run: TrainedRun, column: str, values: Iterable[str | int] = ()) -> dict[str, Condition]:
+    """Images of some values of a column, named on the command line; by default of all.
+
+    Raises:
+        ConfigError: the data lack the column or a value, or there are more than 20.
+    """
+    chosen = values_by_name(run, column, values) or known_values(run, column)
+    if len(chosen) > MOST_VALUES:
+        raise ConfigError(f"column: {column} has {len(chosen)} values; name up to {MOST_VALUES} by --values")
+    return of_values(run, column, chosen)
 
 
 def known_values(run: TrainedRun, column: str) -> list[int]:
@@ -61,10 +91,8 @@ def no_domains(run: TrainedRun) -> str | None:
     return "the data are of one domain; name two kinds of image by --attribute, or by --column and --values"
 
 
-def two_kinds(
-    run: TrainedRun, attribute: str | None, column: str, values: Sequence[int] | None
-) -> dict[str, Condition]:
-    """Two kinds of image by name: with and without an attribute, or of two values of a column, the first two if None.
+def two_kinds(run: TrainedRun, attribute: str | None, column: str, values: Sequence[str | int]) -> dict[str, Condition]:
+    """Two kinds of image by name: with and without an attribute, or of two values of a column, by default its first.
 
     Raises:
         ConfigError: the data lack the column, two values of it, or images of a kind.
@@ -72,13 +100,12 @@ def two_kinds(
     if attribute:
         kinds = with_and_without(attribute)
         check_columns(run, kinds.values(), "attribute")
-    elif column == DOMAIN and values is None and (reason := no_domains(run)):
+    elif column == DOMAIN and not values and (reason := no_domains(run)):
         raise ConfigError(f"domain: {reason}")
     else:
-        check_columns(run, [{column: 0}], "column")
-        values = values or known_values(run, column)[:2]
-        kinds = of_values(run, column, values)
-        if len(kinds) < 2:
+        named = values_by_name(run, column, values)
+        kinds = of_values(run, column, named or known_values(run, column)[:2])
+        if len(kinds) != 2:
             raise ConfigError(f"values: two different values of {column!r} are needed, got {list(values)}")
     check_images(run, kinds)
     return kinds
@@ -92,8 +119,15 @@ def random_groups(run: TrainedRun, group_size: int, count: int, seed: int) -> Te
 
 
 def trained_groups(run: TrainedRun, count: int, seed: int) -> Tensor:
-    """Groups ``(N, B)`` of test images of the kind and size of the training groups, at most ``count``."""
-    groups = torch.cat(list(run.data.loader("test").sampler))
+    """Groups ``(N, B)`` of test images of the kind of the training groups, at most ``count``.
+
+    They have the size of the training groups. Where groups differ in size, all are cut to the size that keeps the most
+    images, and smaller ones are left out.
+    """
+    whole = [group[group >= 0] for batch in run.data.loader("test").sampler for group in batch]
+    sizes = torch.tensor([len(group) for group in whole])
+    size = max(sizes.unique().tolist(), key=lambda size: size * int((sizes >= size).sum()))
+    groups = torch.stack([group[:size] for group in whole if len(group) >= size])
     order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
     return groups[order[:count]]
 

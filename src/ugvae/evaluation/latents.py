@@ -16,14 +16,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ugvae.data.module import SPLITS, GroupDataModule
-from ugvae.data.table import ImageTable
+from ugvae.data.module import SPLITS, GroupDataModule, Split
+from ugvae.data.table import ConcatImages, ImageTable
 from ugvae.errors import ConfigError, DataError
 from ugvae.models import GroupVAE
 from ugvae.runs.files import atomic_path, save_arrays
 
 IMAGES_AT_ONCE = 256
 UNKNOWN = ""  # the text of a value that is not known
+OF_ONE_VALUE = ("attribute", "given")  # kinds of grouping whose groups have one value of ``group_column``
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Latents:
         images: text columns of the images, ``(M,)`` each: ``file`` where there are files, ``split``, ``row`` in the
             split, every column of the data by the names of its values, ``group``, and ``component`` with its
             probability ``pi_max`` where there is a mixture.
-        groups: text columns of the groups, ``(N,)`` each: ``group``, ``split``, ``size``, and those columns of the data
-            that have one value within every group.
+        groups: text columns of the groups, ``(N,)`` each: ``group``, ``split`` unless groups are across splits,
+            ``size``, and those columns of the data that have one value within every group.
         arrays: by name ``z_mean``, ``z_log_var`` ``(M, z_dim)``, ``d`` ``(M, K)``, ``image_group`` ``(M,)``, −1 for
             none; ``beta_mean``, ``beta_log_var`` ``(N, beta_dim)``. What the model lacks is left out.
     """
@@ -65,7 +66,8 @@ def encode(
     model: GroupVAE,
     data: GroupDataModule,
     by: str | None = None,
-    splits: Sequence[str] = SPLITS,
+    splits: Sequence[Split] = SPLITS,
+    across_splits: bool = False,
     images_per_batch: int = IMAGES_AT_ONCE,
 ) -> Latents:
     """Encodes every image, and every group of any size; nothing is left out.
@@ -74,48 +76,96 @@ def encode(
         model: in eval mode.
         data: the images and their columns.
         by: column whose values make the groups: all images of a split with one value are a group; images without a
-            value are in none. By default the groups are those of evaluation; the images left over make further ones.
+            value are in none. By default the column of the data's own groups (``natural_column``); without one, the
+            groups of evaluation, and further groups of the images left over.
         splits: which splits to encode; empty ones are passed over.
+        across_splits: a value of ``by`` has one group, with its images of all ``splits``.
         images_per_batch: bounds the memory.
 
     Raises:
-        ConfigError: the data lack the column.
+        ConfigError: the data lack the column, or their images have another shape than those of the model.
         DataError: there is no image, or the data are missing or damaged.
+
+    Example:
+        ``encode(model, data, by="patient").save("latents")`` writes a row for each image and each patient.
     """
-    parts = [_encode_split(model, data, split, table, by, images_per_batch) for split, table in _tables(data, splits)]
+    if data.image_shape != model.image_shape:
+        raise ConfigError(
+            f"data.image_size: the images are {data.image_shape} (channels, height, width), those of the model "
+            f"{model.image_shape}"
+        )
+    by = by or natural_column(data)
+    parts = _parts(data, splits)
+    if by and across_splits:
+        parts = [_joined(parts)]
+    latents = [_encode_part(model, data, part, by, images_per_batch) for part in parts]
     offset = 0
-    for part in parts:
+    for part in latents:
         member = part.arrays["image_group"]
         member[member >= 0] += offset
         offset += len(part.groups["group"])
-    shared = [name for name in parts[0].groups if all(name in part.groups for part in parts)]
     return Latents(
-        images={name: np.concatenate([part.images[name] for part in parts]) for name in parts[0].images},
-        groups={name: np.concatenate([part.groups[name] for part in parts]) for name in shared},
-        arrays={name: np.concatenate([part.arrays[name] for part in parts]) for name in parts[0].arrays},
+        *(_concatenated([getattr(part, name) for part in latents]) for name in ("images", "groups", "arrays"))
     )
 
 
-def _tables(data: GroupDataModule, splits: Sequence[str]) -> list[tuple[str, ImageTable]]:
+def natural_column(data: GroupDataModule) -> str | None:
+    """The column whose values make the groups of some data; None if their groups are of another kind."""
+    grouping = data.evaluation_groups
+    return grouping.column if grouping.kind in OF_ONE_VALUE else None
+
+
+def _concatenated(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The columns that all parts have, one part after the other."""
+    shared = [name for name in parts[0] if all(name in part for part in parts)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in shared}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """M images that are encoded together: those of a split, or of all.
+
+    Attributes:
+        table: the images.
+        split: the one split that they are from; None for all.
+        keys: ``file`` where there are files, ``split`` and ``row`` in the split, ``(M,)`` each.
+    """
+
+    table: ImageTable
+    split: Split | None
+    keys: dict[str, np.ndarray]
+
+
+def _parts(data: GroupDataModule, splits: Sequence[Split]) -> list[_Part]:
     """The splits that hold images."""
-    tables, empty = [], None
+    parts, empty = [], None
     for split in splits:
         try:
             table = data.table(split)
         except DataError as error:
             empty = error
             continue
-        if len(table):
-            tables.append((split, table))
-    if not tables:
+        if size := len(table):
+            files = getattr(table, "files", None)
+            keys = {} if files is None else {"file": np.array(files)}
+            parts.append(_Part(table, split, {**keys, "split": np.full(size, split), "row": np.arange(size)}))
+    if not parts:
         raise empty or DataError("no image to encode")
-    return tables
+    return parts
 
 
-def _encode_split(
-    model: GroupVAE, data: GroupDataModule, split: str, table: ImageTable, by: str | None, images_per_batch: int
-) -> Latents:
-    names, members = _groups_by(data, table, by) if by else _groups_of_evaluation(data, split, table)
+def _joined(parts: Sequence[_Part]) -> _Part:
+    """All images as one part, with the columns that all have."""
+    tables = [part.table for part in parts]
+    shared = [name for name in tables[0].columns if all(name in table.columns for table in tables)]
+    columns = {name: torch.cat([table.columns[name] for table in tables]) for name in shared}
+    table = ImageTable(ConcatImages([table.images for table in tables]), columns)
+    return _Part(table, None, _concatenated([part.keys for part in parts]))
+
+
+def _encode_part(model: GroupVAE, data: GroupDataModule, part: _Part, by: str | None, images_per_batch: int) -> Latents:
+    table = part.table
+    names, members = _groups_by(data, table, by) if by else _groups_of_evaluation(data, part.split, table)
     sums = _ProductSums(len(names), model)
     rows = torch.cat([*members, torch.empty(0, dtype=torch.long)])
     numbers = torch.arange(len(names)).repeat_interleave(
@@ -124,7 +174,8 @@ def _encode_split(
     order = rows.argsort(stable=True)
     rows, numbers = rows[order], numbers[order]
     local: dict[str, list[Tensor]] = {"z_mean": [], "z_log_var": [], "d": []}
-    for start in tqdm(range(0, len(table), images_per_batch), desc=f"encoding {split}", disable=None, leave=False):
+    progress = f"encoding {part.split or 'images'}"
+    for start in tqdm(range(0, len(table), images_per_batch), desc=progress, disable=None, leave=False):
         images = table.images[start : start + images_per_batch].unsqueeze(0)
         posterior, factors = model.encode_images(images)
         local["z_mean"].append(posterior.z.mean[0].cpu())
@@ -133,18 +184,18 @@ def _encode_split(
             local["d"].append(posterior.d[0].cpu())
         if factors is not None:
             first, last = torch.searchsorted(rows, torch.tensor([start, start + images.shape[1]])).tolist()
-            sums.add(numbers[first:last], *(part[0, rows[first:last] - start].cpu() for part in factors))
-    arrays = {name: torch.cat(batches).numpy() for name, batches in local.items() if batches}
+            sums.add(numbers[first:last], *(factor[0].cpu()[rows[first:last] - start] for factor in factors))
+    arrays = {name: torch.cat(batches).float().numpy() for name, batches in local.items() if batches}
     group_of = np.full(len(table), -1)
     group_of[rows.flip(0).numpy()] = numbers.flip(0).numpy()  # of several groups the first
     arrays |= {"image_group": group_of, **sums.product()}
     texts = {name: _text(data, name, column) for name, column in table.columns.items()}
-    images = {"file": np.array(table.files)} if getattr(table, "files", None) is not None else {}
-    images |= {"split": np.full(len(table), split), "row": np.arange(len(table)), **texts}
-    images["group"] = np.where(group_of >= 0, np.array([*names, UNKNOWN])[group_of], UNKNOWN)
+    images = {**part.keys, **texts, "group": np.where(group_of >= 0, np.array([*names, UNKNOWN])[group_of], UNKNOWN)}
     if "d" in arrays:
         images |= {"component": arrays["d"].argmax(1), "pi_max": arrays["d"].max(1)}
-    groups = {"group": np.array(names, dtype=str), "split": np.full(len(names), split)}
+    groups = {"group": np.array(names, dtype=str)}
+    if part.split:
+        groups["split"] = np.full(len(names), part.split)
     groups["size"] = np.array([len(member) for member in members], dtype=int)
     for name, text in texts.items():
         if all(len(set(text[member])) == 1 for member in members):

@@ -81,6 +81,7 @@ class RunResults:
     Attributes:
         table1: Table 1, by name of the comparison.
         series: Fig. 14, by name of the comparison.
+        groups: the values of any column told apart, by name of the comparison.
         translation: Fig. 5 in numbers.
         latent_use: use of beta, by name of the set of groups.
         factors: what beta decides, by name of the set of betas and by property.
@@ -91,6 +92,7 @@ class RunResults:
 
     table1: dict[str, Classification] = field(default_factory=dict)
     series: dict[str, Classification] = field(default_factory=dict)
+    groups: dict[str, Classification] = field(default_factory=dict)
     translation: Translation | None = None
     latent_use: dict[str, LatentUse] = field(default_factory=dict)
     factors: dict[str, dict[str, VarianceShares]] = field(default_factory=dict)

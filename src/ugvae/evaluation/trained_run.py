@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 from ugvae.data.module import GroupDataModule, load_data
 from ugvae.data.table import ImageTable
-from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import Controls, encode_controls
 from ugvae.evaluation.encoding import EncodedImages, encode_images
 from ugvae.models import GroupVAE
-from ugvae.runs.loading import load_model
+from ugvae.runs.loading import best_checkpoint, load_model
 
 
 class TrainedRun(NamedTuple):
@@ -30,25 +29,27 @@ class TrainedRun(NamedTuple):
     table: ImageTable
 
 
-def load_run(directory: Path) -> TrainedRun:
+def load_run(directory: Path, settings: Sequence[str] = ()) -> TrainedRun:
     """The model of a run's best checkpoint, and its test split; loaded once, however many commands ask for it.
+
+    Args:
+        directory: the run's folder.
+        settings: changed settings of its data, as ``load_data`` takes them: ``--data.root=FOLDER``.
 
     Raises:
         ConfigError: not the folder of a run.
         DataError: the data are missing or damaged.
     """
-    config, checkpoint = directory / "config.yaml", directory / "checkpoints" / "best.ckpt"
-    if not config.is_file():
-        raise ConfigError(f"run: {directory} is not the folder of a run, it has no config.yaml")
+    config, checkpoint = directory / "config.yaml", best_checkpoint(directory)
     written = tuple(file.stat().st_mtime_ns for file in (config, checkpoint) if file.is_file())
-    return _load_run(directory, written)
+    return _load_run(directory, tuple(settings), checkpoint, written)
 
 
 @lru_cache(maxsize=1)
-def _load_run(directory: Path, written: tuple[int, ...]) -> TrainedRun:
+def _load_run(directory: Path, settings: tuple[str, ...], checkpoint: Path, written: tuple[int, ...]) -> TrainedRun:
     """A run whose files were ``written`` at these times; it is loaded again when they change."""
-    model = load_model(directory / "checkpoints" / "best.ckpt")
-    data = load_data(directory / "config.yaml")
+    model = load_model(checkpoint)
+    data = load_data(directory / "config.yaml", settings)
     return TrainedRun(directory, model, data, data.table("test"))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from ugvae.evaluation.classification import KERNELS, PERMUTED, PIXELS, Accuracy
+from ugvae.evaluation.classification import KERNELS, PERMUTED, PIXELS, Accuracy, Classification
 from ugvae.evaluation.controls import FITTED, UNTRAINED
 from ugvae.evaluation.latent_use import SwapEffect
 from ugvae.evaluation.results import RunResults
@@ -60,13 +60,13 @@ class Best(NamedTuple):
     def beats(self, other: "Best") -> bool:
         """Whether it is above the other by more than the margin and by more than chance."""
         pair = self.accuracy, other.accuracy
-        error = math.sqrt(sum(side.sd**2 / len(side.values) for side in pair))
+        error = math.sqrt(sum((side.sd or 0.0) ** 2 / len(side.values) for side in pair))
         return pair[0].mean - pair[1].mean > max(MARGIN, ERRORS * error)
 
 
-def tasks(results: RunResults) -> Iterator[tuple[str, dict[str, dict[str, Accuracy]]]]:
-    """Accuracies by feature and kernel of every task of table1 and series, with its name."""
-    for name, result in [*results.table1.items(), *results.series.items()]:
+def tasks(comparisons: Mapping[str, Classification]) -> Iterator[tuple[str, dict[str, dict[str, Accuracy]]]]:
+    """Accuracies by feature and kernel of every task of some comparisons, with its name."""
+    for name, result in comparisons.items():
         for task, accuracies in result.accuracy.items():
             yield name if task == "kinds" else f"{name} / random", accuracies
 
@@ -89,15 +89,28 @@ def largest_swap(results: RunResults) -> tuple[str, SwapEffect] | None:
 
 
 def verdict(results: RunResults) -> list[Statement]:
-    """The claims, and whether they hold: always the same claims, in the same order."""
-    return [claim(results) for claim in CLAIMS]
+    """The claims, and whether they hold: always the same in the same order, then one for each column of ``groups``."""
+    return [*(claim(results) for claim in CLAIMS), *_columns_told_apart(results)]
 
 
 def carries_information(results: RunResults) -> Statement:
     """Samples of beta against the best control by samples, in every task of table1 and of the series."""
     claim = "Beta carries what the images of a group have in common, beyond what any control by samples does."
+    return _information(claim, {**results.table1, **results.series}, "table1 or series")
+
+
+def _columns_told_apart(results: RunResults) -> list[Statement]:
+    """The same rule for each comparison of the user's own columns."""
+    return [
+        _information(f"Beta tells {name} apart beyond the controls.", {name: result}, "groups")
+        for name, result in results.groups.items()
+    ]
+
+
+def _information(claim: str, compared: Mapping[str, Classification], command: str) -> Statement:
+    """Samples of beta against the best control by samples, in every task of the comparisons."""
     comparisons, means, wins, matched = [], [], [], []
-    for name, accuracies in tasks(results):
+    for name, accuracies in tasks(compared):
         trained = best(accuracies, [SAMPLE])
         controls = [control for feature in SAMPLE_CONTROLS if (control := best(accuracies, [feature]))]
         if trained is None or not controls:
@@ -109,7 +122,7 @@ def carries_information(results: RunResults) -> Statement:
         comparisons.append(f"{name}: {trained.accuracy} against {rival.accuracy} ({rival.feature})")
         means += [control.accuracy.mean for control in [best(accuracies, MEANS)] if control]
     if not comparisons:
-        return _not_measured(claim, "table1 or series")
+        return _not_measured(claim, command)
     because = f"Accuracy by samples of beta, trained against the best control: {'; '.join(comparisons)}."
     if matched:
         because += f" With BatchNorm fitted, the untrained network does at least as well in {'; '.join(matched)}."

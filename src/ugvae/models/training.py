@@ -144,14 +144,16 @@ class TrainedModule(ScheduledModule):
     def on_test_epoch_end(self) -> None:
         self._log_evaluation("test")
 
-    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> tuple[Posterior, dict[str, Tensor]]:
+    def predict_step(
+        self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0
+    ) -> tuple[Posterior, dict[str, Tensor]]:
         columns = {name: column for name, column in batch.items() if name != "image"}
         return self.infer(batch["image"], batch.get("mask")), columns
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         self._raise_if_not_finite()
         check_finite_weights(self, checkpoint["global_step"])
-        checkpoint["model_class"] = type(self).__name__
+        checkpoint["model_class"] = f"{type(self).__module__}.{type(self).__qualname__}"
 
 
 def _check_batch_norm(model: torch.nn.Module, data: LightningDataModule | None) -> None:

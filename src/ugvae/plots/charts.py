@@ -66,7 +66,7 @@ def accuracy_figure(results: Mapping[str, Classification], paper: Mapping[str, P
         rows = np.arange(len(accuracies))
         for offset, (kernel, colour) in enumerate(zip(KERNELS, ("C0", "C1"), strict=True)):
             values = [kernels[kernel] for kernels in accuracies.values()]
-            means, errors = [value.mean for value in values], [value.sd for value in values]
+            means, errors = [value.mean for value in values], [value.sd or 0.0 for value in values]
             axes.barh(rows + 0.38 * (offset - 0.5), means, 0.36, xerr=errors, color=colour, label=f"{kernel} SVM")
             if task in paper.get(name, {}):
                 label = f"paper, {kernel}"

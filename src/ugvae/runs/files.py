@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -90,9 +91,20 @@ def replace_section(path: str | Path, name: str, content: str) -> None:
 
 
 def save_json(content: Any, path: str | Path) -> None:
-    """Writes indented JSON."""
+    """Writes indented JSON.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not have; ``finite`` tells what to write instead.
+        OutputError: the file cannot be written.
+    """
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(text)
+
+
+def finite(value: float) -> float | None:
+    """A number for JSON; None if it is NaN or infinite."""
+    return value if math.isfinite(value) else None
 
 
 def save_arrays(arrays: dict[str, np.ndarray], path: str | Path) -> None:

@@ -1,0 +1,109 @@
+"""A user's own columns, by the names of their values: told apart, translated, drawn, and in the report's verdict."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.paper import __main__ as paper
+from experiments.paper.columns import largest_groups
+from tests.helpers.small_models import make
+from tests.helpers.tiny_runs import call, refused, write_run
+from ugvae.errors import ConfigError
+from ugvae.evaluation.kinds import of_column, values_by_name
+from ugvae.evaluation.results import read_results
+from ugvae.evaluation.trained_run import load_run
+from ugvae.evaluation.verdict import verdict
+from ugvae.models import UGVAE
+from ugvae.runs.folder import read_run
+
+QUICK = ["--groups", "20", "--seeds", "2"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """An untrained run on 96 dark and bright images of two named sites, and two of a third; all in the test split."""
+    for number in range(98):
+        site = "site C" if number > 95 else ("site A", "site B")[number % 2]
+        for split in ("train", "val", "test") if number < 4 else ("test",):
+            path = tmp_path / "sites" / split / site / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            noise = np.random.default_rng(number).integers(0, 100, (8, 8))
+            Image.fromarray((noise + 150 * (site == "site B")).astype(np.uint8)).save(path)
+    settings = {"root": str(tmp_path / "sites"), "channels": 1, "image_size": 8, "group_size": 40}
+    data = {"class_path": "ugvae.datamodules.ImageFolderDataModule", "init_args": settings}
+    return write_run(tmp_path / "run", make(UGVAE, (1, 8, 8), double=False), data)
+
+
+def test_groups_of_a_named_column(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = call("groups", run, "--column", "label", *QUICK)
+    printed = capsys.readouterr().out
+    (comparison,) = result["results"].values()
+    assert list(result["results"]) == ["label: site A / site B"]
+    assert result["left_out"] == {"label": "too few test images for groups: site C"}
+    trained = load_run(run)
+    sizes = largest_groups(trained, of_column(trained, "label"), 2)
+    assert comparison["group_size"] == min(sizes["site A"], sizes["site B"]) < 24
+    assert sizes["site C"] < 2
+    assert f"label: groups of {comparison['group_size']} images, not 40" in printed
+    pixels = comparison["accuracy"]["kinds"]["mean image, PCA"]["linear"]
+    assert pixels["mean"] == 1.0, "dark and bright groups"
+    assert {"untrained beta sample", "beta sample, permuted labels"} <= set(comparison["accuracy"]["kinds and random"])
+
+
+def test_verdict_of_a_column(run: Path) -> None:
+    call("groups", run, "--column", "label", "--values", "site B", "site A", *QUICK)
+    *_, statement = verdict(read_results(read_run(run).results))
+    assert statement.claim == "Beta tells label: site B / site A apart beyond the controls."
+    assert statement.holds == "no", "the network is untrained"
+    paper.main(["report", "--run", str(run)])
+    assert "Beta tells label: site B / site A apart" in (run / "report.html").read_text()
+
+
+def test_one_seed_has_no_deviation(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = call("groups", run, "--groups", "20", "--seeds", "1")
+    (comparison,) = result["results"].values()
+    assert "sd" not in comparison["accuracy"]["kinds"]["beta sample"]["linear"]
+    assert "±" not in capsys.readouterr().out
+
+
+def test_every_command_takes_names(run: Path) -> None:
+    names = ["--column", "label", "--values", "site B", "site A"]
+    assert call("fig5", run, *names, "--mapped", "4")["kinds"] == {"site B": {"label": 1}, "site A": {"label": 0}}
+    assert list(call("fig7", run, *names, "--mapped", "4")["images"]) == ["site B", "site A"]
+    assert call("translation", run, *names, "--groups", "2")["domains"]["names"] == {"A": "site B", "B": "site A"}
+    assert list(call("table1", run, *names, "--group_size", "8", *QUICK)["results"]) == ["label site B / label site A"]
+    assert call("latent_use", run, *names, "--groups", "6")["kinds"] == ["site B", "site A"]
+
+
+def test_values_by_name_or_number(run: Path) -> None:
+    trained = load_run(run)
+    assert values_by_name(trained, "label", ["site B", "0", 2]) == [1, 0, 2]
+    with pytest.raises(ConfigError, match=r"^values: 'label' has no value 'siteB'; it has site A, site B, site C$"):
+        values_by_name(trained, "label", ["siteB"])
+
+
+def test_refusals(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options, message in (
+        (["--values", "site A"], "values: name their one column by --column"),
+        (["--column", "patient"], "column: no column 'patient'; the data have label"),
+        (
+            ["--column", "label", "--values", "site A", "site C"],
+            "column: two values with enough test images are needed.",
+        ),
+    ):
+        said = refused(capsys, "groups", "--run", str(run), *options).splitlines()[-1]
+        assert said.removeprefix("error: ").startswith(message)
+
+
+def test_data_that_have_moved(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sites").rename(tmp_path / "elsewhere")
+    assert "no images under" in refused(capsys, "fig3", "--run", str(run))
+    moved = ["--data.root", str(tmp_path / "elsewhere"), "--trainer.accelerator=cpu"]
+    call("groups", run, *QUICK, *moved)
+    with pytest.raises(SystemExit, match="0"):
+        paper.main(["figures", "--run", str(run), *moved])
+    index = read_run(run).commands
+    assert index["fig3"]["status"] == "done"
+    assert index["fig3"]["command"].endswith(f"fig3 --run {run} --data.root={tmp_path / 'elsewhere'}")
