@@ -140,8 +140,9 @@ class TestReport(Callback):
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs, batch, *_: int) -> None:  # noqa: ANN001
         self._groups += len(batch["index"])
         if "label" in batch and pl_module.num_components:
-            self._d.append(pl_module.infer(batch["image"]).d.flatten(0, 1).cpu())
-            self._labels.append(batch["label"].flatten().cpu())
+            there = (batch["index"] >= 0).cpu()
+            self._d.append(pl_module.infer(batch["image"], batch.get("mask")).d.cpu()[there])
+            self._labels.append(batch["label"].cpu()[there])
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:

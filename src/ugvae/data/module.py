@@ -38,8 +38,8 @@ GPU_SHARE = 0.25  # of the free memory of a GPU, the most that a table may take
 class GroupDataModule(LightningDataModule):
     """Base of all datamodules. A subclass gets its data and reads one split as an ``ImageTable``.
 
-    Batches are dicts: ``image`` uint8 ``(G, B, C, H, W)``, ``index`` ``(G, B)`` rows of the split's table, and one
-    entry ``(G, B)`` per column, such as ``label``.
+    Batches are dicts: ``image`` uint8 ``(G, B, C, H, W)``, ``index`` ``(G, B)`` rows of the split's table, one entry
+    ``(G, B)`` per column, such as ``label``, and ``mask`` where groups of unequal size are padded (``GroupDataset``).
 
     Args:
         root: folder of the dataset.
@@ -50,11 +50,12 @@ class GroupDataModule(LightningDataModule):
         seed: seed of the groups, and of splits that have no seed of their own.
         predict_split: the split that ``predict`` encodes.
         grouping: kind of the training groups (docs/groups.md).
-        group_column: the column whose values make the groups of ``attribute``.
+        group_column: the column whose values make the groups of ``attribute`` and ``given``.
         proportions: shares of the domains in ``mixed``, ``pure`` and ``proportions`` groups; equal by default.
         concentration: concentration of the Dirichlet distribution of ``proportions``.
         eval_grouping: kind of the groups in validation, test and prediction. By default that of training, so that the
             curves of both can be compared.
+        min_group_size: ``given`` groups of fewer images are left out.
 
     Raises:
         ConfigError: a value out of range; the message names the setting.
@@ -80,6 +81,7 @@ class GroupDataModule(LightningDataModule):
         proportions: list[float] | None = None,
         concentration: PositiveFloat = 1.0,
         eval_grouping: GroupingKind | None = None,
+        min_group_size: PositiveInt = 1,
     ) -> None:
         super().__init__()
         check_counts(image_size=image_size, group_size=group_size, groups_per_batch=groups_per_batch)
@@ -90,10 +92,12 @@ class GroupDataModule(LightningDataModule):
         self.root, self.image_size, self.num_workers, self.seed = root, image_size, num_workers, seed
         self.group_size, self.groups_per_batch, self.predict_split = group_size, groups_per_batch, predict_split
         self.span_devices = False  # the model sets it if its groups span all processes (docs/distributed.md)
-        self.training_groups = Grouping(grouping, group_column, proportions, concentration)
+        self.training_groups = Grouping(grouping, group_column, proportions, concentration, min_group_size)
         self.evaluation_groups = replace(self.training_groups, kind=eval_grouping or grouping)
         if proportions is not None and not {grouping, eval_grouping} & {"mixed", "pure", "proportions"}:
             raise ConfigError(f"proportions: without effect on {grouping} groups")
+        if min_group_size > 1 and "given" not in (grouping, eval_grouping):
+            raise ConfigError(f"min_group_size: without effect on {grouping} groups")
         self.image_shape = (self.channels, image_size, image_size)
         self._tables: dict[str, ImageTable] = {}
         self._on_device: dict[str, ImageTable] = {}

@@ -64,8 +64,13 @@ def random_groups(run: TrainedRun, group_size: int, count: int, seed: int) -> Te
 
 
 def trained_groups(run: TrainedRun, count: int, seed: int) -> Tensor:
-    """Groups ``(N, B)`` of test images made as those of training, of their size; ``count`` of them if there are."""
-    groups = torch.cat(list(run.data.loader("test").sampler))
+    """Groups ``(N, B)`` of test images made as those of training, of their size; ``count`` of them if there are.
+
+    Of groups of unequal size those of at least the median size are taken, and cut to it.
+    """
+    members = [group[group >= 0] for batch in run.data.loader("test").sampler for group in batch]
+    size = int(torch.tensor([len(group) for group in members]).median())
+    groups = torch.stack([group[:size] for group in members if len(group) >= size])
     order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
     return groups[order[:count]]
 
