@@ -3,6 +3,7 @@
 Axes: G groups per batch, B images per group, C channels, H and W pixels.
 """
 
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -89,7 +90,7 @@ class GroupDataModule(LightningDataModule):
         check_choice("predict_split", predict_split, SPLITS)
         check_choice("grouping", grouping, GROUPINGS)
         check_choice("eval_grouping", eval_grouping or grouping, GROUPINGS)
-        self.root, self.image_size, self.num_workers, self.seed = root, image_size, num_workers, seed
+        self.root, self.image_size, self.num_workers, self.seed = user_path(root), image_size, num_workers, seed
         self.group_size, self.groups_per_batch, self.predict_split = group_size, groups_per_batch, predict_split
         self.span_devices = False  # the model sets it if its groups span all processes (docs/distributed.md)
         self.training_groups = Grouping(grouping, group_column, proportions, concentration, min_group_size)
@@ -104,7 +105,7 @@ class GroupDataModule(LightningDataModule):
 
     def relocate(self, root: str, image_size: int) -> None:
         """Sets another folder and image size before anything is read."""
-        self.root, self.image_size = root, image_size
+        self.root, self.image_size = user_path(root), image_size
         self.image_shape = (self.image_shape[0], image_size, image_size)
         self._tables, self._on_device = {}, {}
 
@@ -196,6 +197,11 @@ class GroupDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> GroupLoader:
         return self.loader(self.predict_split)
+
+
+def user_path(path: str) -> str:
+    """A path as the user gave it, with ``~`` for the home folder."""
+    return os.path.expanduser(path)
 
 
 def split_rows(num_images: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
