@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ugvae.data.groupings import GROUPINGS, Grouping, GroupingKind
 from ugvae.data.samplers import GroupLoader
-from ugvae.data.table import GroupDataset, ImageTable
+from ugvae.data.table import GroupDataset, ImageTable, digest
 from ugvae.errors import ConfigError, DataError, check_choice, check_counts, check_not_negative
 from ugvae.runs.folder import read_config
 
@@ -57,6 +57,7 @@ class GroupDataModule(LightningDataModule):
         eval_grouping: kind of the groups in validation, test and prediction. By default that of training, so that the
             curves of both can be compared.
         min_group_size: ``given`` groups of fewer images are left out.
+        accept_changed: evaluate a run although its data have changed since it was trained.
 
     Raises:
         ConfigError: a value out of range; the message names the setting.
@@ -83,6 +84,7 @@ class GroupDataModule(LightningDataModule):
         concentration: PositiveFloat = 1.0,
         eval_grouping: GroupingKind | None = None,
         min_group_size: PositiveInt = 1,
+        accept_changed: bool = False,
     ) -> None:
         super().__init__()
         check_counts(image_size=image_size, group_size=group_size, groups_per_batch=groups_per_batch)
@@ -92,6 +94,7 @@ class GroupDataModule(LightningDataModule):
         check_choice("eval_grouping", eval_grouping or grouping, GROUPINGS)
         self.root, self.image_size, self.num_workers, self.seed = user_path(root), image_size, num_workers, seed
         self.group_size, self.groups_per_batch, self.predict_split = group_size, groups_per_batch, predict_split
+        self.accept_changed = accept_changed
         self.span_devices = False  # the model sets it if its groups span all processes (docs/distributed.md)
         self.training_groups = Grouping(grouping, group_column, proportions, concentration, min_group_size)
         self.evaluation_groups = replace(self.training_groups, kind=eval_grouping or grouping)
@@ -197,6 +200,18 @@ class GroupDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> GroupLoader:
         return self.loader(self.predict_split)
+
+
+def describe_data(data: GroupDataModule) -> dict[str, int | str]:
+    """The number of images and a digest of the content of every split that holds images, by a name for messages."""
+    description: dict[str, int | str] = {}
+    for split, name in zip(SPLITS, ("training", "validation", "test"), strict=True):
+        try:
+            table = data.table(split)
+        except DataError:  # what needs this split says so itself
+            continue
+        description |= {f"{name} images": len(table), f"content of the {name} images": digest(table)}
+    return description
 
 
 def user_path(path: str) -> str:

@@ -5,12 +5,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ugvae.data.module import GroupDataModule, load_data
+from ugvae.data.module import GroupDataModule, describe_data, load_data
 from ugvae.data.table import ImageTable
-from ugvae.errors import ConfigError
+from ugvae.errors import ConfigError, DataError
 from ugvae.evaluation.controls import Controls, encode_controls
 from ugvae.evaluation.encoding import EncodedImages, encode_images
 from ugvae.models import GroupVAE
+from ugvae.runs.checkpoints import SETTINGS, read_checkpoint
 from ugvae.runs.loading import load_model
 
 
@@ -52,7 +53,28 @@ def _load_run(directory: Path, written: tuple[int, ...]) -> TrainedRun:
     """A run whose files were ``written`` at these times: when they change it is another."""
     model = load_model(directory / "checkpoints" / "best.ckpt")
     data = load_data(directory / "config.yaml")
+    refuse_changed(directory, data)
     return TrainedRun(directory, model, data, data.table("test"))
+
+
+def refuse_changed(directory: Path, data: GroupDataModule) -> None:
+    """Checks that the data are those that the run was trained with, unless they may differ (``accept_changed``).
+
+    Raises:
+        DataError: a split has other images or another content; the message says which.
+    """
+    if getattr(data, "accept_changed", False):
+        return
+    settings = read_checkpoint(directory / "checkpoints" / "best.ckpt").get(SETTINGS, {})
+    now = describe_data(data)
+    changed = [
+        f"{name}: {settings[name]}, now {now[name]}" for name in now if settings.get(name, now[name]) != now[name]
+    ]
+    if changed:
+        raise DataError(
+            f"{directory}: the data have changed since the run was trained ({'; '.join(changed)}), so its test images "
+            "may be images that it was trained on. Put the data back, train again, or set data.accept_changed to true"
+        )
 
 
 def lacks_beta(run: TrainedRun) -> str | None:
