@@ -11,7 +11,7 @@ from ugvae.data.image_files import ImageFilesDataModule
 from ugvae.data.listing import Listing, Sources, existing, hold_out, scan, split_by_object
 from ugvae.data.metadata import TABLE_NAMES, coded_columns, join_tables, named
 from ugvae.data.module import user_path
-from ugvae.data.splits import check_whole, split_by_name, split_of_folders, split_of_texts
+from ugvae.data.splits import check_whole, completed, split_of_folders, split_of_texts
 from ugvae.errors import ConfigError, check_choice
 
 SplitBy = Literal["file", "folder", "group", "none", "image"]
@@ -128,11 +128,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
                 raise ConfigError(f"group_column: no column {column!r}; {there}")
             names = [text or image for text, image in zip(texts[column], images, strict=True)]
         what = f"{'image' if self.split_by == 'file' else self.split_by}s under {self.root}"
-        if split is None:
-            return split_by_name(names, what)
-        train = np.flatnonzero(split == 0)
-        if missing := [number for number in (2, 1) if not (split == number).any()]:
-            split[train] = split_by_name([names[row] for row in train], f"training {what}", missing)
+        split = completed(split, names, what)
         if self.split_by == "group":
             check_whole(texts[column], split, column)
         return split

@@ -49,6 +49,22 @@ def split_by_name(names: Sequence[str], what: str, held_out: Sequence[int] = (2,
     return split[objects]
 
 
+def completed(split: np.ndarray | None, names: Sequence[str], what: str) -> np.ndarray:
+    """The splits ``(N,)`` that the user has, with a validation or test split that lacks cut from train, by name.
+
+    Args:
+        split: None if there is none at all.
+        names: as in ``split_by_name``, which says more of the arguments and errors.
+        what: the objects in the plural, for the message.
+    """
+    if split is None:
+        return split_by_name(names, what)
+    train, split = np.flatnonzero(split == 0), split.copy()
+    if missing := [number for number in (2, 1) if not (split == number).any()]:
+        split[train] = split_by_name([names[row] for row in train], f"training {what}", missing)
+    return split
+
+
 def split_of_texts(texts: Sequence[str], where: str) -> np.ndarray:
     """The splits ``(N,)`` that a column names.
 

@@ -71,9 +71,16 @@ class ImageTable:
 
     def subset(self, rows: Tensor) -> "ImageTable":
         """A copy of the rows, in the order given."""
+        return self._of(self.images[rows], rows)
+
+    def view(self, rows: Tensor) -> "ImageTable":
+        """The rows, in the order given, without a copy of the images, which may be memory-mapped."""
+        return self._of(ConcatImages([self.images], rows), rows)
+
+    def _of(self, images: "Tensor | ConcatImages", rows: Tensor) -> "ImageTable":
         columns = {name: column[rows] for name, column in self.columns.items()}
         files = None if self.files is None else [self.files[row] for row in rows.tolist()]
-        return ImageTable(self.images[rows], columns, files)
+        return ImageTable(images, columns, files)
 
     def to(self, device: torch.device | str) -> "ImageTable":
         """A copy on another device."""
@@ -120,29 +127,30 @@ class ConcatImages:
 
     Args:
         sources: uint8 ``(M_i, C_i, H, W)``, in memory or memory-mapped; C_i is C or 1.
+        rows: the rows of all sources, one after the other, to take, ``(M,)``; all by default.
 
     Raises:
         DataError: sources of different sizes, or with channels that cannot be mixed.
     """
 
-    def __init__(self, sources: Sequence[Tensor]) -> None:
+    def __init__(self, sources: Sequence[Tensor], rows: Tensor | None = None) -> None:
         shapes = [tuple(source.shape[1:]) for source in sources]
         channels = max(shape[0] for shape in shapes)
         if len({shape[1:] for shape in shapes}) > 1 or {shape[0] for shape in shapes} - {1, channels}:
             raise DataError(f"images of the shapes {', '.join(map(str, shapes))} cannot be mixed")
         self.sources = list(sources)
         self.dtype, self.device = torch.uint8, sources[0].device
-        self.shape = torch.Size([sum(map(len, sources)), channels, *shapes[0][1:]])
+        self._rows = torch.arange(sum(map(len, sources))) if rows is None else rows
+        self.shape = torch.Size([len(self._rows), channels, *shapes[0][1:]])
         self.ndim = len(self.shape)
         self._ends = torch.tensor([len(source) for source in sources]).cumsum(0)
-        self._rows = torch.arange(len(self))
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index: Tensor | slice | int) -> Tensor:
         """A copy of rows, for any index that a tensor takes along its first axis."""
-        rows = self._rows[index]
+        rows = torch.arange(len(self))[index]
         return self.index_select(0, rows.flatten()).view(*rows.shape, *self.shape[1:])
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
@@ -155,6 +163,7 @@ class ConcatImages:
             raise ValueError(f"dim: rows alone can be selected, got {dim}")
         if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(self):
             raise IndexError(f"rows {int(index.min())} to {int(index.max())} of {len(self)}")
+        index = self._rows[index]
         source = torch.bucketize(index.contiguous(), self._ends, right=True)
         taken, places = [], []
         for number, (part, end) in enumerate(zip(self.sources, self._ends.tolist(), strict=True)):
