@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.data.arrays import write_arrays
 from tests.data.cars3d import write_cars3d
 from tests.data.celeba import write_celeba
 from tests.data.chairs3d import write_chairs3d
@@ -19,7 +18,6 @@ SAMPLES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "Chairs3DDataModule": ("rendered_chairs", write_chairs3d),
     "StanfordCarsDataModule": ("stanford_cars", write_stanford_cars),
     "ImageFolderDataModule": ("folder", write_folder),
-    "ArrayDataModule": ("array", write_arrays),
 }
 
 
