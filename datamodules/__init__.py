@@ -1,6 +1,7 @@
 """One LightningDataModule per dataset."""
 
 from ugvae.data.module import GroupDataModule
+from ugvae.datamodules.arrays import ArrayDataModule
 from ugvae.datamodules.cars3d import Cars3DDataModule
 from ugvae.datamodules.celeba import CelebADataModule
 from ugvae.datamodules.chairs3d import Chairs3DDataModule
@@ -12,6 +13,7 @@ from ugvae.datamodules.mnist import MNISTDataModule
 from ugvae.datamodules.stanford_cars import StanfordCarsDataModule
 
 __all__ = [
+    "ArrayDataModule",
     "Cars3DDataModule",
     "CelebADataModule",
     "Chairs3DDataModule",

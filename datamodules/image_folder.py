@@ -1,81 +1,142 @@
-"""Anyone's folder of images."""
+"""Anyone's folder of images, with a table about them or without."""
 
-from pathlib import PurePosixPath
+import os
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
 
+from ugvae.data.decoding import IMAGE_SUFFIXES
 from ugvae.data.image_files import ImageFilesDataModule
-from ugvae.data.listing import Listing, hold_out, numbered, split_by_object
-from ugvae.data.module import summary
-from ugvae.errors import DataError, check_choice
+from ugvae.data.listing import Listing, Sources, existing, hold_out, scan, split_by_object
+from ugvae.data.metadata import TABLE_NAMES, coded_columns, join_tables, named
+from ugvae.data.module import user_path
+from ugvae.data.splits import check_whole, completed, split_of_folders, split_of_texts
+from ugvae.errors import ConfigError, check_choice
 
-SPLIT_FOLDERS = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
+SplitBy = Literal["file", "folder", "group", "none", "image"]
 
 
 class ImageFolderDataModule(ImageFilesDataModule):
-    """Any images below a folder. Column, if there are class folders: ``label``, in the order of their names.
+    """Any images below a folder, and a table about them.
 
-    The class is the first folder below ``root`` or below the folders of the splits; images in none have label -1.
+    Columns: those of a table ``metadata.csv`` (``.tsv``, ``.jsonl``) beside the images, which names each image in
+    ``file_name`` or ``file``; and ``label``, the first folder below ``root`` or below the folders of the splits, unless
+    the table has a ``label``. Values that are not known are −1, or NaN in columns with fractions.
 
-    Splits: the folders ``train``, ``val`` (or ``valid``, ``validation``) and ``test``; a missing ``val`` or ``test`` is
-    10 % of ``train``. Without ``train``: 80, 10 and 10 %. Cut with a fixed seed.
+    Splits: the column ``split`` of the table; or the folders ``train``, ``val`` and ``test``, in any of their usual
+    spellings, at the top or one level deeper; or by name, about 80, 10 and 10 %. A missing folder ``val`` or ``test``
+    is 10 % of ``train``. An image that is added moves no other to another split.
 
     Args:
         root: folder of the images.
         channels: 3 for colour, 1 for grey.
-        split_by: what a split keeps together: ``image``, or ``folder`` for folders of images of one object.
+        split_by: whose name decides: ``file``, the image; ``folder``, for folders of images of one object; ``group``,
+            the value of ``group_column`` (the default of ``given`` groups, which are never divided). ``none`` puts all
+            images into ``test``, to encode new images. ``image`` is the rule of earlier versions: exactly 80, 10 and
+            10 %, which an added image changes. By default ``file``.
+        metadata: the table, if it has another name or is elsewhere: CSV, TSV, or JSON lines (``.jsonl``).
         **kwargs: the settings of ``ImageFilesDataModule``.
+
+    Raises:
+        ConfigError: a value out of range, or a rule of splits that would divide given groups.
     """
 
     title = "Image folder"
     tree = """
   {root}/
-    *.jpg, *.png, … ; or <class>/*.jpg ; or train/, val/ and test/ with either in them"""
+    *.jpg, *.png, … ; or <class>/*.jpg ; or train/, val/ and test/ with either in them
+    metadata.csv                           optional: file_name, and any columns"""
     source = "it is yours: set data.root to it"
     licence = "yours"
 
     def __init__(
-        self, root: str = "data/folder", channels: Literal[3, 1] = 3, split_by: Literal["image", "folder"] = "image",
-        **kwargs,
+        self, root: str = "data/folder", channels: Literal[3, 1] = 3, split_by: SplitBy | None = None,
+        metadata: str | None = None, **kwargs,
     ) -> None:  # fmt: skip
         check_choice("channels", channels, (1, 3))
-        check_choice("split_by", split_by, ("image", "folder"))
-        self.channels, self.split_by = channels, split_by
+        check_choice("split_by", split_by, (None, "file", "folder", "group", "none", "image"))
+        self.channels, self.metadata = channels, metadata
         super().__init__(root, **kwargs)
+        given = "given" in (self.training_groups.kind, self.evaluation_groups.kind)
+        self.split_by = split_by or ("group" if given else "file")
+        if given and self.split_by not in ("group", "none"):
+            raise ConfigError(f"split_by: {split_by} would divide the given groups; use group, or leave it out")
 
     def options(self) -> dict:
-        return {"split_by": self.split_by}
+        by_group = {"group_column": self.training_groups.column} if self.split_by == "group" else {}
+        return {"split_by": self.split_by, **by_group}
 
-    def describe(self, files: list[str]) -> Listing:
-        """Reads classes and splits from the folders.
+    def find(self) -> Sources:
+        """The images, and the tables about them.
 
         Raises:
-            DataError: too few images, or some outside the folders of the splits.
+            ConfigError: there is no file ``metadata``.
+            DataError: there are no images.
         """
-        paths = [PurePosixPath(name) for name in files]
-        own_splits = any(path.parts[0] == "train" and len(path.parts) > 1 for path in paths)
-        if own_splits:
-            split = self.splits_of_folders(paths)
-        else:
-            objects = [str(path.parent if self.split_by == "folder" else path) for path in paths]
-            split = split_by_object(numbered(objects)[0], f"{self.split_by}s under {self.root}")
-        depth = 1 if own_splits else 0
-        classes = [path.parts[depth] if len(path.parts) > depth + 1 else "" for path in paths]
-        names = sorted(set(classes) - {""})
+        images, root = super().find(), Path(self.root)
+        if self.metadata is None:
+            tables = scan(root, suffixes={os.path.splitext(name)[1] for name in TABLE_NAMES})
+            return images | {name: stamp for name, stamp in tables.items() if PurePosixPath(name).name in TABLE_NAMES}
+        places = (Path(user_path(self.metadata)), root / self.metadata)
+        names = [os.path.relpath(path, root) for path in places if path.is_file()]
         if not names:
-            return Listing(files, split)
-        number = {name: position for position, name in enumerate(names)} | {"": -1}
-        return Listing(files, split, {"label": np.array([number[name] for name in classes])}, {"label": names})
+            raise ConfigError(f"metadata: no such file: {self.metadata}")
+        return images | existing(root, names[:1])
 
-    def splits_of_folders(self, paths: list[PurePosixPath]) -> np.ndarray:
-        """Splits by the folders train, val and test, of which the last two may be missing."""
-        strangers = [str(path) for path in paths if path.parts[0] not in SPLIT_FOLDERS or len(path.parts) == 1]
-        if strangers:
-            raise DataError(
-                f"{self.root}: {len(strangers):,} images beside the folders train, val and test: {summary(strangers)}"
-            )
-        split = np.array([SPLIT_FOLDERS[path.parts[0]] for path in paths])
+    def describe(self, files: list[str]) -> Listing:
+        """Reads the table, the classes and the splits.
+
+        Raises:
+            ConfigError: there is no column of that name to split by.
+            DataError: too few images, some outside the folders of the splits, or a table about other images.
+        """
+        images = [name for name in files if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+        tables = files[len(images) :]
+        texts = join_tables(Path(self.root), tables, images) if tables else {}
+        stated = texts.pop("split", None)
+        folders: list[tuple[str, ...]] = [PurePosixPath(name).parts[:-1] for name in images]
+        split = None
+        if stated is not None:
+            split = split_of_texts(stated, str(Path(self.root) / tables[0]))
+        elif self.split_by != "none":
+            split, folders = split_of_folders(images, self.root)
+        classes = [parts[0] if parts else "" for parts in folders]
+        columns, names = coded_columns(texts)
+        if "label" not in texts and len(set(classes)) > (1 if tables else 0) and any(classes):
+            columns["label"], names["label"] = named(classes)
+            texts["label"] = classes
+        return Listing(images, self.splits(split, images, texts), columns, names)
+
+    def splits(self, split: np.ndarray | None, images: list[str], texts: dict[str, list[str]]) -> np.ndarray:
+        """Splits ``(N,)`` by the rule ``split_by``; what the user has split stays, and only what lacks is cut off.
+
+        Raises:
+            ConfigError: there is no column of the groups.
+            DataError: too few images, or given groups that are divided.
+        """
+        if self.split_by == "none":
+            return np.full(len(images), 2)
+        if self.split_by == "image":
+            return self.splits_of_earlier_versions(split, images)
+        names = images
+        if self.split_by == "folder":
+            names = [str(PurePosixPath(image).parent) for image in images]
+        elif self.split_by == "group":
+            if (column := self.training_groups.column) not in texts:
+                there = f"the data have {', '.join(sorted(texts)) or 'none'}"
+                raise ConfigError(f"group_column: no column {column!r}; {there}")
+            names = [text or image for text, image in zip(texts[column], images, strict=True)]
+        what = f"{'image' if self.split_by == 'file' else self.split_by}s under {self.root}"
+        split = completed(split, names, what)
+        if self.split_by == "group":
+            check_whole(texts[column], split, column)
+        return split
+
+    def splits_of_earlier_versions(self, split: np.ndarray | None, images: list[str]) -> np.ndarray:
+        """Exact shares, drawn with a fixed seed from the list of all files."""
+        if split is None:
+            return split_by_object(np.arange(len(images)), f"images under {self.root}")
         for number in (2, 1):
             if not (split == number).any():
                 split = hold_out(split, number, f"images under {self.root}/train")

@@ -94,7 +94,11 @@ class MixedDataModule(GroupDataModule):
             )
         values = {name: torch.cat([table.columns[name] for table in tables]) for name in shared}
         values[DOMAIN] = torch.arange(len(tables)).repeat_interleave(torch.tensor([len(table) for table in tables]))
-        return ImageTable(ConcatImages([table.images for table in tables]), values)
+        files = None
+        if any(table.files for table in tables):
+            named = zip(self.domain_names, tables, strict=True)
+            files = [f"{name}/{file}" for name, table in named for file in table.files or [""] * len(table)]
+        return ImageTable(ConcatImages([table.images for table in tables]), values, files)
 
     def _agree(self, column: str) -> bool:
         """Whether the values of a column have the same names in all domains."""

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.group_tables import make_table
-from ugvae.data.groupings import draw_rows, rows_by_value
+from ugvae.data.drawing import draw_rows, rows_by_value
 
 
 @settings(max_examples=60, deadline=None)

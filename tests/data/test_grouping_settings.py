@@ -17,7 +17,7 @@ OF_DOMAINS = ["mixed", "pure", "proportions"]
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "sorted"}, "grouping: expected random, mixed, pure, proportions or attribute, got 'sorted'"),
+        ({"kind": "sorted"}, "grouping: expected random, mixed, pure, proportions, attribute or given, got 'sorted'"),
         ({"proportions": [0.5, 0.6]}, "proportions: .* sum to 1.1, not to 1"),
         ({"proportions": [1.5, -0.5]}, "proportions: expected numbers > 0"),
         ({"proportions": [float("nan"), 0.5]}, "proportions: expected numbers > 0"),

@@ -14,7 +14,7 @@ from ugvae.data.samplers import GroupLoader, GroupSampler
 from ugvae.data.table import GroupDataset
 from ugvae.errors import ConfigError
 
-BY_COLUMN = [kind for kind in GROUPINGS if kind != "random"]
+BY_COLUMN = [kind for kind in GROUPINGS if kind not in ("random", "given")]
 OF_DOMAINS = ["mixed", "pure", "proportions"]
 
 

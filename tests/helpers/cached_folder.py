@@ -23,7 +23,7 @@ def write_root(tmp_path: Path) -> Path:
 
 def maker(root: Path) -> Callable[..., ImageFolderDataModule]:
     """Makes datamodules of it that decode small and in this process."""
-    return partial(ImageFolderDataModule, root=str(root), image_size=16, cache_workers=1)
+    return partial(ImageFolderDataModule, root=str(root), image_size=16, cache_workers=1, split_by="image")
 
 
 def count_builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:

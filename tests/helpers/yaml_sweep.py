@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.data.arrays import write_arrays
 from tests.data.mnist import write_mnist
 from tests.data.samples import SAMPLES
 
@@ -13,7 +14,7 @@ YAMLS = sorted(EXPERIMENTS.glob("*.yaml"))
 
 # writer of a tiny data set into a folder, by datamodule; None: needs no files
 WRITERS: dict[str, Callable[[Path], object] | None] = {name: write for name, (_, write) in SAMPLES.items()}
-WRITERS |= {"MNISTDataModule": write_mnist, "DigitsDataModule": None}
+WRITERS |= {"MNISTDataModule": write_mnist, "DigitsDataModule": None, "ArrayDataModule": write_arrays}
 EXTRA = {"MNISTDataModule": {"num_val": 60}}
 SMALL = [
     "--data.group_size=4",

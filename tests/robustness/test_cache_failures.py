@@ -133,7 +133,7 @@ def build_and_count(root: str, results: multiprocessing.Queue) -> None:
         return decode_files(files, *others)
 
     build.decode_files = slow
-    data = ImageFolderDataModule(root, image_size=16, cache_workers=1)
+    data = ImageFolderDataModule(root, image_size=16, split_by="image", cache_workers=1)
     images = sum(len(data.table(split)) for split in SPLITS)
     results.put((len(counts), images))
 
@@ -160,7 +160,7 @@ def build_until_stuck(root: str, workers: int, half_way: multiprocessing.Event) 
         return path.read_bytes()
 
     build.read_bytes, build.CHUNK_IMAGES = slow, 4
-    ImageFolderDataModule(root, image_size=16, cache_workers=workers).prepare_data()
+    ImageFolderDataModule(root, image_size=16, split_by="image", cache_workers=workers).prepare_data()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the processes start by fork")

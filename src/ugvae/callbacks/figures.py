@@ -119,8 +119,12 @@ class TrainingFigures(Callback):
 
     def _reconstructions(self, trainer: Trainer, model: LightningModule) -> Figure:
         data = trainer.datamodule
-        batches = islice(data.loader("val"), -(-4 // data.groups_per_batch))  # several groups: of several domains
-        images = model.checked(torch.cat([batch["image"] for batch in batches]))
+        batches = islice(
+            data.loader("val").sampler, -(-4 // data.groups_per_batch)
+        )  # several groups: of several domains
+        members = [group[group >= 0] for batch in batches for group in batch]
+        size = min(map(len, members))
+        images = model.checked(data.table("val").images[torch.stack([group[:size] for group in members])])
         pairs = torch.stack([images, reconstructions(model, images)])
         pairs = pairs[:, :, : -(-48 // len(images))].flatten(1, 2)
         across = min(12, pairs.shape[1])

@@ -9,15 +9,14 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from ugvae.data.cache import check_mapped
-from ugvae.data.module import GroupDataModule
-from ugvae.data.table import digest
+from ugvae.data.module import GroupDataModule, describe_data
 from ugvae.distributed import distributed_rank, gather_objects
 from ugvae.errors import ConfigError, plain_value
-from ugvae.runs.checkpoints import read_checkpoint
+from ugvae.runs.checkpoints import SETTINGS, read_checkpoint
 from ugvae.runs.files import remove_strays
 from ugvae.runs.loggers import MetricsLogger
 
-SETTINGS, ROWS, RANKS = "run_settings", "metrics_rows", "rank_states"  # entries of a checkpoint
+ROWS, RANKS = "metrics_rows", "rank_states"  # entries of a checkpoint
 
 
 class ExactResume(Callback):
@@ -87,7 +86,6 @@ FREE = {"compile"}  # settings of a model that a resumed run may change
 
 def describe_run(model: LightningModule, data: GroupDataModule) -> dict[str, Any]:
     """Settings by the name that the user gave them."""
-    table = data.table("train")
     groups = data.training_groups
     own = {f"model.{name}": value for name, value in model.hparams.items() if name not in FREE}
     by_domain = groups.kind in ("mixed", "pure", "proportions")
@@ -100,12 +98,12 @@ def describe_run(model: LightningModule, data: GroupDataModule) -> dict[str, Any
         "data.groups_per_batch": data.groups_per_batch,
         "data.seed": data.seed,
         "data.grouping": groups.kind,
-        "data.group_column": groups.column if groups.kind == "attribute" else None,
+        "data.group_column": groups.column if groups.kind in ("attribute", "given") else None,
+        "data.min_group_size": groups.min_group_size,
         "data.proportions": list(groups.proportions) if groups.proportions else None,
         "data.concentration": groups.concentration if by_domain else None,
         "trainer.devices × num_nodes": distributed_rank()[1],
-        "training images": len(table),
-        "content of the training images": digest(table),
+        **describe_data(data),
     }
     return {name: _plain(value) for name, value in settings.items()}
 

@@ -10,6 +10,8 @@ from ugvae.data.listing import read_bytes
 from ugvae.data.module import summary
 from ugvae.errors import DataError
 
+ONE_SOURCE = "Take the images and the annotations from one source"
+
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file, with the line ends of any system."""
@@ -32,8 +34,8 @@ def read_rows(path: Path, lines: Iterable[str], images: list[str], width: int, a
     return np.stack([by_name[name] for name in images])
 
 
-def check_names(path: Path, rows: list[str], images: list[str]) -> None:
-    """Checks that a text file has one row for each image of a folder.
+def check_names(path: Path, rows: list[str], images: list[str], advice: str = ONE_SOURCE) -> None:
+    """Checks that a text file has one row for each image of a folder; ``advice`` ends the message.
 
     Raises:
         DataError: they differ; the message counts and names the differences.
@@ -45,7 +47,4 @@ def check_names(path: Path, rows: list[str], images: list[str]) -> None:
     }
     parts = [f"{len(names):,} {kind}: {summary(names)}" for kind, names in differences.items() if names]
     if parts:
-        raise DataError(
-            f"{path}: {len(rows):,} rows and {len(images):,} images; {'; '.join(parts)}. Take the images and the "
-            "annotations from one source"
-        )
+        raise DataError(f"{path}: {len(rows):,} rows and {len(images):,} images; {'; '.join(parts)}. {advice}")

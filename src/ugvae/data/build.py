@@ -59,10 +59,17 @@ def build_cache(folder: Path, key: CacheKey, listing: Listing, workers: int, ski
     skipped = [{"file": listing.files[position], "reason": reason} for position, reason in sorted(corrupt.items())]
     listing = listing.subset(kept)
     num_images = len(listing.files) * count
-    values = np.array([*listing.columns.values()], np.int64).reshape(len(listing.columns), num_images)
+    fractions = {name: column for name, column in listing.columns.items() if column.dtype.kind == "f"}
+    integers = {name: column for name, column in listing.columns.items() if name not in fractions}
+    values = np.array([*integers.values()], np.int64).reshape(len(integers), num_images)
     low, high = values.min(initial=0), values.max(initial=0)
     narrow = next(kind for kind in INTEGERS if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
-    save_arrays({"columns": values.astype(narrow)}, columns)
+    arrays = {
+        "columns": values.astype(narrow),
+        "fractions": np.array([*fractions.values()], np.float64).reshape(len(fractions), num_images),
+        "files": np.frombuffer("\0".join(listing.files).encode(errors="surrogateescape"), np.uint8),
+    }
+    save_arrays(arrays, columns)
     manifest = {
         "title": key.title,
         **key.description,
@@ -73,7 +80,8 @@ def build_cache(folder: Path, key: CacheKey, listing: Listing, workers: int, ski
         "names": listing.names,
         "skipped": skipped,
         "images_per_second": round(rate, 1),
-        "column_names": list(listing.columns),
+        "column_names": [*integers, *fractions],
+        "images_per_file": count,
         "modified": images.stat().st_mtime_ns,
         "checksums": {"images": checksum(images), "columns": checksum(columns)},
     }

@@ -1,9 +1,9 @@
 """Images decoded once into one memory-mapped file, which all processes share: what it is, and how it is opened.
 
 A cache is a folder of three files. ``images-*.bin`` holds uint8 ``(N, C, H, W)``, ordered by split. ``columns-*.npz``
-holds one array of integers ``(V, N)``. ``manifest.json`` describes both. It is written last, so a build that was cut
-off at any moment is never taken for a cache. A digest of the manifest and checksums of the other files show later
-changes.
+holds columns of integers ``(V, N)``, columns of fractions ``(W, N)`` and the names of the files. ``manifest.json``
+describes both. It is written last, so a build that was cut off at any moment is never taken for a cache. A digest of
+the manifest and checksums of the other files show later changes.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from ugvae.data.module import SPLITS
 from ugvae.data.table import ImageTable
 from ugvae.errors import DataError
 
-VERSION = 3  # of the format and of the decoding; a cache of another version is rebuilt
+VERSION = 4  # of the format and of the decoding; a cache of another version is rebuilt
 MANIFEST = "manifest.json"
 LOCK = "lock"
 
@@ -56,10 +56,18 @@ class CacheKey:
 
 @dataclass(frozen=True)
 class Cache:
-    """An open cache: ``images`` uint8 ``(N, C, H, W)``, memory-mapped; ``columns`` int64 ``(N,)``; the manifest."""
+    """An open cache.
+
+    Attributes:
+        images: uint8 ``(N, C, H, W)``, memory-mapped.
+        columns: int64 or float64 ``(N,)`` by name.
+        files: the file of each image.
+        manifest: the content of the manifest.
+    """
 
     images: Tensor
     columns: dict[str, Tensor]
+    files: list[str]
     manifest: dict
 
     def split(self, split: str) -> ImageTable:
@@ -67,7 +75,8 @@ class Cache:
         counts = [self.manifest["splits"][name] for name in SPLITS]
         start = sum(counts[: SPLITS.index(split)])
         rows = slice(start, start + self.manifest["splits"][split])
-        return ImageTable(self.images[rows], {name: column[rows] for name, column in self.columns.items()})
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return ImageTable(self.images[rows], columns, self.files[rows])
 
 
 class StaleCacheError(Exception):
@@ -139,11 +148,13 @@ def load(folder: Path, key: CacheKey) -> Cache:
         if checksum(columns) != manifest["checksums"]["columns"]:
             raise StaleCacheError("the file of columns was changed after it was written")
         with np.load(columns, allow_pickle=False) as arrays:
-            values = torch.from_numpy(arrays["columns"].astype(np.int64))
+            values = [*torch.from_numpy(arrays["columns"].astype(np.int64)), *torch.from_numpy(arrays["fractions"])]
+            files = arrays["files"].tobytes().decode(errors="surrogateescape").split("\0")
         flat = map_bytes(images, math.prod(shape))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
         raise StaleCacheError(f"its files cannot be read ({error})") from error
-    return Cache(flat.view(shape), dict(zip(manifest["column_names"], values, strict=True)), manifest)
+    files = [name for name in files for _ in range(manifest["images_per_file"])]
+    return Cache(flat.view(shape), dict(zip(manifest["column_names"], values, strict=True)), files, manifest)
 
 
 def checksum(path: Path) -> int:

@@ -13,78 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ugvae.data.drawing import draw_rows, rows_by_value
+from ugvae.data.given_groups import GivenGroupSampler
 from ugvae.data.samplers import GroupSampler, RandomGroupSampler
 from ugvae.data.table import ImageTable
-from ugvae.errors import ConfigError, check_choice, check_positive
+from ugvae.errors import ConfigError, check_choice, check_counts, check_positive
 
-
-def rows_by_value(column: Tensor, rows: Tensor | None = None) -> dict[int, Tensor]:
-    """The rows of each value of an integer column ``(M,)``, in ascending order of the values.
-
-    Args:
-        column: one value per row.
-        rows: the rows to consider; all by default.
-    """
-    rows = torch.arange(len(column)) if rows is None else rows
-    values, counts = column[rows].unique(return_counts=True)
-    order = rows[column[rows].argsort(stable=True)]
-    return dict(zip(values.tolist(), order.split(counts.tolist()), strict=True))
-
-
-def draw_rows(values: Tensor, rows: Mapping[int, Tensor], generator: torch.Generator) -> Tensor:
-    """Draws an image for each place of the groups, given the value that it must have.
-
-    No image comes twice in a group. The images of a value are used in passes, each in a new random order: none comes
-    a second time before all have come once.
-
-    Args:
-        values: the value of each image, ``(N, B)``.
-        rows: the rows of each value.
-        generator: generator of the orders.
-
-    Returns:
-        rows ``(N, B)``.
-
-    Raises:
-        ConfigError: a group needs more images of a value than there are.
-    """
-    drawn = torch.empty(values.numel(), dtype=torch.long)
-    for value, places in rows_by_value(values.flatten()).items():
-        available = rows.get(value, torch.empty(0, dtype=torch.long))
-        counts = (places // values.shape[1]).unique_consecutive(return_counts=True)[1]  # in each group that needs it
-        if counts.max() > len(available):
-            raise ConfigError(
-                f"group_size: a group takes {int(counts.max())} images of value {value}, there are {len(available)}"
-            )
-        drawn[places] = available[_passes(len(available), counts, generator)]
-    return drawn.view_as(values)
-
-
-def _passes(size: int, counts: Tensor, generator: torch.Generator) -> Tensor:
-    """One permutation of the numbers below ``size`` after another, cut into shares of ``counts (N,)`` numbers.
-
-    Where a permutation ends within a share, the next one is drawn uniformly among those that give the share no number
-    twice.
-    """
-    ends = counts.cumsum(0)
-    total, drawn = int(ends[-1]), 0
-    passes: list[Tensor] = []
-    while drawn < total:
-        order = torch.randperm(size, generator=generator)
-        share = int(torch.searchsorted(ends, drawn, right=True))
-        missing = int(ends[share]) - drawn
-        present = int(counts[share]) - missing
-        if present > 0:
-            last = passes[-1][size - present :]
-            other = order[~torch.isin(order, last)]
-            rest = torch.cat([other[missing:], last])
-            order = torch.cat([other[:missing], rest[torch.randperm(len(rest), generator=generator)]])
-        passes.append(order)
-        drawn += size
-    return torch.cat(passes)[:total]
-
-
-GroupingKind = Literal["random", "mixed", "pure", "proportions", "attribute"]
+GroupingKind = Literal["random", "mixed", "pure", "proportions", "attribute", "given"]
 GROUPINGS: tuple[GroupingKind, ...] = get_args(GroupingKind)
 DOMAIN = "domain"  # the column that mixed, pure and proportions need; MixedDataModule provides it
 
@@ -99,20 +34,25 @@ class Grouping:
             shares of the domains among the groups. ``proportions``: the shares within each group are drawn from a
             Dirichlet distribution around ``proportions``. ``attribute``: all images of a group have one value of
             ``column``; each value has as many groups as its images fill; values below 0 are unknown and left out.
-        column: the column of ``attribute``.
+            ``given``: all images with one value of ``column`` are a group of any size; a larger one than
+            ``group_size`` makes several draws of an epoch.
+        column: the column of ``attribute`` and ``given``.
         proportions: shares of the domains; equal by default.
         concentration: concentration of the Dirichlet distribution, with equal proportions each of its parameters.
             Large values give ``mixed`` groups, values near 0 ``pure`` ones.
+        min_group_size: ``given`` groups of fewer images are left out.
     """
 
     kind: GroupingKind = "random"
     column: str = "label"
     proportions: Sequence[float] | None = None
     concentration: float = 1.0
+    min_group_size: int = 1
 
     def __post_init__(self) -> None:
         check_choice("grouping", self.kind, GROUPINGS)
         check_positive(concentration=self.concentration)
+        check_counts(min_group_size=self.min_group_size)
         if self.proportions is not None:
             if not all(0 < share <= 1 for share in self.proportions):
                 raise ConfigError(f"proportions: expected numbers > 0 that sum to 1, got {list(self.proportions)}")
@@ -122,7 +62,7 @@ class Grouping:
     @property
     def value_column(self) -> str:
         """The column whose values make the groups."""
-        return self.column if self.kind == "attribute" else DOMAIN
+        return self.column if self.kind in ("attribute", "given") else DOMAIN
 
     def sampler(self, table: ImageTable, names: Mapping[int, str] | None = None, **options) -> GroupSampler:
         """A sampler of these groups over ``table``.
@@ -138,6 +78,8 @@ class Grouping:
         if self.kind == "random":
             return RandomGroupSampler(len(table), **options)
         column = self.value_column
+        if self.kind == "given":
+            return GivenGroupSampler(table.column(column), column, self.min_group_size, **options)
         if self.kind != "attribute" and column not in table.columns:
             raise ConfigError(
                 f"grouping: {self.kind} needs the column {column!r}, as in MixedDataModule; {table.described_columns}"

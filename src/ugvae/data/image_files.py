@@ -23,7 +23,7 @@ from ugvae.data.listing import (
     source_digest,
     split_by_object,
 )
-from ugvae.data.module import GroupDataModule
+from ugvae.data.module import GroupDataModule, user_path
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError, DataError, check_counts
 from ugvae.machine import cores
@@ -61,7 +61,8 @@ class ImageFilesDataModule(GroupDataModule):
         super().__init__(root, image_size=image_size, **kwargs)
         if cache_workers is not None:
             check_counts(cache_workers=cache_workers)
-        self.skip_corrupt, self.cache_dir, self.cache_workers = skip_corrupt, cache_dir, cache_workers
+        self.skip_corrupt, self.cache_workers = skip_corrupt, cache_workers
+        self.cache_dir = None if cache_dir is None else user_path(cache_dir)
         self._cache: Cache | None = None
 
     def relocate(self, root: str, image_size: int) -> None:

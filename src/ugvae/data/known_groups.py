@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ugvae.data.groupings import draw_rows, rows_by_value
+from ugvae.data.drawing import draw_rows, rows_by_value
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
 

@@ -27,7 +27,7 @@ class Listing:
     Attributes:
         files: names relative to the root.
         split: ``(F,)``: 0 train, 1 val, 2 test.
-        columns: integers ``(N,)`` by name.
+        columns: integers or floats ``(N,)`` by name.
         names: names of the values 0, 1, … of some columns.
         images_per_file: images in each file.
         decode: function from the bytes of a file to uint8 ``(images_per_file, C, H, W)``.

@@ -3,6 +3,7 @@
 Axes: G groups per batch, B images per group, C channels, H and W pixels.
 """
 
+import os
 from abc import abstractmethod
 from argparse import ArgumentError
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from ugvae.data.groupings import GROUPINGS, Grouping, GroupingKind
 from ugvae.data.samplers import GroupLoader
-from ugvae.data.table import GroupDataset, ImageTable
+from ugvae.data.table import GroupDataset, ImageTable, digest
 from ugvae.errors import ConfigError, DataError, check_choice, check_counts, check_not_negative
 from ugvae.runs.folder import read_config
 
@@ -39,8 +40,8 @@ GPU_SHARE = 0.25  # of the free memory of a GPU, the most that a table may take
 class GroupDataModule(LightningDataModule):
     """Base of all datamodules. A subclass gets its data and reads one split as an ``ImageTable``.
 
-    Batches are dicts: ``image`` uint8 ``(G, B, C, H, W)``, ``index`` ``(G, B)`` rows of the split's table, and one
-    entry ``(G, B)`` per column, such as ``label``.
+    Batches are dicts: ``image`` uint8 ``(G, B, C, H, W)``, ``index`` ``(G, B)`` rows of the split's table, one entry
+    ``(G, B)`` per column, such as ``label``, and ``mask`` where groups of unequal size are padded (``GroupDataset``).
 
     Args:
         root: folder of the dataset.
@@ -51,11 +52,13 @@ class GroupDataModule(LightningDataModule):
         seed: seed of the groups, and of splits that have no seed of their own.
         predict_split: the split that ``predict`` encodes; ``all`` for all of them.
         grouping: kind of the training groups (docs/groups.md).
-        group_column: the column whose values make the groups of ``attribute``.
+        group_column: the column whose values make the groups of ``attribute`` and ``given``.
         proportions: shares of the domains in ``mixed``, ``pure`` and ``proportions`` groups; equal by default.
         concentration: concentration of the Dirichlet distribution of ``proportions``.
         eval_grouping: kind of the groups in validation, test and prediction. By default that of training, so that the
             curves of both can be compared.
+        min_group_size: ``given`` groups of fewer images are left out.
+        accept_changed: evaluate a run although its data have changed since it was trained.
 
     Raises:
         ConfigError: a value out of range; the message names the setting.
@@ -81,6 +84,8 @@ class GroupDataModule(LightningDataModule):
         proportions: list[float] | None = None,
         concentration: PositiveFloat = 1.0,
         eval_grouping: GroupingKind | None = None,
+        min_group_size: PositiveInt = 1,
+        accept_changed: bool = False,
     ) -> None:
         super().__init__()
         check_counts(image_size=image_size, group_size=group_size, groups_per_batch=groups_per_batch)
@@ -88,20 +93,23 @@ class GroupDataModule(LightningDataModule):
         check_choice("predict_split", predict_split, (*SPLITS, "all"))
         check_choice("grouping", grouping, GROUPINGS)
         check_choice("eval_grouping", eval_grouping or grouping, GROUPINGS)
-        self.root, self.image_size, self.num_workers, self.seed = root, image_size, num_workers, seed
+        self.root, self.image_size, self.num_workers, self.seed = user_path(root), image_size, num_workers, seed
         self.group_size, self.groups_per_batch, self.predict_split = group_size, groups_per_batch, predict_split
+        self.accept_changed = accept_changed
         self.span_devices = False  # the model sets it if its groups span all processes (docs/distributed.md)
-        self.training_groups = Grouping(grouping, group_column, proportions, concentration)
+        self.training_groups = Grouping(grouping, group_column, proportions, concentration, min_group_size)
         self.evaluation_groups = replace(self.training_groups, kind=eval_grouping or grouping)
         if proportions is not None and not {grouping, eval_grouping} & {"mixed", "pure", "proportions"}:
             raise ConfigError(f"proportions: without effect on {grouping} groups")
+        if min_group_size > 1 and "given" not in (grouping, eval_grouping):
+            raise ConfigError(f"min_group_size: without effect on {grouping} groups")
         self.image_shape = (self.channels, image_size, image_size)
         self._tables: dict[str, ImageTable] = {}
         self._on_device: dict[str, ImageTable] = {}
 
     def relocate(self, root: str, image_size: int) -> None:
         """Sets another folder and image size before anything is read."""
-        self.root, self.image_size = root, image_size
+        self.root, self.image_size = user_path(root), image_size
         self.image_shape = (self.image_shape[0], image_size, image_size)
         self._tables, self._on_device = {}, {}
 
@@ -199,6 +207,23 @@ class GroupDataModule(LightningDataModule):
     def predict_dataloader(self) -> GroupLoader | list[GroupLoader]:
         loaders = [self.loader(split) for split in self.predicted_splits]
         return loaders if len(loaders) > 1 else loaders[0]
+
+
+def describe_data(data: GroupDataModule) -> dict[str, int | str]:
+    """The number of images and a digest of the content of every split that holds images, by a name for messages."""
+    description: dict[str, int | str] = {}
+    for split, name in zip(SPLITS, ("training", "validation", "test"), strict=True):
+        try:
+            table = data.table(split)
+        except DataError:  # what needs this split says so itself
+            continue
+        description |= {f"{name} images": len(table), f"content of the {name} images": digest(table)}
+    return description
+
+
+def user_path(path: str) -> str:
+    """A path as the user gave it, with ``~`` for the home folder."""
+    return os.path.expanduser(path)
 
 
 def split_rows(num_images: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ from one epoch to the next, so a run can resume at any batch.
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -96,8 +96,11 @@ class GroupSampler(Sampler[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch if self.shuffle else 0))
-        groups = self._share(self.draw(generator))
-        yield from groups.split(self.groups_per_batch)[self.start : len(self)]
+        yield from self.batches(generator)[self.start :]
+
+    def batches(self, generator: torch.Generator) -> Sequence[Tensor]:
+        """The batches ``(G, B)`` of one epoch on this rank."""
+        return self._share(self.draw(generator)).split(self.groups_per_batch)[: len(self)]
 
     def _share(self, groups: Tensor) -> Tensor:
         """The groups of this rank, or its images of every group."""

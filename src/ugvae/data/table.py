@@ -1,6 +1,7 @@
 """A dataset as one table: an image array and named integer columns, answered a whole batch of indices at a time."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from torch.utils.data import Dataset
 
 from ugvae.errors import ConfigError, DataError
 
+PADDING = -1  # the index where a group has no further image
+
 
 @dataclass(frozen=True)
 class ImageTable:
@@ -17,7 +20,9 @@ class ImageTable:
 
     Attributes:
         images: uint8 ``(N, C, H, W)``, in memory or memory-mapped, or ``ConcatImages``.
-        columns: integer tensors ``(N,)`` by name, e.g. ``label``.
+        columns: tensors ``(N,)`` by name, e.g. ``label``: integers, of which those below 0 are unknown, or float64, of
+            which NaN is unknown.
+        files: the name of each image's file, where there is one.
 
     Example:
         >>> table = ImageTable(torch.zeros(4, 1, 28, 28, dtype=torch.uint8), {"label": torch.tensor([0, 1, 2, 3])})
@@ -25,20 +30,24 @@ class ImageTable:
         [3, 1]
 
     Raises:
-        DataError: images of another type or shape; a column of another length, or called ``image`` or ``index``.
+        DataError: images of another type or shape; a column of another length, or called ``image``, ``index`` or
+            ``mask``.
     """
 
     images: Tensor
     columns: dict[str, Tensor] = field(default_factory=dict)
+    files: list[str] | None = None
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             raise DataError(f"an image table holds uint8 (N, C, H, W), got {self.images.dtype} {self.images.shape}")
-        if taken := {"image", "index"} & self.columns.keys():
+        if taken := {"image", "index", "mask"} & self.columns.keys():
             raise DataError(f"column {min(taken)!r}: batches already have an entry of this name; rename the column")
         for name, column in self.columns.items():
             if column.shape != self.images.shape[:1]:
                 raise DataError(f"column {name!r} has shape {tuple(column.shape)} for {len(self.images)} images")
+        if self.files is not None and len(self.files) != len(self.images):
+            raise DataError(f"{len(self.files)} names of files for {len(self.images)} images")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -49,29 +58,42 @@ class ImageTable:
         return f"the data have {', '.join(sorted(self.columns)) or 'none'}"
 
     def column(self, name: str) -> Tensor:
-        """A column ``(N,)``.
+        """A column ``(N,)`` of integers, whose values make groups.
 
         Raises:
-            ConfigError: there is none of this name.
+            ConfigError: there is none of this name, or it holds fractions.
         """
         if name not in self.columns:
             raise ConfigError(f"group_column: no column {name!r}; {self.described_columns}")
+        if self.columns[name].is_floating_point():
+            raise ConfigError(f"group_column: {name!r} holds fractions, and groups need whole numbers or names")
         return self.columns[name]
 
     def subset(self, rows: Tensor) -> "ImageTable":
         """A copy of the rows, in the order given."""
-        return ImageTable(self.images[rows], {name: column[rows] for name, column in self.columns.items()})
+        return self._of(self.images[rows], rows)
+
+    def view(self, rows: Tensor) -> "ImageTable":
+        """The rows, in the order given, without a copy of the images, which may be memory-mapped."""
+        return self._of(ConcatImages([self.images], rows), rows)
+
+    def _of(self, images: "Tensor | ConcatImages", rows: Tensor) -> "ImageTable":
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        files = None if self.files is None else [self.files[row] for row in rows.tolist()]
+        return ImageTable(images, columns, files)
 
     def to(self, device: torch.device | str) -> "ImageTable":
         """A copy on another device."""
-        return ImageTable(self.images.to(device), {name: column.to(device) for name, column in self.columns.items()})
+        columns = {name: column.to(device) for name, column in self.columns.items()}
+        return ImageTable(self.images.to(device), columns, self.files)
 
 
 class GroupDataset(Dataset):
     """Answers ``(G, B)`` indices with a whole batch of groups, in one indexing operation per array.
 
     A batch is a dict: ``image`` uint8 ``(G, B, C, H, W)``, ``index`` ``(G, B)``, and every column ``(G, B)``, all on
-    the device of the table.
+    the device of the table. Where groups differ in size, the index −1 says that there is no image; then the batch has
+    ``mask``, bool ``(G, B)``, too. Columns are −1 or NaN there, and the pixels have no meaning.
     """
 
     def __init__(self, table: ImageTable) -> None:
@@ -81,9 +103,17 @@ class GroupDataset(Dataset):
         return len(self.table)
 
     def __getitem__(self, indices: Tensor) -> dict[str, Tensor]:
-        indices = indices.to(self.table.images.device, non_blocking=True)
-        flat = indices.flatten()
+        device = self.table.images.device
+        mask = indices != PADDING
+        padded = not bool(mask.all())  # asked before the indices travel to the device
+        mask = mask.to(device, non_blocking=True) if padded else None
+        indices = indices.to(device, non_blocking=True)
+        flat = (indices if mask is None else indices.masked_fill(~mask, 0)).flatten()
         batch = {name: column[flat].view(indices.shape) for name, column in self.table.columns.items()}
+        if mask is not None:
+            unknown = {name: math.nan if column.is_floating_point() else -1 for name, column in batch.items()}
+            batch = {name: column.masked_fill(~mask, unknown[name]) for name, column in batch.items()}
+            batch["mask"] = mask
         # index_select is several times as fast as images[flat] for rows of bytes
         batch["image"] = self.table.images.index_select(0, flat).unflatten(0, indices.shape)
         batch["index"] = indices
@@ -97,29 +127,30 @@ class ConcatImages:
 
     Args:
         sources: uint8 ``(M_i, C_i, H, W)``, in memory or memory-mapped; C_i is C or 1.
+        rows: the rows of all sources, one after the other, to take, ``(M,)``; all by default.
 
     Raises:
         DataError: sources of different sizes, or with channels that cannot be mixed.
     """
 
-    def __init__(self, sources: Sequence[Tensor]) -> None:
+    def __init__(self, sources: Sequence[Tensor], rows: Tensor | None = None) -> None:
         shapes = [tuple(source.shape[1:]) for source in sources]
         channels = max(shape[0] for shape in shapes)
         if len({shape[1:] for shape in shapes}) > 1 or {shape[0] for shape in shapes} - {1, channels}:
             raise DataError(f"images of the shapes {', '.join(map(str, shapes))} cannot be mixed")
         self.sources = list(sources)
         self.dtype, self.device = torch.uint8, sources[0].device
-        self.shape = torch.Size([sum(map(len, sources)), channels, *shapes[0][1:]])
+        self._rows = torch.arange(sum(map(len, sources))) if rows is None else rows
+        self.shape = torch.Size([len(self._rows), channels, *shapes[0][1:]])
         self.ndim = len(self.shape)
         self._ends = torch.tensor([len(source) for source in sources]).cumsum(0)
-        self._rows = torch.arange(len(self))
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index: Tensor | slice | int) -> Tensor:
         """A copy of rows, for any index that a tensor takes along its first axis."""
-        rows = self._rows[index]
+        rows = torch.arange(len(self))[index]
         return self.index_select(0, rows.flatten()).view(*rows.shape, *self.shape[1:])
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
@@ -132,6 +163,7 @@ class ConcatImages:
             raise ValueError(f"dim: rows alone can be selected, got {dim}")
         if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(self):
             raise IndexError(f"rows {int(index.min())} to {int(index.max())} of {len(self)}")
+        index = self._rows[index]
         source = torch.bucketize(index.contiguous(), self._ends, right=True)
         taken, places = [], []
         for number, (part, end) in enumerate(zip(self.sources, self._ends.tolist(), strict=True)):

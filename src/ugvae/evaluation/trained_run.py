@@ -5,11 +5,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ugvae.data.module import GroupDataModule, load_data
+from ugvae.data.module import GroupDataModule, describe_data, load_data
 from ugvae.data.table import ImageTable
+from ugvae.errors import DataError
 from ugvae.evaluation.controls import Controls, encode_controls
 from ugvae.evaluation.encoding import EncodedImages, encode_images
 from ugvae.models import GroupVAE
+from ugvae.runs.checkpoints import SETTINGS, read_checkpoint
 from ugvae.runs.loading import best_checkpoint, load_model
 
 
@@ -50,7 +52,28 @@ def _load_run(directory: Path, settings: tuple[str, ...], checkpoint: Path, writ
     """A run whose files were ``written`` at these times; it is loaded again when they change."""
     model = load_model(checkpoint)
     data = load_data(directory / "config.yaml", settings)
+    refuse_changed(directory, checkpoint, data)
     return TrainedRun(directory, model, data, data.table("test"))
+
+
+def refuse_changed(directory: Path, checkpoint: Path, data: GroupDataModule) -> None:
+    """Checks that the data are those that the run was trained with, unless they may differ (``accept_changed``).
+
+    Raises:
+        DataError: a split has other images or another content; the message says which.
+    """
+    if getattr(data, "accept_changed", False):
+        return
+    settings = read_checkpoint(checkpoint).get(SETTINGS, {})
+    now = describe_data(data)
+    changed = [
+        f"{name}: {settings[name]}, now {now[name]}" for name in now if settings.get(name, now[name]) != now[name]
+    ]
+    if changed:
+        raise DataError(
+            f"{directory}: the data have changed since the run was trained ({'; '.join(changed)}), so its test images "
+            "may be images that it was trained on. Put the data back, train again, or set data.accept_changed to true"
+        )
 
 
 def lacks_beta(run: TrainedRun) -> str | None:

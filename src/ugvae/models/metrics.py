@@ -100,7 +100,8 @@ class BoundMetric(Metric):
                 first = steps[0]
                 values = dict(zip(self.names, rows[first].tolist(), strict=True))
                 terms = [name for name, value in values.items() if not math.isfinite(value)]
-                bad = BadStep(len(rows) - 1 - first, terms, self.indices[first].flatten().tolist())
+                taken = self.indices[first].flatten()
+                bad = BadStep(len(rows) - 1 - first, terms, taken[taken >= 0].tolist())
         found = [step._replace(rank=rank) for rank, step in enumerate(gather_objects(bad)) if step]
         return max(found, key=lambda step: step.steps_ago, default=None)
 
@@ -118,7 +119,8 @@ class BoundMetric(Metric):
         self.reset()
         names, per_group = tuple(state["names"]), tuple(state["per_group"])
         for row, indices in zip(state["rows"], state["indices"], strict=True):
-            self.update(BoundSums(names, per_group, row.to(device)), indices.to(device))
+            mask = indices >= 0  # padding has the index −1
+            self.update(BoundSums(names, per_group, row.to(device)), indices.to(device), None if mask.all() else mask)
 
 
 class Speed:

@@ -18,8 +18,12 @@ from ugvae.plots.figure import DPI, plain
 
 
 def mosaic(images: Tensor, gap: int = 1) -> np.ndarray:
-    """Images ``(R, S, C, H, W)`` in [0, 1] as one picture ``(height, width, 3)``, white gaps between them."""
-    rows, columns, _, height, width = images.shape
+    """Images ``(R, S, C, H, W)`` in [0, 1] as one picture ``(height, width, 3)``, white gaps between them.
+
+    Of more than three channels the first three are shown, of two the first.
+    """
+    rows, columns, channels, height, width = images.shape
+    images = images[:, :, : 1 if channels == 2 else 3]
     canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), dtype=np.float32)
     pixels = images.permute(0, 1, 3, 4, 2).float().cpu().numpy()
     for row in range(rows):

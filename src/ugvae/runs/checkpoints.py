@@ -14,6 +14,7 @@ from ugvae.errors import ConfigError, OutputError
 from ugvae.runs.files import atomic_path
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+SETTINGS = "run_settings"  # entry of a checkpoint: the settings and the data of the run, by name
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -1,0 +1,269 @@
+"""Anyone's arrays of images: NumPy files, and in Python arrays, tensors and map-style datasets."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jsonargparse.typing import PositiveFloat, PositiveInt
+from torch import Tensor
+
+from ugvae.data.arrays import (
+    Layout,
+    channels_first,
+    column_of,
+    layout_of,
+    load_arrays,
+    read_dataset,
+    shapes,
+    to_bytes,
+)
+from ugvae.data.metadata import FILE_COLUMNS, TABLE_NAMES, read_table
+from ugvae.data.module import SPLITS, GroupDataModule, Split, user_path
+from ugvae.data.splits import check_whole, completed, split_of_texts
+from ugvae.data.table import ImageTable
+from ugvae.errors import ConfigError, DataError, check_choice, check_positive
+
+Columns = Mapping[str, Sequence | np.ndarray | Tensor]
+
+
+class ArrayDataModule(GroupDataModule):
+    """Images of 1 to 16 channels in an array, ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``.
+
+    Files: ``.npy``, which stays memory-mapped if nothing has to be converted; ``.npz`` with ``images`` and columns; or
+    ``.npz`` as MedMNIST has them, ``train_images``, ``train_labels``, ``val_images``, …. A table ``metadata.csv``
+    (``.tsv``, ``.jsonl``) beside the file has one row per image, in their order. In Python: ``from_arrays`` and
+    ``from_dataset``.
+
+    Splits: those of the file, or a column ``split``; else by a hash of the image's file, if the table has the column
+    ``file_name`` or ``file``, or of its row, about 80, 10 and 10 %. Given groups are never divided.
+
+    Args:
+        root: the file, or a folder with one such file.
+        metadata: the table, if it is elsewhere.
+        image_size: H = W in pixels; by default the shorter side of the images.
+        layout: ``nhw``, ``nhwc`` or ``nchw``, where the shape can be read in two ways.
+        maximum: the value that is white; by default 255 for uint8, 65,535 for uint16, 1 for floats.
+        show_channels: three channels that pictures show as red, green and blue; they become the first three. By
+            default pictures show the first three, of two channels the first.
+        split_by: ``file``, ``group`` (by ``group_column``), or ``none``: all images are ``test``. By default ``group``
+            for ``given`` groups, else ``file``.
+        **kwargs: the settings of ``GroupDataModule``.
+
+    Raises:
+        ConfigError: a value out of range; the message names the setting.
+        DataError: the file holds no images.
+    """
+
+    title = "Array"
+    tree = """
+  {root}                                   a file .npy or .npz, or a folder with one
+  metadata.csv beside it                   optional: a row per image, in their order"""
+    source = "it is yours: set data.root to it"
+    licence = "yours"
+
+    def __init__(
+        self,
+        root: str = "data/images.npy",
+        metadata: str | None = None,
+        image_size: PositiveInt | None = None,
+        layout: Layout = "auto",
+        maximum: PositiveFloat | None = None,
+        show_channels: list[int] | None = None,
+        split_by: Literal["file", "group", "none"] | None = None,
+        **kwargs,
+    ) -> None:
+        check_choice("layout", layout, ("auto", "nhw", "nhwc", "nchw"))
+        check_choice("split_by", split_by, (None, "file", "group", "none"))
+        if maximum is not None:
+            check_positive(maximum=maximum)
+        self.metadata, self.layout, self.maximum, self.show_channels = metadata, layout, maximum, show_channels
+        self.own_size = image_size is None
+        super().__init__(root, image_size=28 if image_size is None else image_size, **kwargs)
+        given = "given" in (self.training_groups.kind, self.evaluation_groups.kind)
+        self.split_by = split_by or ("group" if given else "file")
+        if given and self.split_by == "file":
+            raise ConfigError("split_by: file would divide the given groups; use group, or leave it out")
+        self._arrays: dict[str, Any] = {}
+        self._columns: Columns = {}
+        self._names: dict[str, list[str]] = {}
+        self._splits: dict[Split, ImageTable] = {}
+        if path := self.file():
+            self._take_shape(shapes(path), str(path))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: np.ndarray | Tensor,
+        columns: Columns | None = None,
+        names: Mapping[str, list[str]] | None = None,
+        **settings,
+    ) -> "ArrayDataModule":
+        """Images in memory.
+
+        Args:
+            images: as in a file.
+            columns: numbers or text ``(N,)`` by name; ``split`` and ``file`` have the same meaning as in a table.
+            names: names of the values 0, 1, … of some columns.
+            **settings: the settings of the class, without ``root`` and ``metadata``.
+
+        Example:
+            >>> images = np.random.default_rng(0).integers(0, 256, (50, 8, 8), np.uint8)
+            >>> data = ArrayDataModule.from_arrays(images, {"plate": ["a", "b"] * 25}, group_size=4)
+            >>> data.image_shape, data.names["plate"]
+            ((1, 8, 8), ['a', 'b'])
+        """
+        data = cls(root="", **settings)
+        data._arrays = {"images": images.cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)}
+        data._columns, data._names = dict(columns or {}), dict(names or {})
+        data._take_shape({"images": data._arrays["images"].shape}, "images")
+        return data
+
+    @classmethod
+    def from_dataset(cls, dataset: Any, **settings) -> "ArrayDataModule":
+        """A map-style dataset, such as those of torchvision and Hugging Face, read once with a progress bar.
+
+        Args:
+            dataset: its items are ``(image, label)``, or dicts with an image and values.
+            **settings: the settings of the class, without ``root`` and ``metadata``.
+        """
+        images, columns, names = read_dataset(dataset, settings.get("image_size"))
+        return cls.from_arrays(images, columns, names, **settings)
+
+    def file(self) -> Path | None:
+        """The file of the images, if it is there."""
+        root = Path(self.root)
+        if root.is_dir() and self.root:
+            files = sorted(path for path in root.iterdir() if path.suffix.lower() in (".npy", ".npz"))
+            return files[0] if len(files) == 1 else None
+        return root if root.is_file() else None
+
+    def relocate(self, root: str, image_size: int) -> None:
+        super().relocate(root, image_size)
+        self._splits, self.own_size = {}, False
+
+    def _take_shape(self, found: Mapping[str, tuple[int, ...]], where: str) -> None:
+        """The number of channels and, unless it is set, the size, from the shapes of arrays by name."""
+        shape = next((found[name] for name in ("images", "train_images") if name in found), None)
+        if shape is None:  # `prepare_data` says what is wrong
+            return
+        axes = layout_of(shape, self.layout, where)
+        channels = {"nhw": 1, "nhwc": shape[-1], "nchw": shape[1]}[axes]
+        if self.own_size:
+            self.image_size = min(shape[2:] if axes == "nchw" else shape[1:3])
+        self.image_shape = (channels, self.image_size, self.image_size)
+        shown = self.show_channels
+        if shown is not None and (len(shown) != 3 or len(set(shown)) < 3 or not set(shown) <= set(range(channels))):
+            raise ConfigError(f"show_channels: expected three of the channels 0 to {channels - 1}, got {shown}")
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        self._read()
+        return self._names
+
+    def prepare_data(self) -> None:
+        """Reads the arrays.
+
+        Raises:
+            DataError: the file is missing, damaged, or of another format or range; a table about other images.
+        """
+        self._read()
+
+    def read_split(self, split: Split) -> ImageTable:
+        """One split.
+
+        Raises:
+            DataError: see ``prepare_data``; or the split is empty.
+        """
+        self._read()
+        if split not in self._splits:
+            raise DataError(f"{self.title}: no image of {self.root or 'the array'} is in the {split} split")
+        return self._splits[split]
+
+    def _read(self) -> None:
+        if self._splits:
+            return
+        where, arrays = self.root or "images", dict(self._arrays)
+        if not arrays:
+            if (path := self.file()) is None:
+                raise self.missing("no file .npy or .npz, or more than one,")
+            arrays, where = load_arrays(path), str(path)
+        parts = [name for name in SPLITS if f"{name}_images" in arrays]
+        if "images" not in arrays and "train" not in parts:
+            raise DataError(
+                f"{where}: no array 'images' or 'train_images'; it has {', '.join(sorted(arrays)) or 'none'}"
+            )
+        stated = None
+        if "images" not in arrays:
+            sizes = [len(arrays[f"{name}_images"]) for name in parts]
+            stated = np.repeat([SPLITS.index(name) for name in parts], sizes)
+            keys = dict.fromkeys(name.split("_", 1)[1] for name in arrays if name.split("_")[0] in parts)
+            arrays = {key: np.concatenate([arrays[f"{name}_{key}"] for name in parts]) for key in keys}
+            if "labels" in arrays:
+                arrays["label"] = arrays.pop("labels")
+        source = arrays.pop("images")
+        images = self._images(source, where)
+        values = {**arrays, **self._columns, **self._table(len(images))}
+        files = next((list(map(str, values.pop(name))) for name in FILE_COLUMNS if name in values), None)
+        if "split" in values:
+            stated = split_of_texts(list(map(str, values.pop("split"))), where)
+        table = ImageTable(images, self._coded(values, len(images)), files)
+        split = self._split_of(table, stated, where)
+        mapped = isinstance(source, np.memmap) and np.may_share_memory(images.numpy(), source)
+        for number, name in enumerate(SPLITS):
+            if len(rows := torch.from_numpy(np.flatnonzero(split == number))):
+                self._splits[name] = table.view(rows) if mapped else table.subset(rows)
+
+    def _images(self, images: np.ndarray, where: str) -> Tensor:
+        images = channels_first(images, layout_of(images.shape, self.layout, where))
+        if images.shape[1] != self.image_shape[0]:
+            raise DataError(f"{where}: images of {images.shape[1]} channels, expected {self.image_shape[0]}")
+        if self.show_channels is not None and self.show_channels != [0, 1, 2]:
+            others = [channel for channel in range(images.shape[1]) if channel not in self.show_channels]
+            images = images[:, [*self.show_channels, *others]]
+        return to_bytes(images, self.image_size, self.maximum, where)
+
+    def _table(self, count: int) -> dict[str, list[str]]:
+        """The columns of the table beside the file."""
+        if self._arrays:
+            return {}
+        folder = self.file().parent
+        places = [folder / name for name in TABLE_NAMES]
+        if self.metadata is not None:
+            places = [Path(user_path(self.metadata)), folder / self.metadata]
+        path = next((place for place in places if place.is_file()), None)
+        if path is None and self.metadata is not None:
+            raise ConfigError(f"metadata: no such file: {self.metadata}")
+        if path is None:
+            return {}
+        rows = read_table(path)
+        if len(rows) != count:
+            raise DataError(f"{path}: {len(rows):,} rows for {count:,} images; it needs one for each, in their order")
+        return {name: [row.get(name, "") for row in rows] for name in dict.fromkeys(key for row in rows for key in row)}
+
+    def _coded(self, values: Columns, count: int) -> dict[str, Tensor]:
+        """Columns as numbers; the names of their values are kept."""
+        columns: dict[str, Tensor] = {}
+        for name, column in values.items():
+            for key, (numbers, names) in column_of(column, name, count).items():
+                columns[key] = torch.from_numpy(np.array(numbers))
+                if names is not None:
+                    self._names.setdefault(key, names)
+        return columns
+
+    def _split_of(self, table: ImageTable, stated: np.ndarray | None, where: str) -> np.ndarray:
+        """The split of each image, ``(N,)``."""
+        if self.split_by == "none":
+            return np.full(len(table), 2)
+        names = table.files or [f"row {row}" for row in range(len(table))]
+        if self.split_by == "file":
+            return completed(stated, names, f"images of {where}")
+        column = self.training_groups.column
+        texts = dict(enumerate(self._names.get(column, [])))
+        groups = [texts.get(value, str(value)) if value >= 0 else "" for value in table.column(column).tolist()]
+        split = completed(
+            stated, [group or name for group, name in zip(groups, names, strict=True)], f"groups of {where}"
+        )
+        check_whole(groups, split, column)
+        return split

@@ -1,0 +1,126 @@
+"""Splits of a user's own images: by names, so that one image more moves no other; by folders; by a column."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from ugvae.data.listing import HELD_OUT, numbered
+from ugvae.data.module import SPLITS, summary
+from ugvae.errors import DataError
+
+SPLIT_OF = {  # the number of a split by the names that people give it, in lower case
+    "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2,
+}  # fmt: skip
+
+
+def split_by_name(names: Sequence[str], what: str, held_out: Sequence[int] = (2, 1)) -> np.ndarray:
+    """The split of each image, ``(N,)``: 0 train, 1 val, 2 test. It depends on the image's own name alone.
+
+    A hash of the name is a number that is uniform in [0, 1). Names below 0.1 are in the first of the splits that are
+    held out, those below 0.2 in the second. Where few names would leave a split empty, it takes the nearest one.
+
+    Args:
+        names: of the images, or of the objects that must not be divided.
+        what: the objects in the plural, for the message.
+        held_out: numbers of the splits besides train.
+
+    Raises:
+        DataError: fewer names than splits.
+
+    Example:
+        >>> split_by_name(["a.png", "b.png", "c.png", "d.png", "a.png"], "images").tolist()
+        [0, 1, 2, 0, 0]
+    """
+    objects, distinct = numbered(names)
+    if len(distinct) <= len(held_out):
+        parts = ", ".join(SPLITS[number] for number in sorted([0, *held_out]))
+        raise DataError(
+            f"{len(distinct)} {what} cannot be divided into {parts}; at least {len(held_out) + 1} are needed"
+        )
+    hashes = (hashlib.sha256(name.encode(errors="surrogateescape")).digest() for name in distinct)
+    places = np.array([int.from_bytes(value[:8], "big") / 2**64 for value in hashes])
+    order, split, start = places.argsort(), np.zeros(len(distinct), np.int64), 0
+    for position, number in enumerate(held_out):
+        end = int((places < HELD_OUT * (position + 1)).sum())
+        end = min(max(end, start + 1), len(distinct) - len(held_out) + position)
+        split[order[start:end]], start = number, end
+    return split[objects]
+
+
+def completed(split: np.ndarray | None, names: Sequence[str], what: str) -> np.ndarray:
+    """The splits ``(N,)`` that the user has, with a validation or test split that lacks cut from train, by name.
+
+    Args:
+        split: None if there is none at all.
+        names: as in ``split_by_name``, which says more of the arguments and errors.
+        what: the objects in the plural, for the message.
+    """
+    if split is None:
+        return split_by_name(names, what)
+    train, split = np.flatnonzero(split == 0), split.copy()
+    if missing := [number for number in (2, 1) if not (split == number).any()]:
+        split[train] = split_by_name([names[row] for row in train], f"training {what}", missing)
+    return split
+
+
+def split_of_texts(texts: Sequence[str], where: str) -> np.ndarray:
+    """The splits ``(N,)`` that a column names.
+
+    Raises:
+        DataError: a text that is the name of no split.
+    """
+    if strangers := sorted({text for text in texts if text.lower() not in SPLIT_OF}):
+        count = sum(text.lower() not in SPLIT_OF for text in texts)
+        raise DataError(
+            f"{where}: {count:,} images have an unknown split: {summary([repr(text) for text in strangers])}; "
+            "expected train, val or test"
+        )
+    return np.array([SPLIT_OF[text.lower()] for text in texts], np.int64)
+
+
+def split_of_folders(images: Sequence[str], root: str) -> tuple[np.ndarray | None, list[tuple[str, ...]]]:
+    """The splits that folders name, at the top or one level deeper, and the other folders of each image.
+
+    Returns:
+        ``(N,)``, None without a folder for training; and the folders above each image, without those of splits.
+
+    Raises:
+        DataError: images beside the folders of splits, or such folders without one for training.
+    """
+    folders = [PurePosixPath(name).parts[:-1] for name in images]
+    for depth in (0, 1):
+        names = [parts[depth].lower() if len(parts) > depth else "" for parts in folders]
+        if not any(SPLIT_OF.get(name) == 0 for name in names):
+            continue
+        if strangers := [image for image, name in zip(images, names, strict=True) if name not in SPLIT_OF]:
+            raise DataError(
+                f"{root}: {len(strangers):,} images beside the folders train, val and test: {summary(strangers)}"
+            )
+        others = [parts[:depth] + parts[depth + 1 :] for parts in folders]
+        if depth and len({parts[0] for parts in others}) == 1:  # one folder around everything, not a class
+            others = [parts[1:] for parts in others]
+        return np.array([SPLIT_OF[name] for name in names], np.int64), others
+    if named := sorted({parts[0] for parts in folders if parts and parts[0].lower() in SPLIT_OF}):
+        raise DataError(
+            f"{root}: the folders {summary(named)} have names of splits, but there is no folder train; add it, or "
+            "rename the folders if they are classes"
+        )
+    return None, folders
+
+
+def check_whole(groups: Sequence[str], split: np.ndarray, column: str) -> None:
+    """Checks that no group ``(N,)`` is in two splits; images with empty text are in no group.
+
+    Raises:
+        DataError: groups that are, counted; some are named.
+    """
+    places: dict[str, set[int]] = {}
+    for group, number in zip(groups, split.tolist(), strict=True):
+        places.setdefault(group, set()).add(number)
+    if divided := sorted(group for group, numbers in places.items() if group and len(numbers) > 1):
+        raise DataError(
+            f"group_column: {len(divided):,} groups by {column!r} are in more than one split: {summary(divided)}; put "
+            "each of them into one split, or leave the splits out"
+        )
