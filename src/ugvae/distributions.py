@@ -194,7 +194,8 @@ def hsic(z: Tensor, beta: Tensor, mask: Tensor | None = None) -> Tensor:
 
     The Hilbert-Schmidt independence criterion (Gretton et al. 2005), biased estimate over all images of the batch,
     each with the beta of its group. The kernel of z is the mean of three Gaussians, scale² = z_dim · (¼, 1, 4). That of
-    beta is one Gaussian, scale² = the total variance of beta in the batch, without gradient.
+    beta is one Gaussian, scale² = the total variance of beta in the batch. Only z gets a gradient: with one of its own,
+    beta would shrink without end, since the scale follows it.
 
     Args:
         z: ``(G, B, z_dim)``.
@@ -214,7 +215,8 @@ def hsic(z: Tensor, beta: Tensor, mask: Tensor | None = None) -> Tensor:
         centred = kernel - mean.unsqueeze(1) - mean + weight @ mean
         centred = weight.unsqueeze(1) * centred * weight
         by_group = centred.unflatten(1, z.shape[:2]).sum(2).unflatten(0, z.shape[:2]).sum(1)  # (G, G)
-        scale = beta.detach().var(0, correction=0).sum().clamp(min=torch.finfo(beta.dtype).tiny)
+        beta = beta.detach()
+        scale = beta.var(0, correction=0).sum().clamp(min=torch.finfo(beta.dtype).tiny)
         return (by_group * torch.exp(-_squared_distances(beta) / (2 * scale))).sum()
 
 

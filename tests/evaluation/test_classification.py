@@ -21,7 +21,7 @@ from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification, cl
 from ugvae.evaluation.controls import UNTRAINED, Controls, encode_controls
 from ugvae.evaluation.encoding import encode_beta, encode_groups, encode_images
 from ugvae.evaluation.results import from_json, to_json
-from ugvae.models import MLVAE, UGVAE, VAE, GroupVAE
+from ugvae.models import MLVAE, UGVAE, VAE, GroupVAE, Posterior
 
 SIZE = 4  # images per group
 
@@ -41,12 +41,10 @@ class Average(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         return images.flatten(2)[..., self.pixel].unsqueeze(-1)
 
-    def z_head(self, h: Tensor) -> DiagonalGaussian:
-        return DiagonalGaussian(torch.randn_like(h), torch.zeros_like(h))
-
-    def q_beta(self, h: Tensor, z: Tensor) -> DiagonalGaussian:
+    def posterior(self, h: Tensor) -> Posterior:
         mean = h.mean(1)
-        return DiagonalGaussian(mean, torch.full_like(mean, self.std).log() * 2)
+        beta = DiagonalGaussian(mean, torch.full_like(mean, self.std).log() * 2)
+        return Posterior(DiagonalGaussian(torch.randn_like(h), torch.zeros_like(h)), beta=beta)
 
 
 def make_table(num_images: int = 300) -> ImageTable:
@@ -146,9 +144,9 @@ def test_groups_of_encoded_images_are_groups_encoded(model_class: type[GroupVAE]
     images, groups = torch.randint(256, (30, *model.image_shape), dtype=torch.uint8), torch.randint(30, (9, 4))
     encoded = encode_images(model, images, images_per_batch=7)
     posterior = encode_groups(model, images, groups)
-    assert_close(encoded.z[groups], posterior.z.mean)
+    assert_close(encoded.posterior(groups).z.mean, posterior.z.mean)
     if model.beta_dim:
-        assert_close(tuple(encoded.beta(groups, groups_per_batch=4)), tuple(posterior.beta))
+        assert_close(tuple(encoded.posterior(groups, groups_per_batch=4).beta), tuple(posterior.beta))
         assert_close(tuple(encode_beta(model, images, groups)), tuple(posterior.beta))
 
 
@@ -198,14 +196,14 @@ def test_number_series_of_a_run(run: Path) -> None:
     result = json.loads((run / "paper" / "series.json").read_text())["results"]["number series"]
     assert result["kinds"] == ["even", "odd", "fibonacci", "primes"]
     assert result["chance"] == pytest.approx({"kinds": 1 / 4, "kinds and random": 1 / 5})
-    found = sorted(path.name for path in (run / "paper").glob("series*"))
-    assert found == ["series.json", "series.png", "series_map_mean.png", "series_map_sample.png"]
+    files = sorted(path.name for path in (run / "paper").glob("series*"))
+    assert files == ["series.json", "series.png", "series_map_mean.png", "series_map_sample.png"]
 
 
 def test_commands_say_what_they_lack(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "vae").mkdir()
     vae = write_run(tmp_path / "vae", make(VAE, (1, 8, 8), double=False))
-    for arguments, said in (
+    for arguments, message in (
         (["table1", "--run", str(run)], "pair, attribute, column: no column '"),
         (
             ["table1", "--run", str(run), "--values", "3", "3"],
@@ -217,4 +215,4 @@ def test_commands_say_what_they_lack(run: Path, tmp_path: Path, capsys: pytest.C
     ):
         with pytest.raises(SystemExit, match="2"):
             main(arguments)
-        assert capsys.readouterr().err.startswith(f"error: {said}")
+        assert capsys.readouterr().err.startswith(f"error: {message}")

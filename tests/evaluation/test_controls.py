@@ -27,7 +27,7 @@ def conv(norm: str = "batch") -> UGVAE:
 
 
 def weights(model: GroupVAE) -> torch.Tensor:
-    return torch.cat([each.detach().flatten() for each in model.parameters()])
+    return torch.cat([weight.detach().flatten() for weight in model.parameters()])
 
 
 @every_model
@@ -57,9 +57,9 @@ def test_batchnorm_is_fitted_to_images_and_no_weight_changes(num_images: int, ba
     first, norm = model.encoder[0], model.encoder[1]
     order = torch.randperm(num_images, generator=torch.Generator().manual_seed(3))
     seen = [first(images[rows] / 255).detach() for rows in order.split(512)[: len(batches)]]
-    assert [len(each) for each in seen] == batches
-    assert_close(norm.running_mean, torch.stack([each.mean((0, 2, 3)) for each in seen]).mean(0))
-    assert_close(norm.running_var, torch.stack([each.var((0, 2, 3)) for each in seen]).mean(0))
+    assert [len(part) for part in seen] == batches
+    assert_close(norm.running_mean, torch.stack([part.mean((0, 2, 3)) for part in seen]).mean(0))
+    assert_close(norm.running_var, torch.stack([part.var((0, 2, 3)) for part in seen]).mean(0))
     assert norm.momentum == nn.BatchNorm2d(1).momentum, "as it was, should the network be trained on"
 
 
@@ -73,7 +73,7 @@ def test_fitted_features_are_spread_as_wide_as_batchnorm_makes_them() -> None:
         assert raw.h.std(0).mean() < 0.1 * fitted.h.std(0).mean()
         assert 0.3 < fitted.h.std(0).mean() < 1, "of the positive half of a standard normal: 0.58"
     first, second = controls.encoded[UNTRAINED]
-    assert not torch.equal(first.z, second.z), "each repetition has weights of its own"
+    assert not torch.equal(first.h, second.h), "each repetition has weights of its own"
 
 
 @pytest.mark.parametrize("norm", ["group", "none"])

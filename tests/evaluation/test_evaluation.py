@@ -15,6 +15,7 @@ from ugvae.evaluation.reconstruction import QualityMetric, reconstructions
 from ugvae.evaluation.results import to_json
 from ugvae.evaluation.walks import component_samples, component_walks
 from ugvae.models import UGVAE
+from ugvae.plots.curves import curves_figure
 from ugvae.plots.figure import plain, save_figure
 from ugvae.plots.grids import grid_figure, mosaic, signed
 from ugvae.plots.maps import map_figure, tsne
@@ -147,6 +148,20 @@ def test_names_from_the_data_are_shown_as_they_are(tmp_path: Path) -> None:
     assert [plain(name) for name in ("a$b$", "_hidden")] == ["a\\$b\\$", " _hidden"] == texts[:2]
     legend, (width, _) = figure.legends[0].get_window_extent(), figure.canvas.get_width_height()
     assert 0 <= legend.x0 < legend.x1 <= width, "the legend lies in the picture"
+
+
+def test_curves_follow_from_the_log() -> None:
+    """A term that no code knows by name has a panel; its unit follows from what the model says of its terms."""
+    series = np.arange(10.0), np.linspace(0, 1, 10)
+    names = ("train/independence", "train/kl_beta", "train/kl_z", "train/images_per_second", "train/elbo", "val/elbo")
+    figure = curves_figure(dict.fromkeys(names, series), ["kl_beta", "independence"])
+    assert [axes.get_title() for axes in figure.axes] == [
+        "ELBO, nats per image",
+        "independence, nats per group",
+        "KL_beta, nats per group",
+        "KL_z, nats per image",
+    ]
+    assert [len(axes.lines) for axes in figure.axes] == [2, 1, 1, 1]
 
 
 def test_mosaic_puts_every_image_in_its_place() -> None:

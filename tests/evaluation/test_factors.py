@@ -18,7 +18,7 @@ def test_shares_are_those_of_a_known_random_table() -> None:
     assert (shares.beta, shares.local, shares.both) == pytest.approx((1 / 6, 4 / 6, 1 / 6), abs=0.04)
     assert shares.beta + shares.local + shares.both == pytest.approx(1)
     few = [variance_shares(torch.randn(6, 6)) for _ in range(300)]
-    mean = sum(each.beta for each in few) / len(few)
+    mean = sum(shares.beta for shares in few) / len(few)
     assert mean < 0.1, "noise alone is not taken for an effect of the rows"
 
 
@@ -68,8 +68,8 @@ def test_command_writes_shares_beside_the_untrained_network(tmp_path: Path) -> N
     result = call("factors", run, "--betas", "6", "--draws", "5")
     assert set(result["results"]) == {"beta from its prior", "beta of held-out groups", "untrained"}
     for shares in result["results"].values():
-        for each in shares.values():
-            assert each["beta"] + each["local"] + each["both"] == pytest.approx(1)
+        for share in shares.values():
+            assert share["beta"] + share["local"] + share["both"] == pytest.approx(1)
     assert (run / "paper" / "factors.png").is_file()
     assert call("factors", run, "--betas", "6", "--draws", "5")["results"] == result["results"]
 

@@ -48,8 +48,8 @@ def test_swaps_are_those_of_the_definition(model_class: type[GroupVAE]) -> None:
     else:
         assert result.beta is None
         assert result.swap_beta is None
-    normal = [torch.distributions.Normal(each.detach(), model.x_std) for each in (decoded, *swapped.values())]
-    likelihood = [each.log_prob(images).sum((-3, -2, -1)).mean() for each in normal]
+    normal = [torch.distributions.Normal(means.detach(), model.x_std) for means in (decoded, *swapped.values())]
+    likelihood = [density.log_prob(images).sum((-3, -2, -1)).mean() for density in normal]
     for (name, other), after in zip(swapped.items(), likelihood[1:], strict=True):
         assert getattr(result, name).pixels == pytest.approx(float((other.detach() - decoded).abs().mean()))
         assert getattr(result, name).log_likelihood_loss == pytest.approx(float(likelihood[0] - after))

@@ -155,5 +155,5 @@ def test_judge_sees_averages_of_areas_and_weighs_classes_alike() -> None:
     assert pixels(torch.rand(3, 1, 5, 7)).shape == (3, 35)
     noise = torch.randint(256, (220, 1, 2, 2), dtype=torch.uint8)
     rare = (torch.arange(220) < 20).long()
-    found = fit_judge(noise, rare).predict(pixels(torch.rand(300, 1, 2, 2)))
-    assert 0.1 < found.mean() < 0.9
+    judged = fit_judge(noise, rare).predict(pixels(torch.rand(300, 1, 2, 2)))
+    assert 0.1 < judged.mean() < 0.9

@@ -63,12 +63,14 @@ def test_information_is_what_no_control_by_samples_has(task: dict, holds: str) -
 def test_statement_of_information_gives_the_numbers_of_both_tasks() -> None:
     kinds = accuracies(trained=0.99, raw=0.53, fitted=0.99, permuted=0.5, pixels=1.0)
     both = accuracies(trained=0.95, raw=0.4, fitted=0.6, permuted=0.3, pixels=0.98)
-    said = one(table(kinds=kinds, kinds_and_random=both), 0)
-    assert said.holds == PARTLY
-    assert "Black / Blond: 0.99 ± 0.01 against 0.99 ± 0.01 (untrained, BatchNorm fitted, beta sample)" in said.because
-    assert "Black / Blond / random: 0.95 ± 0.01 against 0.60 ± 0.01" in said.because
-    assert said.because.endswith("the untrained network does at least as well in Black / Blond.")
-    assert "means and the mean pixel reach 0.98 to 1.00" in said.control
+    statement = one(table(kinds=kinds, kinds_and_random=both), 0)
+    assert statement.holds == PARTLY
+    assert (
+        "Black / Blond: 0.99 ± 0.01 against 0.99 ± 0.01 (untrained, BatchNorm fitted, beta sample)" in statement.because
+    )
+    assert "Black / Blond / random: 0.95 ± 0.01 against 0.60 ± 0.01" in statement.because
+    assert statement.because.endswith("the untrained network does at least as well in Black / Blond.")
+    assert "means and the mean pixel reach 0.98 to 1.00" in statement.control
     assert one(table(kinds=accuracies(raw=0.5)), 0).holds == NOT_MEASURED, "a model without beta"
 
 
@@ -119,10 +121,10 @@ def test_control_is_translation_or_what_a_swap_changes(results: dict, holds: str
 
 
 def test_statement_of_control_gives_the_worse_direction() -> None:
-    said = one(translation(0.4, 0.97) | use(0.05, 20), 1)
-    assert "0.40 with fixed z, 0.97 with transported z" in said.because
-    assert "(random groups) pixels change by 0.050 of 1 on average, and an image loses 20.0 nats" in said.because
-    assert "taken for the other domain in 0.06 of cases" in said.control
+    statement = one(translation(0.4, 0.97) | use(0.05, 20), 1)
+    assert "0.40 with fixed z, 0.97 with transported z" in statement.because
+    assert "(random groups) pixels change by 0.050 of 1 on average, and an image loses 20.0 nats" in statement.because
+    assert "taken for the other domain in 0.06 of cases" in statement.control
 
 
 def test_matching_z_is_no_proof_of_control_by_beta() -> None:
@@ -132,9 +134,9 @@ def test_matching_z_is_no_proof_of_control_by_beta() -> None:
         result.rates[name].domain.update({"matched": 0.99, "matched, own beta": 0.35})
         for ways in (*result.survives[name].readings.values(), result.survives[name].retrieval):
             ways["matched"] = ways["fixed"]
-    said = one(matched, 1)
-    assert "z of matched moments translates 0.99, without a change of beta 0.35" in said.control
-    assert "matched" not in said.because, "what z does by itself is not beta's doing"
+    statement = one(matched, 1)
+    assert "z of matched moments translates 0.99, without a change of beta 0.35" in statement.control
+    assert "matched" not in statement.because, "what z does by itself is not beta's doing"
     assert "matched z" in one(matched, 2).because
     for direction in result.rates.values():
         direction.domain["matched, own beta"] = 0.9
@@ -142,7 +144,7 @@ def test_matching_z_is_no_proof_of_control_by_beta() -> None:
 
 
 @pytest.mark.parametrize(
-    ("results", "holds", "said"),
+    ("results", "holds", "words"),
     [
         (translation(0.4, 0.97, (0.9, 0.65)), YES, "With transported z the label is kept in 0.65"),
         (translation(0.97, 0.99, (0.7, 0.4)), YES, "With fixed z the label is kept in 0.70"),
@@ -156,10 +158,10 @@ def test_matching_z_is_no_proof_of_control_by_beta() -> None:
         (translation(0.4, 0.97, share=-0.3), NO, "darkness 0.00"),
     ],
 )
-def test_content_is_judged_where_images_are_translated(results: dict, holds: str, said: str) -> None:
+def test_content_is_judged_where_images_are_translated(results: dict, holds: str, words: str) -> None:
     statement = one(results, 2)
     assert statement.holds == holds
-    assert said in statement.because
+    assert words in statement.because
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_components_are_counted_by_domain(tmp_path: Path) -> None:
     counts = [[int(((d == k) & (table.columns["domain"] == value)).sum()) for value in (0, 1)] for k in range(5)]
     assert result["counts"] == counts
     assert result["domains"] == ["left", "right"]
-    shares = [each["share"] for each in call("fig3", run)["components"]]
+    shares = [component["share"] for component in call("fig3", run)["components"]]
     assert shares == pytest.approx([sum(row) / len(table) for row in counts])
 
 
@@ -112,7 +112,7 @@ def test_path_is_drawn_through_its_points() -> None:
 def test_what_does_not_apply_and_what_is_mistyped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, vae = str(run_of(tmp_path, UGVAE)), str(run_of(tmp_path, VAE))
     single = str(run_of(tmp_path / "single", UGVAE, DIGITS))
-    for arguments, said in (
+    for arguments, message in (
         (["fig4", "--run", run], "fig4: the z of UGVAE has a mixture as prior; fig3 walks through its components"),
         (["fig5", "--run", vae], "fig5: VAE has no beta; see fig13"),
         (["fig5", "--run", single], "domain: the data are of one domain; name two kinds of image"),
@@ -133,7 +133,7 @@ def test_what_does_not_apply_and_what_is_mistyped(tmp_path: Path, capsys: pytest
         (["prior", "--run", vae, "--component", "0"], "component: VAE has no mixture"),
         (["figures", "--run", str(tmp_path)], f"run: {tmp_path} is not the folder of a run"),
     ):
-        assert refused(capsys, *arguments).startswith(said)
+        assert refused(capsys, *arguments).startswith(message)
     for name, option, value in (("fig5", "steps", "1"), ("fig6", "mapped", "0"), ("fig3", "z_range", "0")):
         assert f'key "{option}"' in refused(capsys, name, "--run", run, f"--{option}", value)
     for typed in (["fig33", "--run", run], ["fig5", "--run", run, "--atribute", "Male"], ["fig5"]):
@@ -152,5 +152,5 @@ def test_a_run_is_loaded_once_until_it_changes(tmp_path: Path) -> None:
 def test_many_components_fill_pages(tmp_path: Path) -> None:
     model = make(UGVAE, (1, 8, 8), double=False, num_components=23)
     result = call("fig3", write_run(tmp_path / "run", model), "--steps", "2")
-    assert [each["file"] for each in result["figures"]] == ["fig3_1.png", "fig3_2.png"]
+    assert [figure["file"] for figure in result["figures"]] == ["fig3_1.png", "fig3_2.png"]
     assert len(result["components"]) == 23

@@ -40,9 +40,9 @@ def mixed(tmp_path: Path) -> Path:
 
 def report(run: Path, name: str) -> dict:
     result = json.loads((run / "paper" / f"{name}.json").read_text())
-    for each in result["figures"]:
-        assert (run / "paper" / each["file"]).stat().st_size > 5_000
-        assert each["caption"].endswith(".")
+    for figure in result["figures"]:
+        assert (run / "paper" / figure["file"]).stat().st_size > 5_000
+        assert figure["caption"].endswith(".")
     return result
 
 
@@ -53,7 +53,7 @@ def test_translation_of_a_run(mixed: Path, capsys: pytest.CaptureFixture[str]) -
     assert set(result["rates"]["A to B"]) == {"domain", "content"}
     assert set(result["survives"]["B to A"]) == {"darkness", "light", "azimuth", "retrieval"}
     assert result["probes"] == {}
-    assert [each["file"] for each in result["figures"]] == ["translation.png", "translation_examples.png"]
+    assert [figure["file"] for figure in result["figures"]] == ["translation.png", "translation_examples.png"]
     assert "first to second: domain reconstruction" in capsys.readouterr().out
 
 
@@ -101,12 +101,12 @@ def test_use_of_beta_of_a_run(mixed: Path, capsys: pytest.CaptureFixture[str]) -
 def test_bound_of_a_run(mixed: Path, tmp_path: Path) -> None:
     main(["bound", "--run", str(mixed), "--groups", "2", "--image_samples", "1", "4", "--group_samples", "2"])
     result = report(mixed, "bound")
-    assert [(each["S"], each["T"]) for each in result["bounds"]] == [(2, 1), (2, 4)]
+    assert [(rung["S"], rung["T"]) for rung in result["bounds"]] == [(2, 1), (2, 4)]
     assert result["group_size"] == 8
     assert result["bounds"][1]["mean"] > result["bounds"][0]["mean"]
     vae = begun(tmp_path / "vae", VAE, ONE_DOMAIN)
     main(["bound", "--run", str(vae), "--groups", "2", "--image_samples", "2"])
-    assert [each["S"] for each in report(vae, "bound")["bounds"]] == [1]
+    assert [rung["S"] for rung in report(vae, "bound")["bounds"]] == [1]
 
 
 def test_commands_say_why_they_do_not_apply(tmp_path: Path, mixed: Path) -> None:

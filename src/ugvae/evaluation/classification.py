@@ -187,13 +187,13 @@ def _features(networks: Mapping[str, EncodedImages], table: ImageTable, groups: 
     """All features of groups ``(N, B)``, feature by feature; the mean image is not reduced yet."""
     features: dict[str, dict[str, Tensor]] = {"beta sample": {}, "beta mean": {}, "mean z": {}}
     for prefix, encoded in networks.items():
-        if encoded.model.beta_dim:
-            beta = encoded.beta(groups)
+        posterior = encoded.posterior(groups)
+        if (beta := posterior.beta) is not None:
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
                 features["beta sample"][prefix] = beta.sample()
             features["beta mean"][prefix] = beta.mean
-        features["mean z"][prefix] = encoded.z[groups].mean(1)
+        features["mean z"][prefix] = posterior.z.mean.mean(1)
     arrays = {
         f"{prefix}{kind}": value.float().cpu().numpy()
         for kind, by_network in features.items()

@@ -49,17 +49,19 @@ class EncodedImages(NamedTuple):
     Attributes:
         model: the network.
         h: features, ``(M, 256)``.
-        z: posterior means, ``(M, z_dim)``.
     """
 
     model: GroupVAE
     h: Tensor
-    z: Tensor
 
-    def beta(self, groups: Tensor, groups_per_batch: int = 64) -> DiagonalGaussian:
-        """q(beta | X, Z) at the means of z, ``(N, beta_dim)``, of groups ``(N, B)``, as ``infer`` gives it."""
-        parts = [self.model.q_beta(self.h[chunk], self.z[chunk]) for chunk in groups.split(groups_per_batch)]
-        return DiagonalGaussian(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
+    def posterior(self, groups: Tensor, groups_per_batch: int = 64) -> Posterior:
+        """What ``infer`` gives for groups ``(N, B)``: rows of the table."""
+        parts = [self.model.posterior(self.h[chunk]) for chunk in groups.split(groups_per_batch)]
+        return Posterior(*(_join(pieces) for pieces in zip(*parts, strict=True)))
+
+    def beta(self, groups: Tensor) -> DiagonalGaussian:
+        """q(beta | X, Z) at the means of z, ``(N, beta_dim)``, of groups ``(N, B)``."""
+        return self.posterior(groups).beta
 
 
 @torch.no_grad()
@@ -77,7 +79,7 @@ def encode_images(
     rows = (torch.arange(len(images)) if rows is None else rows).unsqueeze(1)
     parts = [model.encode(model.checked(images[chunk])) for chunk in rows.split(images_per_batch)]
     h = torch.cat(parts)
-    return EncodedImages(model, h.squeeze(1), model.z_head(h).mean.squeeze(1))
+    return EncodedImages(model, h.squeeze(1))
 
 
 @torch.no_grad()
@@ -87,5 +89,4 @@ def encode_beta(model: GroupVAE, images: Tensor, groups: Tensor) -> DiagonalGaus
     The same as ``encode_groups(...).beta``, and cheaper where groups share images.
     """
     rows, places = groups.unique(return_inverse=True)
-    q = encode_images(model, images, rows=rows).beta(places)
-    return DiagonalGaussian(q.mean.cpu(), q.log_var.cpu())
+    return encode_images(model, images, rows=rows).beta(places)

@@ -146,7 +146,7 @@ def controls_generation(results: RunResults) -> Statement:
         holds = YES if effect.pixels > VISIBLE_PIXELS and effect.log_likelihood_loss > VISIBLE_NATS else NO
         because.append(
             f"Under the beta of another group ({name}) pixels change by {effect.pixels:.3f} of 1 on average, and an "
-            f"image loses {effect.log_likelihood_loss:.1f} nats"
+            f"image loses {round(effect.log_likelihood_loss, 1) + 0.0:.1f} nats"
         )
         control.append("The same z under the beta of its own group changes nothing")
     if translation is not None:

@@ -24,7 +24,7 @@ ImageShape = tuple[PositiveInt, PositiveInt, PositiveInt]  # (C, H, W)
 
 
 class GroupVAE(LatentModel, TrainedModule):
-    """Base of all models. A subclass adds its networks, ``_bound``, ``_posterior``, and what ``LatentModel`` asks for.
+    """Base of all models. A subclass adds its networks, ``_bound``, ``posterior``, and what ``LatentModel`` asks for.
 
     Args:
         image_shape: (C, H, W); the command line takes it from the data.
@@ -40,8 +40,8 @@ class GroupVAE(LatentModel, TrainedModule):
         local_posterior: ``given_x``, q(z | x), the paper's; ``given_beta``, q(z | x, beta): beta is inferred first, and
             z may leave to beta what the group has in common without losing it where groups have nothing in common.
         independence: weight of a term that asks z to be independent of beta (``hsic``), which the bound never asks. It
-            is part of the loss from step 200 on, times 100 and times the number of pixels over that of MNIST, so that
-            one weight means the same for images of any size. It is no part of the reported bound.
+            is part of the loss (nats per image) from step 200 on, times 100 and times the number of pixels over that of
+            MNIST: one weight means the same for images of any size. It is no part of the reported bound.
         span_devices: each group spans all processes, with B images on each of them (docs/distributed.md). Needs a
             global latent. ``elbo`` is a collective call then, and gives the share of this process.
 
@@ -107,8 +107,8 @@ class GroupVAE(LatentModel, TrainedModule):
         self.save_hyperparameters({name: plain_value(value) for name, value in settings.items()})
 
     @abstractmethod
-    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
-        """The posteriors from features h ``(G, B, 256)`` of images with mask ``(G, B)``."""
+    def posterior(self, h: Tensor, mask: Tensor | None = None) -> Posterior:
+        """The posteriors of images with features h ``(G, B, 256)`` and mask ``(G, B)``; ``infer`` encodes first."""
 
     def elbo(self, images: Tensor, mask: Tensor | None = None) -> Bound:
         """The evidence lower bound with one reparameterised sample of the latents.
@@ -137,7 +137,7 @@ class GroupVAE(LatentModel, TrainedModule):
             ValueError: wrong shape, type or range.
         """
         mask = self.checked_mask(mask, images)
-        return self._posterior(self.encode(self.checked(images), mask), mask)
+        return self.posterior(self.encode(self.checked(images), mask), mask)
 
     @torch.no_grad()
     def encode_images(self, images: Tensor) -> tuple[Posterior, DiagonalGaussian | None]:
@@ -152,7 +152,7 @@ class GroupVAE(LatentModel, TrainedModule):
             posteriors without beta; the factors, a Gaussian ``(G, B, beta_dim)``, or None without a global latent.
         """
         h = self.encode(self.checked(images))
-        posterior = self._posterior(h, None)
+        posterior = self.posterior(h, None)
         first = None if self.local_posterior == "given_beta" else posterior.z.mean
         factors = self.beta_factors(h, first) if self.beta_dim else None
         return posterior._replace(beta=None), factors

@@ -83,7 +83,7 @@ class GMVAE(GroupVAE):
             mask=mask,
         )
 
-    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
+    def posterior(self, h: Tensor, mask: Tensor | None = None) -> Posterior:
         q_z = self.z_head(h)
         components = self.prior(self.w_head(h).mean.flatten(0, 1))
         pi = component_log_prob(as_groups_of_one(q_z.mean), components).softmax(-1)

@@ -63,7 +63,7 @@ class MLVAE(GroupVAE):
         terms = {"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta}
         return Bound(terms, self.dependence(z, beta, mask), mask)
 
-    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
+    def posterior(self, h: Tensor, mask: Tensor | None = None) -> Posterior:
         q_beta = self.q_beta(h, mask=mask)
         return Posterior(self.q_z(h, q_beta.mean), beta=q_beta)
 

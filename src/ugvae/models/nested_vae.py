@@ -84,7 +84,7 @@ class NestedVAE(GroupVAE):
         inner = bound["inner_reconstruction"] - self.inner_kl_weight * bound["inner_kl"]
         return bound.weighted(kl_z=self.outer_kl_weight).total + inner.sum(-1)
 
-    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
+    def posterior(self, h: Tensor, mask: Tensor | None = None) -> Posterior:
         return Posterior(self.z_head(h))
 
     def infer_common(self, images: Tensor) -> DiagonalGaussian:

@@ -63,7 +63,7 @@ class UGVAE(GroupVAE):
         self.mixture_prior = MixturePrior(beta_dim, z_dim, num_components)
 
     def beta_factors(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
-        if z is None:  # beta is inferred before z, and with it before d: π is uniform
+        if z is None or self.local_posterior == "given_beta":  # beta is inferred before d: π is uniform
             pi = h.new_full((*h.shape[:2], self.num_components), 1 / self.num_components)
         else:
             pi = self.d_head(z).softmax(-1)
@@ -94,7 +94,7 @@ class UGVAE(GroupVAE):
         }
         return Bound(terms, self.dependence(z, beta, mask), mask)
 
-    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
+    def posterior(self, h: Tensor, mask: Tensor | None = None) -> Posterior:
         if self.local_posterior == "given_beta":
             q_beta = self.q_beta(h, mask=mask)
             q_z = self.q_z(h, q_beta.mean)

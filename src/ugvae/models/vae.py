@@ -31,5 +31,5 @@ class VAE(GroupVAE):
         reconstruction = image_log_likelihood(images, self.decode(q_z.sample()), self.x_std)
         return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z)}, mask=mask)
 
-    def _posterior(self, h: Tensor, mask: Tensor | None) -> Posterior:
+    def posterior(self, h: Tensor, mask: Tensor | None = None) -> Posterior:
         return Posterior(self.z_head(h))
