@@ -10,8 +10,8 @@ from experiments.paper.table1 import CAPTION, drawer
 from experiments.paper.tables import accuracies
 from ugvae.data.module import split_rows
 from ugvae.errors import ConfigError
-from ugvae.evaluation.classification import HELD_OUT_IMAGES, Classification, classify_groups
-from ugvae.evaluation.kinds import DOMAIN, MOST_VALUES, Condition, count, known_values, of_column
+from ugvae.evaluation.classification import HELD_OUT_IMAGES, classify_groups
+from ugvae.evaluation.kinds import DOMAIN, MOST_VALUES, Condition, known_values, of_column
 from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta
 from ugvae.plots.charts import accuracy_figure
 
@@ -45,42 +45,27 @@ def groups(
         raise ConfigError("values: name their one column by --column")
     asked, left_out = {}, {}
     for name in column or default_columns(run):
-        sizes = largest_groups(run, of_column(run, name, values), seeds)
-        if rare := [kind for kind, size in sizes.items() if size < LEAST]:
+        kinds = of_column(run, name, values)
+        sizes = largest_groups(run, kinds, seeds)
+        if rare := [kind for kind in kinds if sizes[kind] < LEAST]:
             left_out[name] = f"too few test images for groups: {', '.join(rare)}"
             print(f"{name}: left out: {left_out[name]}", flush=True)
-        kept = [kind for kind in sizes if kind not in rare]
-        if len(kept) > 1 and not (values and rare):
-            asked[name] = {kind: sizes[kind] for kind in kept}
+        common = {kind: condition for kind, condition in kinds.items() if kind not in rare}
+        if len(common) > 1 and not (values and rare):
+            asked[name] = common, min(sizes[kind] for kind in common)
     if not asked:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise ConfigError(f"column: two values with enough test images are needed. {reasons or NO_COLUMNS}")
-    encoded, results = encode_run(run, range(seeds)), {}
-    for name, sizes in asked.items():
-        kinds = {kind: condition for kind, condition in of_column(run, name, values).items() if kind in sizes}
+    encoded, results, wanted = encode_run(run, range(seeds)), {}, group_size or run.data.group_size
+    for name, (kinds, largest) in asked.items():
         comparison = f"{name}: {' / '.join(kinds)}" if len(kinds) <= LISTED else f"{name} ({len(kinds)} values)"
-        size = _size(run, name, sizes, group_size, kinds)
-        result = classify_groups(*encoded, run.table, drawer(run, kinds, size), groups, range(seeds))
-        results[comparison] = result
-        print(f"{accuracies(comparison, result, {}).markdown()}\n", flush=True)
-    return Made({"results": results, "left_out": left_out}, {"groups": Captioned(_figure(run, results), CAPTION)})
-
-
-def _figure(run: TrainedRun, results: Mapping[str, Classification]):  # noqa: ANN202  a Matplotlib figure
-    return accuracy_figure(results, {}, f"groups of held-out images, {type(run.model).__name__}")
-
-
-def _size(
-    run: TrainedRun, column: str, sizes: Mapping[str, int], asked: int | None, kinds: Mapping[str, Condition]
-) -> int:
-    """Images per group: as asked for, or as in training; fewer, said, where a value has not as many."""
-    wanted, rarest = asked or run.data.group_size, min(sizes, key=lambda kind: sizes[kind])
-    if sizes[rarest] < wanted:
-        images = count(run, kinds[rarest])
-        print(
-            f"{column}: groups of {sizes[rarest]} images, not {wanted}: {rarest} has {images} test images", flush=True
-        )
-    return min(wanted, sizes[rarest])
+        if largest < wanted:
+            print(f"{name}: groups of {largest} images, not {wanted}: the rarest value has no more", flush=True)
+        draw = drawer(run, kinds, min(wanted, largest))
+        results[comparison] = classify_groups(*encoded, run.table, draw, groups, range(seeds))
+        print(f"{accuracies(comparison, results[comparison], {}).markdown()}\n", flush=True)
+    figure = accuracy_figure(results, {}, f"groups of held-out images, {type(run.model).__name__}")
+    return Made({"results": results, "left_out": left_out}, {"groups": Captioned(figure, CAPTION)})
 
 
 def largest_groups(run: TrainedRun, kinds: Mapping[str, Condition], seeds: int) -> dict[str, int]:

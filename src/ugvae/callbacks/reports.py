@@ -168,7 +168,7 @@ class TestReport(Callback):
             "per_group_terms": group_terms,
             "reconstructions": quality,
             "clusters": clusters,
-            "notes": notes,
+            **({"notes": notes} if notes else {}),
             "groups": self._groups,
             "group_size": data.group_size,
             "checkpoint": self.checkpoint,
