@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from tests.helpers.small_models import every_model, make
-from ugvae.datamodules import DigitsDataModule
+from ugvae.datamodules import ArrayDataModule, DigitsDataModule
 from ugvae.errors import ConfigError
 from ugvae.evaluation.latents import encode
 from ugvae.models import UGVAE, GroupVAE
@@ -70,3 +70,11 @@ def test_files_join_by_group_and_row(model_class: type[GroupVAE], data: DigitsDa
 def test_a_column_that_is_not_there_is_named(data: DigitsDataModule) -> None:
     with pytest.raises(ConfigError, match=r"^by: no column 'patient'; the data have label$"):
         encode(make(UGVAE, SHAPE, double=False), data, by="patient")
+
+
+def test_columns_of_groups_of_one_image_and_long_numbers() -> None:
+    columns = {"patient": torch.tensor([0, 1, 1]), "visit": torch.tensor([20260131123, 20260131124, 20260131124])}
+    data = ArrayDataModule.from_arrays(torch.zeros(3, 8, 8), columns, split_by="none")
+    groups = encode(make(UGVAE, SHAPE, double=False), data, by="patient", splits=["test"]).groups
+    assert groups["visit"].tolist() == ["20260131123", "20260131124"]
+    assert groups["size"].tolist() == [1, 2]

@@ -198,7 +198,9 @@ def _encode_part(model: GroupVAE, data: GroupDataModule, part: _Part, by: str | 
         groups["split"] = np.full(len(names), part.split)
     groups["size"] = np.array([len(member) for member in members], dtype=int)
     for name, text in texts.items():
-        if all(len(set(text[member])) == 1 for member in members):
+        if all(
+            len(set(text[member.numpy()])) == 1 for member in members
+        ):  # one row as a tensor would be a scalar index
             groups[name] = np.array([text[member[0]] for member in members], dtype=str)
     return Latents(images, groups, arrays)
 
@@ -256,7 +258,7 @@ def _text(data: GroupDataModule, column: str, values: Tensor) -> np.ndarray:
     known, places = values.unique(return_inverse=True)
     unknown = known.isnan() if known.is_floating_point() else known < 0
     texts = [
-        UNKNOWN if missing else names.get(value, f"{value:.10g}")
+        UNKNOWN if missing else names.get(value, f"{value:.10g}" if isinstance(value, float) else str(value))
         for value, missing in zip(known.tolist(), unknown.tolist(), strict=True)
     ]
     return np.array(texts)[places.numpy()]
