@@ -33,8 +33,8 @@ class ImageFolderDataModule(ImageFilesDataModule):
         channels: 3 for colour, 1 for grey.
         split_by: whose name decides: ``file``, the image; ``folder``, for folders of images of one object; ``group``,
             the value of ``group_column`` (the default of ``given`` groups, which are never divided). ``none`` puts all
-            images into ``test``, to encode new images. ``image`` is the rule of earlier versions: exactly 80, 10 and
-            10 %, which an added image changes. By default ``file``.
+            images into ``test``, to encode new images. ``image`` is the earlier rule: exactly 80, 10 and 10 %,
+            which an added image changes. By default ``file``.
         metadata: the table, if it has another name or is elsewhere: CSV, TSV, or JSON lines (``.jsonl``).
         **kwargs: the settings of ``ImageFilesDataModule``.
 
@@ -118,7 +118,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
         if self.split_by == "none":
             return np.full(len(images), 2)
         if self.split_by == "image":
-            return self.splits_of_earlier_versions(split, images)
+            return self.splits_of_earlier_runs(split, images)
         names = images
         if self.split_by == "folder":
             names = [str(PurePosixPath(image).parent) for image in images]
@@ -133,7 +133,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
             check_whole(texts[column], split, column)
         return split
 
-    def splits_of_earlier_versions(self, split: np.ndarray | None, images: list[str]) -> np.ndarray:
+    def splits_of_earlier_runs(self, split: np.ndarray | None, images: list[str]) -> np.ndarray:
         """Exact shares, drawn with a fixed seed from the list of all files."""
         if split is None:
             return split_by_object(np.arange(len(images)), f"images under {self.root}")
