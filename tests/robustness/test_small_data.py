@@ -125,7 +125,7 @@ def test_forty_images_end_to_end(
         json.loads(path.read_text(), parse_constant=not_json)
     commands = json.loads((run / "paper/index.json").read_text())["commands"]
     assert {name for name, entry in commands.items() if entry["status"] == "done"} == {"fig3", "fig6", "fig10", "prior"}
-    assert commands["bound"]["reason"].startswith("4 test images, at least 20")
+    assert commands["bound"]["reason"].startswith("5 test images, at least 20")
     assert json.loads((run / "test.json").read_text())["clusters"] is None
     assert "left out: 4 images with a label" in (run / "report.html").read_text()
     assert "nan" not in (run / "images.csv").read_text()
