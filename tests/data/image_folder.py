@@ -10,7 +10,7 @@ from tests.data.pictures import picture, save_picture
 CLASSES = ["cat", "dog"]
 
 
-def write_folder(root: Path, num_images: int = 220, classes: bool = True, suffix: str = ".jpg") -> None:
+def write_image_folder(root: Path, num_images: int = 220, classes: bool = True, suffix: str = ".jpg") -> None:
     """Pictures 0, 1, …, in turn in the folders of the classes if there are any."""
     for number in range(num_images):
         save_picture(root / (CLASSES[number % 2] if classes else ".") / f"{number:04d}{suffix}", number, 48, 40)

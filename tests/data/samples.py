@@ -7,7 +7,7 @@ from tests.data.cars3d import write_cars3d
 from tests.data.celeba import write_celeba
 from tests.data.chairs3d import write_chairs3d
 from tests.data.faces3d import write_faces3d
-from tests.data.image_folder import write_folder
+from tests.data.image_folder import write_image_folder
 from tests.data.stanford_cars import write_stanford_cars
 
 # by datamodule: folder, and what fills it with enough images for the groups of the YAML
@@ -17,7 +17,7 @@ SAMPLES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "Cars3DDataModule": ("cars3d", write_cars3d),
     "Chairs3DDataModule": ("rendered_chairs", write_chairs3d),
     "StanfordCarsDataModule": ("stanford_cars", write_stanford_cars),
-    "ImageFolderDataModule": ("folder", write_folder),
+    "ImageFolderDataModule": ("folder", write_image_folder),
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.data.image_folder import write_folder
+from tests.data.image_folder import write_image_folder
 from tests.data.pictures import pixel_number, save_picture
 from tests.helpers.cached_folder import SPLITS, cache_folder, contents, count_builds, maker, write_root
 from ugvae.data import build, cache
@@ -221,7 +221,7 @@ def test_data_can_move_together_with_their_cache(folder: Callable, root: Path, b
 
 
 def test_one_cache_dir_for_many_roots(folder: Callable, tmp_path: Path, builds: list[int]) -> None:
-    write_folder(tmp_path / "others", num_images=20)
+    write_image_folder(tmp_path / "others", num_images=20)
     for _ in range(2):
         for name, size in (("images", 32), ("others", 16)):
             data = folder(root=str(tmp_path / name), cache_dir=str(tmp_path / "cache"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.image_folder import write_folder, write_formats, write_split_folders
+from tests.data.image_folder import write_formats, write_image_folder, write_split_folders
 from tests.data.pictures import pixel_number, save_picture
 from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import ConfigError, DataError
@@ -23,7 +23,7 @@ def pictures(data: ImageFolderDataModule) -> dict[str, list[int]]:
 
 @pytest.mark.parametrize("classes", [False, True])
 def test_without_folders_of_splits(tmp_path: Path, classes: bool) -> None:
-    write_folder(tmp_path, num_images=20, classes=classes)
+    write_image_folder(tmp_path, num_images=20, classes=classes)
     data = make(tmp_path)
     assert [len(data.table(split)) for split in SPLITS] == ([17, 2, 1] if classes else [15, 3, 2])
     assert [len(make(tmp_path, split_by="image").table(split)) for split in SPLITS] == [16, 2, 2]
@@ -35,7 +35,7 @@ def test_without_folders_of_splits(tmp_path: Path, classes: bool) -> None:
 
 
 def test_images_outside_of_the_classes(tmp_path: Path) -> None:
-    write_folder(tmp_path, num_images=12)
+    write_image_folder(tmp_path, num_images=12)
     save_picture(tmp_path / "loose.png", 99, 20)
     save_picture(tmp_path / "cat" / "deeper" / "still" / "100.png", 100, 20)
     data = make(tmp_path)
@@ -98,7 +98,7 @@ def test_split_by_folder_keeps_folders_whole(tmp_path: Path) -> None:
 
 
 def test_grey(tmp_path: Path) -> None:
-    write_folder(tmp_path, num_images=6)
+    write_image_folder(tmp_path, num_images=6)
     data = make(tmp_path, channels=1)
     assert data.image_shape == data.table("train").images.shape[1:] == (1, 16, 16)
 
@@ -111,7 +111,7 @@ def test_all_formats_in_one_folder(tmp_path: Path) -> None:
 
 
 def test_linked_folders_and_a_circle(tmp_path: Path) -> None:
-    write_folder(tmp_path / "elsewhere", num_images=8)
+    write_image_folder(tmp_path / "elsewhere", num_images=8)
     root = tmp_path / "images"
     root.mkdir()
     (root / "animals").symlink_to(tmp_path / "elsewhere")
@@ -121,7 +121,7 @@ def test_linked_folders_and_a_circle(tmp_path: Path) -> None:
 
 
 def test_link_that_leads_nowhere(tmp_path: Path) -> None:
-    write_folder(tmp_path, num_images=4)
+    write_image_folder(tmp_path, num_images=4)
     (tmp_path / "cat" / "lost.jpg").symlink_to(tmp_path / "nothing.jpg")
     with pytest.raises(DataError, match=r"^.*/cat/lost.jpg: cannot be read \(No such file"):
         make(tmp_path).prepare_data()
@@ -129,7 +129,7 @@ def test_link_that_leads_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_too_few_images(tmp_path: Path, count: int) -> None:
-    write_folder(tmp_path, num_images=count)
+    write_image_folder(tmp_path, num_images=count)
     with pytest.raises(DataError, match=f"^{count} images under .* at least 3 are needed"):
         make(tmp_path).prepare_data()
 

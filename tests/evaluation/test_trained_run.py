@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.data.image_folder import write_folder
+from tests.data.image_folder import write_image_folder
 from tests.data.pictures import save_picture
 from ugvae.data.module import describe_data
 from ugvae.datamodules import ImageFolderDataModule
@@ -16,7 +16,7 @@ from ugvae.runs.checkpoints import SETTINGS
 
 def test_run_on_changed_data_is_refused_with_what_changed(tmp_path: Path) -> None:
     root, run = tmp_path / "images", tmp_path / "version_0"
-    write_folder(root, num_images=40)
+    write_image_folder(root, num_images=40)
     (run / "checkpoints").mkdir(parents=True)
 
     def data(**settings) -> ImageFolderDataModule:

@@ -99,7 +99,7 @@ def test_unknown_names(commands: list, capsys: pytest.CaptureFixture[str]) -> No
             compare.main(arguments)
         assert message in capsys.readouterr().err
     assert issubclass(ConfigError, ValueError)
-    assert set(compare.MODELS) == {"VAE", "BetaVAE", "GMVAE", "MLVAE", "NestedVAE", "UGVAE"}
+    assert set(compare.MODELS) >= {"VAE", "BetaVAE", "GMVAE", "MLVAE", "NestedVAE", "UGVAE"}
 
 
 @pytest.mark.parametrize("name", compare.MODELS)
@@ -111,7 +111,7 @@ def test_scores_follow_from_the_seed(name: str) -> None:
     assert scores[0] == scores[1] != scores[2]
     assert not any(term.startswith("inner") for term in scores[0].terms)
     assert ("kl_w" in scores[0].terms) == (name == "GMVAE")
-    assert scores[0].per_group == (["kl_beta"] if model.beta_dim else [])
+    assert ("kl_beta" in scores[0].per_group) == bool(model.beta_dim)
 
 
 def test_table_has_a_column_for_every_term_of_any_bound() -> None:

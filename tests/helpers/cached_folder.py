@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.image_folder import write_folder
+from tests.data.image_folder import write_image_folder
 from tests.data.pictures import pixel_number
 from ugvae.data import build
 from ugvae.data.build import DecodedFiles, decode_files
@@ -17,7 +17,7 @@ SPLITS = ("train", "val", "test")
 
 def write_root(tmp_path: Path) -> Path:
     """Pictures 0 to 39, in two classes."""
-    write_folder(tmp_path / "images", num_images=40)
+    write_image_folder(tmp_path / "images", num_images=40)
     return tmp_path / "images"
 
 

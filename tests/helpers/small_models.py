@@ -22,7 +22,8 @@ every_model = pytest.mark.parametrize("model_class", MODELS)
 
 def make(model_class: type[GroupVAE], shape=(2, 5, 7), double: bool = True, **settings) -> GroupVAE:
     """A small model in eval mode, with those of the settings that it knows."""
-    known = inspect.signature(model_class.__init__).parameters
+    models_above = [cls for cls in model_class.__mro__ if issubclass(cls, GroupVAE) and cls is not GroupVAE]
+    known = {name for cls in models_above for name in inspect.signature(cls.__init__).parameters}
     own = {name: value for name, value in {**SETTINGS, **settings}.items() if name in known or name not in SETTINGS}
     own = {name: value for name, value in own.items() if name in known or name not in WEIGHTS}
     return model_class(shape, **own).to(torch.float64 if double else torch.float32).eval()

@@ -1,20 +1,27 @@
 """Every YAML of ``experiments/``, pointed at tiny data in the true on-disk formats."""
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
-from tests.data.arrays import write_arrays
-from tests.data.mnist import write_mnist
-from tests.data.samples import SAMPLES
+from ugvae import datamodules
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 YAMLS = sorted(EXPERIMENTS.glob("*.yaml"))
 
-# writer of a tiny data set into a folder, by datamodule; None: needs no files
-WRITERS: dict[str, Callable[[Path], object] | None] = {name: write for name, (_, write) in SAMPLES.items()}
-WRITERS |= {"MNISTDataModule": write_mnist, "DigitsDataModule": None, "ArrayDataModule": write_arrays}
+
+def writer_of(datamodule: str) -> Callable[[Path], object] | None:
+    """What writes a tiny copy of a dataset into a folder, by convention: of ``ugvae.datamodules.mnist`` it is
+    ``tests.data.mnist.write_mnist``. None if there is no such module: then the dataset needs no files.
+    """
+    name = getattr(datamodules, datamodule).__module__.rpartition(".")[2]
+    if importlib.util.find_spec(f"tests.data.{name}") is None:
+        return None
+    return getattr(importlib.import_module(f"tests.data.{name}"), f"write_{name}")
+
+
 EXTRA = {"MNISTDataModule": {"num_val": 60}}
 SMALL = [
     "--data.group_size=4",
@@ -48,7 +55,7 @@ def _tiny_data(data: str | dict, folder: Path) -> dict:
     settings = dict(data.get("init_args", {}))
     if "domains" in settings:
         settings["domains"] = [_tiny_data(d, folder / str(i)) for i, d in enumerate(settings["domains"])]
-    elif write := WRITERS[name]:
+    elif write := writer_of(name):
         settings["root"] = str(folder / name)
         write(folder / name)
     return {**data, "init_args": {**settings, **EXTRA.get(name, {})}}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data.image_folder import write_folder
+from tests.data.image_folder import write_image_folder
 from tests.helpers.bad_input import attempt, damaged, files_below
 from tests.helpers.cached_folder import SPLITS, cache_folder, contents
 from ugvae.data.cache import MANIFEST
@@ -25,7 +25,7 @@ TRUTH: dict[str, list] = {}
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 12 pictures with its cache, and what is in it."""
     folder = tmp_path_factory.mktemp("cached") / "images"
-    write_folder(folder, num_images=12)
+    write_image_folder(folder, num_images=12)
     TRUTH.update(contents(make(folder)))
     return folder
 

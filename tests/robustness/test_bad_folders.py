@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data.image_folder import write_folder
+from tests.data.image_folder import write_image_folder
 from tests.data.pictures import pixel_number, save_picture
 from tests.helpers.bad_input import attempt, files_below
 from ugvae.data.decoding import IMAGE_SUFFIXES
@@ -96,7 +96,7 @@ def test_awkward_names(tmp_path: Path, folders: list[str], files: list[str]) -> 
 @pytest.mark.filterwarnings("ignore:.*corrupt files are left out")
 def test_strangers_and_broken_files(tmp_path: Path, strangers: set[str], broken: set[str], skip: bool) -> None:
     root = fresh(tmp_path)
-    write_folder(root, num_images=40, suffix=".png")  # enough that no split is of broken files alone
+    write_image_folder(root, num_images=40, suffix=".png")  # enough that no split is of broken files alone
     for name in strangers:
         (root / "cat" / name).write_bytes(STRANGERS[name])
     for name in broken:
@@ -124,8 +124,8 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
 def test_links(tmp_path: Path, data: st.DataObject) -> None:
     """Links to folders in, above and outside of the root: each picture once, or an error that names a link."""
     root = fresh(tmp_path)
-    write_folder(root, num_images=6, suffix=".png")
-    write_folder(root.parent / "outside", num_images=2, suffix=".png")
+    write_image_folder(root, num_images=6, suffix=".png")
+    write_image_folder(root.parent / "outside", num_images=2, suffix=".png")
     targets = [root, root.parent, root / "cat", root / "dog", root.parent / "outside", root.parent / "nothing"]
     places = [root / "link", root / "cat" / "link", root / "dog" / "link.png", root.parent / "outside" / "link"]
     links = data.draw(st.lists(st.tuples(st.sampled_from(places), st.sampled_from(targets)), min_size=1, max_size=4))
@@ -159,7 +159,7 @@ def test_folders_that_link_to_each_other_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["itself", "each other", "device", "pipe", "no permission"])
 def test_files_that_are_no_files(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     root = fresh(tmp_path)
-    write_folder(root, num_images=6, suffix=".png")
+    write_image_folder(root, num_images=6, suffix=".png")
     path = root / "cat" / "odd.png"
     if kind == "itself":
         path.symlink_to(path)

@@ -9,7 +9,7 @@ from unittest.mock import MagicMock
 import pytest
 import torch
 
-from tests.data.image_folder import write_folder
+from tests.data.image_folder import write_image_folder
 from tests.helpers import faults
 from tests.helpers.cached_folder import maker, write_root
 from tests.helpers.killed_runs import COMMAND, RUN, order, session
@@ -118,7 +118,7 @@ def test_output_to_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """A working folder with pictures for ``FOLDER``."""
-    write_folder(tmp_path / "images", num_images=60)
+    write_image_folder(tmp_path / "images", num_images=60)
     return tmp_path
 
 

@@ -52,11 +52,11 @@ def _load_run(directory: Path, settings: tuple[str, ...], checkpoint: Path, writ
     """A run whose files were ``written`` at these times; it is loaded again when they change."""
     model = load_model(checkpoint)
     data = load_data(directory / "config.yaml", settings)
-    refuse_changed(directory, checkpoint, data)
+    refuse_changed(directory, data)
     return TrainedRun(directory, model, data, data.table("test"))
 
 
-def refuse_changed(directory: Path, checkpoint: Path, data: GroupDataModule) -> None:
+def refuse_changed(directory: Path, data: GroupDataModule) -> None:
     """Checks that the data are those that the run was trained with, unless they may differ (``accept_changed``).
 
     Raises:
@@ -64,7 +64,7 @@ def refuse_changed(directory: Path, checkpoint: Path, data: GroupDataModule) -> 
     """
     if getattr(data, "accept_changed", False):
         return
-    settings = read_checkpoint(checkpoint).get(SETTINGS, {})
+    settings = read_checkpoint(best_checkpoint(directory)).get(SETTINGS, {})
     now = describe_data(data)
     changed = [
         f"{name}: {settings[name]}, now {now[name]}" for name in now if settings.get(name, now[name]) != now[name]
