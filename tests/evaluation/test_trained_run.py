@@ -24,15 +24,14 @@ def test_run_on_changed_data_is_refused_with_what_changed(tmp_path: Path) -> Non
 
     description = describe_data(data())
     assert [description[f"{name} images"] for name in ("training", "validation", "test")] == [31, 6, 3]
-    best = run / "checkpoints" / "best.ckpt"
-    torch.save({"global_step": 1, SETTINGS: {"model": "UGVAE", **description}}, best)
-    refuse_changed(run, best, data(group_size=3, seed=7))  # settings that are not about the images
+    torch.save({"global_step": 1, SETTINGS: {"model": "UGVAE", **description}}, run / "checkpoints" / "best.ckpt")
+    refuse_changed(run, data(group_size=3, seed=7))  # settings that are not about the images
     save_picture(root / "cat" / "0002.jpg", 77, 48, 40)
     with pytest.raises(DataError, match=r"version_0: the data have changed .* \(content of the (training|val|test)"):
-        refuse_changed(run, best, data())
+        refuse_changed(run, data())
     save_picture(root / "cat" / "new.jpg", 5, 48, 40)
     with pytest.raises(DataError, match=r" images: \d+, now \d+; .* or set data.accept_changed to true"):
-        refuse_changed(run, best, data())
-    refuse_changed(run, best, data(accept_changed=True))
-    torch.save({"global_step": 1}, best)  # an earlier version
-    refuse_changed(run, best, data())
+        refuse_changed(run, data())
+    refuse_changed(run, data(accept_changed=True))
+    torch.save({"global_step": 1}, run / "checkpoints" / "best.ckpt")  # an earlier version
+    refuse_changed(run, data())
