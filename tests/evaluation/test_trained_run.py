@@ -18,6 +18,7 @@ def test_run_on_changed_data_is_refused_with_what_changed(tmp_path: Path) -> Non
     root, run = tmp_path / "images", tmp_path / "version_0"
     write_image_folder(root, num_images=40)
     (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yaml").write_text("data: ImageFolderDataModule\n")
 
     def data(**settings) -> ImageFolderDataModule:
         return ImageFolderDataModule(str(root), image_size=8, cache_workers=1, **settings)
