@@ -70,7 +70,7 @@ def test_a_test_split_that_is_too_small_is_said() -> None:
     [(20, 10, "--trainer.max_epochs 500 would have"), (999, 3, "--trainer.max_epochs 4 would have"), (1000, 10, "")],
 )
 def test_few_steps_are_said_once(steps: int, epochs: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    trainer = {"estimated_stepping_batches": steps, "max_epochs": epochs, "max_steps": -1, "fast_dev_run": False}
+    trainer = {"estimated_stepping_batches": steps, "max_epochs": epochs, "max_steps": 5000, "fast_dev_run": False}
     SmallData().on_train_start(SimpleNamespace(**trainer, is_global_zero=True), None)
     printed = capsys.readouterr().out
     assert said in printed
