@@ -84,11 +84,11 @@ def largest_groups(run: TrainedRun, kinds: Mapping[str, Condition], seeds: int) 
 
 
 def default_columns(run: TrainedRun) -> list[str]:
-    """The columns of 2 to 20 values that have names, without the domain, whose verdict is that of translation."""
+    """The columns of 2 to 20 named values, without the domain, whose verdict is that of translation."""
     return [
         name
         for name in run.table.columns
-        if name != DOMAIN and run.data.value_names(name) and 1 < len(known_values(run, name)) <= MOST_VALUES
+        if name != DOMAIN and 1 < len(run.data.value_names(name)) <= MOST_VALUES and len(known_values(run, name)) > 1
     ]
 
 

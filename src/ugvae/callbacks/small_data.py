@@ -41,7 +41,8 @@ class SmallData(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Says how many epochs would have enough steps, where epochs end the run."""
         steps = trainer.estimated_stepping_batches
-        if not trainer.is_global_zero or steps >= FEW_STEPS or trainer.max_steps == steps or trainer.fast_dev_run:
+        chosen = steps == trainer.max_steps or trainer.fast_dev_run  # a number of steps that the user has given
+        if not trainer.is_global_zero or steps >= FEW_STEPS or chosen:
             return
         epochs = math.ceil(FEW_STEPS / (steps / trainer.max_epochs))
         say(
