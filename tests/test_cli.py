@@ -206,3 +206,10 @@ def test_module_is_a_command() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["validate", "test", "predict"])
+def test_no_untrained_model_is_evaluated_without_a_word(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([command, *DIGITS])
+    assert "error: ckpt_path: which model? --ckpt_path best" in capsys.readouterr().err

@@ -98,6 +98,8 @@ class UGVAECommand(LightningCLI):
 
     def _resolve_checkpoint(self, config: Any) -> Path | None:
         """``last`` and ``best`` mean the newest of this experiment's runs."""
+        if config.ckpt_path is None and self.subcommand != "fit":
+            raise ConfigError("ckpt_path: which model? --ckpt_path best is that of the newest run of the experiment")
         if config.ckpt_path is None:
             return None
         path = Path(config.ckpt_path)

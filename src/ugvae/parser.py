@@ -68,7 +68,9 @@ def _suggestion(message: str) -> str:
     if "import path string" in message:
         for key, (package, base) in families.items():
             if f'"{key}"' in message:
-                return f". Known: {', '.join(name for name in package.__all__ if name != base.__name__)}"
+                classes = {name: getattr(package, name) for name in package.__all__}
+                known = [name for name, cls in classes.items() if issubclass(cls, base) and cls is not base]
+                return f". Known: {', '.join(known)}"
     refused = REFUSED.search(message)
     if refused is None:
         return ""
