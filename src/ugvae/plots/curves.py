@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ugvae.plots.figure import DPI
 
@@ -56,6 +57,7 @@ def curves_figure(metrics: Mapping[str, Series], per_group: Collection[str] = PE
         axes.set_ylim(*curve_limits([values for _, values in series.values()]))
         axes.set_title(term_with_unit(term, per_group), fontsize=9)
         axes.set_xlabel("optimiser step", fontsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25)
     figure.axes[0].legend(frameon=False, fontsize=8)
