@@ -48,6 +48,7 @@ HARMLESS_WARNINGS = (
     "is smaller than the logging interval",  # the last steps of an epoch are logged too
     "The dirpath has changed",  # test and predict write no checkpoint
     "Checkpoint directory .* exists and is not empty",  # a resumed run goes on in its folder
+    "Sparse invariant checks",  # of torch, in torchmetrics' NMI and ARI
     "Couldn't infer the batch indices",  # batches carry their own
     "LightningCLI's args parameter",  # main() may be called from Python
     "isinstance\\(treespec, LeafSpec\\)",  # between Lightning and torch

@@ -116,9 +116,10 @@ class RunSummary(Callback):
             f"  checkpoints  {directory}/checkpoints/best.ckpt, last.ckpt\n"
             f"  figures      {directory}/figures/\n"
             f"Next: make evaluate RUN={directory}    test ELBO, clusters, every figure and table that applies\n"
-            f"      make report RUN={directory}      all of it in one page, report.html\n"
-            f"      wandb sync {directory}/wandb/*   to see the run in Weights & Biases, if you like"
+            f"      make report RUN={directory}      all of it in one page, report.html"
         )
+        if Path(directory, "wandb").is_dir():
+            say(f"      wandb sync {directory}/wandb/*   to see the run in Weights & Biases, if you like")
 
 
 class TestReport(Callback):
