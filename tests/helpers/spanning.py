@@ -63,6 +63,38 @@ def spanning_step(rank: int, name: str, prior_expert: bool, **settings: bool) ->
     }
 
 
+def masked_groups(model: GroupVAE) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Images of 4 groups of 1, 3, 2 and 3, two for each rank; the mask; noise of z and of beta."""
+    images = torch.rand(4, 3, *model.image_shape, dtype=model.dtype)
+    mask = torch.arange(3) < torch.tensor([[1], [3], [2], [3]])
+    z, beta = torch.randn(4, 3, model.z_dim), torch.randn(4, model.beta_dim)
+    return images, mask, z.to(model.dtype), beta.to(model.dtype)
+
+
+class MaskedLoss(torch.nn.Module):
+    """The training loss of groups with a mask."""
+
+    def __init__(self, model: GroupVAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor, mask: Tensor) -> Tensor:
+        return self.model.loss(self.model.elbo(images, mask))
+
+
+def masked_step(rank: int) -> dict[str, Any]:
+    """Loss and gradients of one step on this rank's groups of unequal size."""
+    torch.manual_seed(3)
+    model = make(models.UGVAE)
+    images, mask, z, beta = masked_groups(model)
+    model.counts_are_shared = True
+    parallel, mine = DistributedDataParallel(MaskedLoss(model)), slice(2 * rank, 2 * rank + 2)
+    with fixed_noise(z[mine], beta[mine]):
+        loss = parallel(images[mine], mask[mine])
+    loss.backward()
+    return {"loss": loss.detach(), "gradients": {name: value.grad for name, value in model.named_parameters()}}
+
+
 def as_bound(terms: Tensor) -> Bound:
     """Rows of ``TERMS`` as a bound of groups of 2 images."""
     return Bound(
@@ -91,6 +123,7 @@ def work() -> None:
     """One of the ranks: leaves what it found in ``RANK.pt``."""
     rank, _ = join()
     found = {"steps": {case: spanning_step(rank, *case) for case in CASES}}
+    found["masked"] = masked_step(rank)
     found["metered"], found["spoilt"] = metered(rank, None), metered(rank, 1)
     torch.save(found, f"{rank}.pt")
     torch.distributed.destroy_process_group()

@@ -10,7 +10,9 @@ import torch
 from tests.helpers import spanning
 from tests.helpers.ranks import Ranks, launched
 from tests.helpers.reference import fixed_noise
+from tests.helpers.small_models import make
 from tests.helpers.spanning import CASES, SHARES, TERMS, as_bound, case
+from ugvae.models import UGVAE
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,21 @@ def check_spanning_step(ranks: list[dict[str, Any]], name: str, prior_expert: bo
 def test_groups_that_span_ranks_train_as_in_one_process(ranks: list, name: str, prior_expert: bool) -> None:
     """Two ranks with B images each: loss, terms and gradients of one process with groups of 2 B, in float64."""
     check_spanning_step(ranks, name, prior_expert)
+
+
+def test_groups_of_unequal_size_train_as_in_one_process(ranks: list) -> None:
+    """Four images on one rank and five on the other: the loss is per image of both."""
+    torch.manual_seed(3)
+    model = make(UGVAE)
+    images, mask, z, beta = spanning.masked_groups(model)
+    with fixed_noise(z, beta):
+        loss = model.loss(model.elbo(images, mask))
+    loss.backward()
+    exact = {"rtol": 0, "atol": 1e-10}
+    torch.testing.assert_close(sum(rank["masked"]["loss"] for rank in ranks) / 2, loss.detach(), **exact)
+    for rank in ranks:
+        for name, parameter in model.named_parameters():
+            torch.testing.assert_close(rank["masked"]["gradients"][name], parameter.grad, **exact, msg=name)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import torch
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from ugvae.distributed import gather
 from ugvae.distributions import DiagonalGaussian, hsic
 from ugvae.errors import ConfigError, check_choice, check_counts, check_not_negative, check_positive, plain_value
 from ugvae.models.bound import Bound, Posterior
@@ -164,7 +165,10 @@ class GroupVAE(LatentModel, TrainedModule):
     def loss(self, bound: Bound) -> Tensor:
         """What training minimises: −objective, nats per image, averaged over the images there are."""
         if bound.mask is not None:
-            loss = -self.objective(bound).sum() / bound.mask.sum()
+            count = bound.mask.sum()
+            if self.counts_are_shared:
+                count = gather(count.to(self.dtype)).mean()
+            loss = -self.objective(bound).sum() / count
         else:
             loss = -self.objective(bound).mean() / bound["reconstruction"].shape[1]
         if not self.independence:

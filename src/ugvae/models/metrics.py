@@ -69,7 +69,7 @@ class BoundMetric(Metric):
         """
         self.names, self.per_group = sums.names, sums.per_group
         if mask is not None:
-            count = torch.stack([mask.sum(), mask.new_tensor(len(indices), dtype=torch.long)])
+            count = torch.stack([mask.sum(), mask.new_tensor(len(indices), dtype=torch.long)]).double()
         elif (count := self._known_counts.get(indices.shape)) is None:
             pair = [indices.numel(), len(indices) / self.ranks_per_group]
             count = self._known_counts[indices.shape] = torch.tensor(pair, dtype=torch.float64)

@@ -26,12 +26,15 @@ class TrainedModule(ScheduledModule):
         data_grouping: how the training images must be grouped (``data.grouping``); None takes any.
         span_devices: each group spans all processes.
         training_outputs: ``_training_outputs``, compiled or not.
+        counts_are_shared: in training, groups differ in size between the processes: ``loss`` divides by the number of
+            images of all of them, so that the mean of the losses is that of one process.
         latest_terms: the means that were logged last, for the progress bar.
     """
 
     data_grouping: ClassVar[str | None] = None
     span_devices: bool
     independence: float
+    counts_are_shared = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,6 +66,8 @@ class TrainedModule(ScheduledModule):
                 _check_grouping(type(self).__name__, self.data_grouping, data)
         if data is not None:
             data.span_devices = self.span_devices
+        kind = getattr(getattr(data, "training_groups", None), "kind", None)
+        self.counts_are_shared = kind == "given" and distributed_rank()[1] > 1
         for metric in (self.training_terms, self.evaluation_terms):
             metric.ranks_per_group = distributed_rank()[1] if self.span_devices else 1
 
@@ -73,6 +78,8 @@ class TrainedModule(ScheduledModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         mask = batch.get("mask")
+        if mask is None and self.counts_are_shared:  # the processes must all take part in counting the images
+            mask = torch.ones_like(batch["index"], dtype=torch.bool)
         loss, sums = self.training_outputs(batch["image"], mask)
         self.training_terms.update(sums, batch["index"], mask)
         self.speed.images += batch["index"].numel()
