@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ugvae.models import Bound
+from ugvae.models import VAE, Bound
 from ugvae.models.metrics import BoundMetric, Speed
 
 TERMS = ("reconstruction", "kl_z", "kl_d", "kl_beta")
@@ -59,9 +59,10 @@ def test_nothing_is_left_after_a_reset() -> None:
     assert metric.compute()["kl_z"] == pytest.approx(second["kl_z"].mean().item())
 
 
-def test_groups_that_two_processes_share_count_once() -> None:
+@pytest.mark.parametrize("mask", [None, torch.ones(2, 3, dtype=torch.bool)], ids=["no mask", "a mask"])
+def test_groups_that_two_processes_share_count_once(mask: Tensor | None) -> None:
     metric, bound = BoundMetric(ranks_per_group=2), make_bound()
-    metric.update(bound.sums(), rows())
+    metric.update(bound.sums(), rows(), mask)
     means = metric.compute()
     assert means["kl_beta"] == pytest.approx(2 * bound["kl_beta"].mean().item())  # each process has half of the term
     assert means["kl_z"] == pytest.approx(bound["kl_z"].mean().item())
@@ -116,3 +117,12 @@ def test_images_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now[0] += 1
     speed.images += 6
     assert speed.images_per_second() == pytest.approx(3)
+
+
+def test_speed_leaves_out_padding() -> None:
+    model = VAE((1, 4, 4), z_dim=2, backbone="mlp")
+    batch = {"image": torch.rand(2, 3, 1, 4, 4), "index": rows()}
+    model.training_step(batch, 0)
+    assert model.speed.images == 6
+    model.training_step({**batch, "mask": torch.tensor([[True, True, True], [True, False, False]])}, 0)
+    assert model.speed.images == 6 + 4

@@ -69,7 +69,7 @@ class ExactResume(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[SETTINGS] = self._settings
-        speed = {"seconds": pl_module.speed.seconds, "images": pl_module.speed.images}
+        speed = {"seconds": pl_module.speed.seconds, "images": int(pl_module.speed.images)}
         terms = {**pl_module.training_terms.saved_state(), **speed}
         checkpoint[RANKS] = gather_objects({"random": random_states(), "training_terms": terms})
         for logger in metrics_loggers(trainer) if trainer.is_global_zero else []:

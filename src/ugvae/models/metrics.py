@@ -69,7 +69,8 @@ class BoundMetric(Metric):
         """
         self.names, self.per_group = sums.names, sums.per_group
         if mask is not None:
-            count = torch.stack([mask.sum(), mask.new_tensor(len(indices), dtype=torch.long)]).double()
+            groups = mask.new_tensor(len(indices) / self.ranks_per_group, dtype=torch.float64)
+            count = torch.stack([mask.sum().double(), groups])
         elif (count := self._known_counts.get(indices.shape)) is None:
             pair = [indices.numel(), len(indices) / self.ranks_per_group]
             count = self._known_counts[indices.shape] = torch.tensor(pair, dtype=torch.float64)
@@ -102,8 +103,8 @@ class BoundMetric(Metric):
                 terms = [name for name, value in values.items() if not math.isfinite(value)]
                 taken = self.indices[first].flatten()
                 bad = BadStep(len(rows) - 1 - first, terms, taken[taken >= 0].tolist())
-        found = [step._replace(rank=rank) for rank, step in enumerate(gather_objects(bad)) if step]
-        return max(found, key=lambda step: step.steps_ago, default=None)
+        bad_steps = [step._replace(rank=rank) for rank, step in enumerate(gather_objects(bad)) if step]
+        return max(bad_steps, key=lambda step: step.steps_ago, default=None)
 
     def saved_state(self) -> dict[str, Any]:
         """All that was recorded since the last reset, as plain values for a checkpoint."""
@@ -131,7 +132,8 @@ class Speed:
 
     def start(self, seconds: float = 0.0, images: int = 0) -> None:
         """Starts the clock anew; ``seconds`` and ``images`` are those of an interrupted session."""
-        self.images, self._since = images, time.perf_counter() - seconds
+        self.images: int | Tensor = images  # a tensor where masks are counted, so that no step waits for the device
+        self._since = time.perf_counter() - seconds
 
     @property
     def seconds(self) -> float:
@@ -140,7 +142,7 @@ class Speed:
 
     def images_per_second(self) -> float:
         """The speed of all processes together; a collective call."""
-        return sum(gather_objects(self.images / max(self.seconds, 1e-9)))
+        return sum(gather_objects(int(self.images) / max(self.seconds, 1e-9)))
 
 
 def non_finite_error(bad: BadStep, step: int, epoch: int) -> NonFiniteLossError:

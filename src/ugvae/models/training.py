@@ -82,7 +82,7 @@ class TrainedModule(ScheduledModule):
             mask = torch.ones_like(batch["index"], dtype=torch.bool)
         loss, sums = self.training_outputs(batch["image"], mask)
         self.training_terms.update(sums, batch["index"], mask)
-        self.speed.images += batch["index"].numel()
+        self.speed.images = self.speed.images + (batch["index"].numel() if mask is None else mask.sum())
         return loss
 
     def on_fit_start(self) -> None:
