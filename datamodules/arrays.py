@@ -143,9 +143,9 @@ class ArrayDataModule(GroupDataModule):
         super().relocate(root, image_size)
         self._splits, self.own_size = {}, False
 
-    def _take_shape(self, found: Mapping[str, tuple[int, ...]], where: str) -> None:
+    def _take_shape(self, shapes_by_name: Mapping[str, tuple[int, ...]], where: str) -> None:
         """The number of channels and, unless it is set, the size, from the shapes of arrays by name."""
-        shape = next((found[name] for name in ("images", "train_images") if name in found), None)
+        shape = next((shapes_by_name[name] for name in ("images", "train_images") if name in shapes_by_name), None)
         if shape is None:  # `prepare_data` says what is wrong
             return
         axes = layout_of(shape, self.layout, where)

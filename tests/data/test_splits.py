@@ -59,9 +59,9 @@ def test_column_of_splits_in_any_spelling() -> None:
     ids=["plain", "spelling", "one level deeper", "below the classes", "no splits"],
 )
 def test_folders_of_splits(images: list[str], splits: list[int] | None, others: list[tuple[str, ...]]) -> None:
-    split, found = split_of_folders(images, "root")
+    split, other_folders = split_of_folders(images, "root")
     assert (None if split is None else split.tolist()) == splits
-    assert found == others
+    assert other_folders == others
 
 
 @pytest.mark.parametrize(

@@ -126,9 +126,9 @@ def test_missing_data_say_what_to_do(tmp_path: Path, name: str, there: str) -> N
         (root / "archive.zip").write_text("")
     with pytest.raises(DataError) as caught:
         make(name, root).prepare_data()
-    found = {"nothing": "no such folder", "empty": "an empty folder", "other files": "archive.zip, notes.txt"}[there]
+    listed = {"nothing": "no such folder", "empty": "an empty folder", "other files": "archive.zip, notes.txt"}[there]
     cls = getattr(datamodules, name)
-    for part in [cls.title, f"under {root}", "Expected:", f"{root}/", f"There: {found}", cls.source, cls.licence]:
+    for part in [cls.title, f"under {root}", "Expected:", f"{root}/", f"There: {listed}", cls.source, cls.licence]:
         assert part in str(caught.value)
     assert str(caught.value).endswith("make train DATA=digits")
     assert not (root / ".cache").exists()

@@ -55,7 +55,7 @@ def test_folders_of_splits(tmp_path: Path, classes: bool, val: str) -> None:
     write_split_folders(tmp_path, {"train": 8, val: 3, "test": 4}, classes)
     data = make(tmp_path)
     numbers = pictures(data)
-    assert {split: sorted(found) for split, found in numbers.items()} == {
+    assert {split: sorted(shown) for split, shown in numbers.items()} == {
         "train": list(range(8)),
         "val": list(range(50, 53)),
         "test": list(range(100, 104)),

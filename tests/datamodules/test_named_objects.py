@@ -23,12 +23,12 @@ def make(cls: type[ImageFilesDataModule], root: Path, **settings) -> ImageFilesD
 
 def rows(data: ImageFilesDataModule) -> list[dict[str, int]]:
     """All images of all splits: the picture's number and the columns."""
-    found = []
+    all_rows = []
     for split in ("train", "val", "test"):
         table = data.table(split)
         columns = {"picture": pixel_number(table.images)} | {n: c.tolist() for n, c in table.columns.items()}
-        found += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return found
+        all_rows += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return all_rows
 
 
 # --------------------------------------------------------------------------------------------------------------- faces

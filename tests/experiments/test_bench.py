@@ -104,9 +104,9 @@ def test_change_is_told_from_noise(tmp_path: Path, capsys: pytest.CaptureFixture
         "mlp 128: memory": ("MiB", [100.0], [100.0]),
     }
     for number in (1, 2):  # with a field that older files have
-        found = {name: {"unit": row[0], "values": row[number], "gflop": 1.0} for name, row in rows.items()}
-        found |= {"mlp 128: gone": found["mlp 128: a"]} if number == 1 else {}
-        (tmp_path / f"{number}.json").write_text(json.dumps({**RUN, "measurements": found}))
+        measurements = {name: {"unit": row[0], "values": row[number], "gflop": 1.0} for name, row in rows.items()}
+        measurements |= {"mlp 128: gone": measurements["mlp 128: a"]} if number == 1 else {}
+        (tmp_path / f"{number}.json").write_text(json.dumps({**RUN, "measurements": measurements}))
     bench.main(["compare", str(tmp_path / "1.json"), str(tmp_path / "2.json")])
     lines = capsys.readouterr().out.splitlines()
     assert lines[5] == "| mlp 128: plain, fed | ms per step | 12.0 | 17.0 | 1.42 | ±17%, ±12% | worse |"

@@ -93,8 +93,8 @@ def test_refusals(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
             "column: two values with enough test images are needed.",
         ),
     ):
-        said = refused(capsys, "groups", "--run", str(run), *options).splitlines()[-1]
-        assert said.removeprefix("error: ").startswith(message)
+        error = refused(capsys, "groups", "--run", str(run), *options).splitlines()[-1]
+        assert error.removeprefix("error: ").startswith(message)
 
 
 def test_data_that_have_moved(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,7 @@ def test_figures_that_apply_are_drawn_and_the_others_say_why(
     with pytest.raises(SystemExit) as ended:
         paper.main(["figures", "--run", str(run)])
     assert ended.value.code == 0
-    index, said = read_index(run)["commands"], capsys.readouterr().out
+    index, output = read_index(run)["commands"], capsys.readouterr().out
     model = load_run(run).model
     assert set(index) == set(paper.FIGURES)
     done = {name for name, entry in index.items() if entry["status"] == "done"}
@@ -52,12 +52,12 @@ def test_figures_that_apply_are_drawn_and_the_others_say_why(
         assert entry["command"] == f"python -m experiments.paper {name} --run {run}"
         assert entry["title"]
         if entry["status"] == "done":
-            assert f"] {name}: done, " in said
+            assert f"] {name}: done, " in output
             assert entry["figures"], "a figure command draws figures"
             assert entry["figures"] == json.loads((run / "paper" / f"{name}.json").read_text())["figures"]
         else:
             assert entry["status"] == "does not apply"
-            assert f"{name}: does not apply: {entry['reason']}\n" in said
+            assert f"{name}: does not apply: {entry['reason']}\n" in output
             assert entry["figures"] == []
     drawn = {figure["file"] for entry in index.values() for figure in entry["figures"]}
     assert drawn == {path.name for path in (run / "paper").glob("*.png")}

@@ -36,8 +36,8 @@ def write(doc: Path, *runs: Path) -> str:
 
 def row(page: str, start: str) -> list[str]:
     """Cells of the only row of a table that starts like this."""
-    (found,) = [line for line in page.splitlines() if line.startswith(f"| {start}")]
-    return [cell.strip() for cell in found.strip("|").split("|")]
+    (line_of_row,) = [line for line in page.splitlines() if line.startswith(f"| {start}")]
+    return [cell.strip() for cell in line_of_row.strip("|").split("|")]
 
 
 def test_page_holds_the_numbers_of_the_runs(tmp_path: Path, doc: Path) -> None:
@@ -83,14 +83,14 @@ def test_a_claim_without_a_run_says_what_would_measure_it(tmp_path: Path, doc: P
 @pytest.mark.parametrize(("share", "holds"), [(0.66, "yes"), (0.31, "partly"), (0.15, "no")])
 def test_style_is_what_beta_decides_beyond_the_pixels(tmp_path: Path, share: float, holds: str) -> None:
     run = read_run(write_run(tmp_path / "a" / "b", results={"factors": made_up_runs.factors(share)}))
-    (found,) = style([run])
-    assert found.holds == holds
-    assert f"thickness {share:.2f}; pixels 0.10" in found.because
-    assert "thickness 0.61" in found.control
+    (verdict,) = style([run])
+    assert verdict.holds == holds
+    assert f"thickness {share:.2f}; pixels 0.10" in verdict.because
+    assert "thickness 0.61" in verdict.control
     high = made_up_runs.factors(share)
     high["results"]["beta from its prior"]["pixels"]["beta"] = 0.9
-    (found,) = style([read_run(write_run(tmp_path / "a" / "c", results={"factors": high}))])
-    assert found.holds == "no"
+    (verdict,) = style([read_run(write_run(tmp_path / "a" / "c", results={"factors": high}))])
+    assert verdict.holds == "no"
 
 
 @pytest.mark.parametrize(("rates", "holds"), [((0.0, 0.1), "yes"), ((0.41, 0.2), "partly"), ((0.41, 0.97), "no")])
@@ -101,10 +101,10 @@ def test_loss_without_d_is_against_the_same_data_and_groups(
     other = {"translation": made_up_runs.translation(*rates)}
     theirs = write_run(tmp_path / "theirs" / "v", model="MLVAE", results=other)
     mixed = write_run(tmp_path / "mixed" / "v", model="MLVAE", results=other, grouping="mixed")
-    (found,) = lost_without_d([read_run(each) for each in (ours, theirs, mixed)])
-    assert (found.run, found.holds) == ("theirs/v", holds)
-    assert f"fixed z: {rates[0]:.2f} against 0.41" in found.because
-    assert "ours/v" in found.control
+    (verdict,) = lost_without_d([read_run(path) for path in (ours, theirs, mixed)])
+    assert (verdict.run, verdict.holds) == ("theirs/v", holds)
+    assert f"fixed z: {rates[0]:.2f} against 0.41" in verdict.because
+    assert "ours/v" in verdict.control
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_loss_without_d_is_against_the_same_data_and_groups(
 )
 def test_mixture_counts_each_domain_alike(tmp_path: Path, counts: list, share: str, holds: str) -> None:
     results = {"fig12": {"domains": ["a", "b"], "counts": counts}}
-    (found,) = mixture_alone([read_run(write_run(tmp_path / "a" / "v", model="GMVAE", results=results))])
-    assert found.holds == holds
-    assert f"K = 2: {share}" in found.because
+    (verdict,) = mixture_alone([read_run(write_run(tmp_path / "a" / "v", model="GMVAE", results=results))])
+    assert verdict.holds == holds
+    assert f"K = 2: {share}" in verdict.because
 
 
 def test_command_states_what_differs_from_the_experiment(tmp_path: Path) -> None:

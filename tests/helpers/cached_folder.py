@@ -40,8 +40,8 @@ def count_builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def cache_folder(data: ImageFolderDataModule) -> Path:
     """The one cache of a root."""
-    (found,) = (Path(data.cache_dir) if data.cache_dir else Path(data.root) / ".cache").iterdir()
-    return found
+    (cache,) = (Path(data.cache_dir) if data.cache_dir else Path(data.root) / ".cache").iterdir()
+    return cache
 
 
 def contents(data: ImageFolderDataModule) -> dict[str, list]:

@@ -116,7 +116,7 @@ def gmvae_image(model: GroupVAE, image: Tensor, z_draw: Tensor, w_draw: Tensor) 
 
 def gmvae(model: GroupVAE, images: Tensor, z_noise: Tensor, w_noise: Tensor) -> Terms:
     groups = zip(images, z_noise, w_noise, strict=True)
-    terms = stack([[gmvae_image(model, *each) for each in zip(*group, strict=True)] for group in groups])
+    terms = stack([[gmvae_image(model, *one) for one in zip(*group, strict=True)] for group in groups])
     total = (terms["reconstruction"] - terms["kl_z"] - terms["kl_d"] - terms["kl_w"]).sum(1)
     return {**terms, "total": total, "objective": total}
 

@@ -122,10 +122,10 @@ def metered(rank: int, spoil: int | None) -> tuple[dict[str, float], tuple | Non
 def work() -> None:
     """One of the ranks: leaves what it found in ``RANK.pt``."""
     rank, _ = join()
-    found = {"steps": {case: spanning_step(rank, *case) for case in CASES}}
-    found["masked"] = masked_step(rank)
-    found["metered"], found["spoilt"] = metered(rank, None), metered(rank, 1)
-    torch.save(found, f"{rank}.pt")
+    results = {"steps": {case: spanning_step(rank, *case) for case in CASES}}
+    results["masked"] = masked_step(rank)
+    results["metered"], results["spoilt"] = metered(rank, None), metered(rank, 1)
+    torch.save(results, f"{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
@@ -133,6 +133,6 @@ def compiled_work() -> None:
     """The same with a bound that is traced and split into graphs; the step that makes machine code is left out."""
     rank, _ = join()
     with patch("torch.compile", partial(torch.compile, backend="aot_eager")):
-        found = spanning_step(rank, *CASES[0], compile=True)
-    torch.save({"steps": {CASES[0]: found}}, f"{rank}.pt")
+        step = spanning_step(rank, *CASES[0], compile=True)
+    torch.save({"steps": {CASES[0]: step}}, f"{rank}.pt")
     torch.distributed.destroy_process_group()

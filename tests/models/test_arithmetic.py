@@ -66,8 +66,8 @@ def test_the_choice_is_written_down_and_overridable(tmp_path: Path, monkeypatch:
     try:
         chosen = fit()
         assert (chosen["trainer"]["precision"], chosen["matmul_precision"]) == ("bf16-mixed", "high")
-        said = fit("--trainer.precision", "32-true", "--matmul_precision", "medium")
-        assert (said["trainer"]["precision"], said["matmul_precision"]) == ("32-true", "medium")
+        stated = fit("--trainer.precision", "32-true", "--matmul_precision", "medium")
+        assert (stated["trainer"]["precision"], stated["matmul_precision"]) == ("32-true", "medium")
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
@@ -107,17 +107,17 @@ def test_reduced_precision_is_near_float32(way: str, backbone: str, shape: tuple
 def test_compiled_step_is_that_of_eager(backbone: str, shape: tuple[int, int, int]) -> None:
     """Loss, terms and gradients to float32 rounding, with the same noise."""
     sizes = {"z_dim": 5, "beta_dim": 6, "num_components": 4, "backbone": backbone}
-    eager, compiled = (UGVAE(shape, **sizes, compile=each) for each in (False, True))
+    eager, compiled = (UGVAE(shape, **sizes, compile=compile) for compile in (False, True))
     compiled.load_state_dict(eager.state_dict())
     images = torch.randint(256, (4, 16, *shape), dtype=torch.uint8)
-    found = []
+    results = []
     with torch._inductor.config.patch(fallback_random=True):  # eager's generator, not one of its own
         for model in (eager, compiled):
             torch.manual_seed(0)
             loss, terms = model.training_outputs(images)
             loss.backward()
-            found.append((loss.detach(), terms.values, [parameter.grad for parameter in model.parameters()]))
-    torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-3)
+            results.append((loss.detach(), terms.values, [parameter.grad for parameter in model.parameters()]))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-3, atol=1e-3)
 
 
 DENORMALS = """

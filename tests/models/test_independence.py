@@ -66,7 +66,7 @@ def test_the_term_is_reported_and_no_part_of_the_bound(model_class: type[GroupVA
 
 
 def test_training_for_independence_lowers_the_dependence() -> None:
-    found = {}
+    dependences = {}
     images = torch.rand(8, 1, 1, 1, 1).expand(8, 16, 1, 6, 6) * torch.rand(8, 16, 1, 6, 6)  # a brightness per group
     for weight in (0.0, 30.0):
         torch.manual_seed(0)
@@ -77,8 +77,8 @@ def test_training_for_independence_lowers_the_dependence() -> None:
             optimizer.zero_grad()
             model.loss(bound).backward()
             optimizer.step()
-        found[weight] = torch.stack([model.elbo(images)["hsic"][0] for _ in range(20)]).mean().item()
-    assert found[30.0] < 0.5 * found[0.0]
+        dependences[weight] = torch.stack([model.elbo(images)["hsic"][0] for _ in range(20)]).mean().item()
+    assert dependences[30.0] < 0.5 * dependences[0.0]
 
 
 @pytest.mark.parametrize("model_class", [UGVAE, MLVAE])

@@ -56,20 +56,20 @@ def terms(model: GroupVAE, images: Tensor, precision: str) -> dict[str, Tensor]:
     with torch.no_grad(), half:
         posterior = copy.infer(images.to(dtype))
     elbo_per_image = elbo.total / images.shape[1]
-    found = {"elbo": elbo_per_image, "z": posterior.z.mean, "d": posterior.d, "beta": posterior.beta.mean}
-    return {name: value.double() for name, value in found.items()}
+    values = {"elbo": elbo_per_image, "z": posterior.z.mean, "d": posterior.d, "beta": posterior.beta.mean}
+    return {name: value.double() for name, value in values.items()}
 
 
 @pytest.mark.parametrize("precision", BOUNDS)
 def test_precisions_agree_on_trained_weights(trained: GroupVAE, data: DigitsDataModule, precision: str) -> None:
     images = data.table("val").images[:128].view(8, 16, 1, 16, 16) / 255
-    exact, found = terms(trained, images, "float64"), terms(trained, images, precision)
+    exact, rounded = terms(trained, images, "float64"), terms(trained, images, precision)
     nats, spread = BOUNDS[precision]
-    error = (found["elbo"] - exact["elbo"]).abs().max()
+    error = (rounded["elbo"] - exact["elbo"]).abs().max()
     assert error < nats
     assert error > 0, "the two were computed in the same precision"
     for name in ("z", "d", "beta"):
-        assert (found[name] - exact[name]).abs().max() < spread * exact[name].std(), name
+        assert (rounded[name] - exact[name]).abs().max() < spread * exact[name].std(), name
 
 
 def test_training_in_bfloat16_learns_as_in_float32(data: DigitsDataModule) -> None:

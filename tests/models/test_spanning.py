@@ -33,14 +33,14 @@ def check_spanning_step(ranks: list[dict[str, Any]], name: str, prior_expert: bo
         elbo = model.elbo(images)
     loss = model.loss(elbo)
     loss.backward()
-    found = [rank["steps"][name, prior_expert] for rank in ranks]
+    steps = [rank["steps"][name, prior_expert] for rank in ranks]
     exact = {"rtol": 0, "atol": 1e-10}
-    torch.testing.assert_close(sum(rank["loss"] for rank in found) / 2, loss.detach(), **exact)
+    torch.testing.assert_close(sum(rank["loss"] for rank in steps) / 2, loss.detach(), **exact)
     for term, whole in elbo.items():
-        parts = [rank["elbo"][term] for rank in found]
+        parts = [rank["elbo"][term] for rank in steps]
         joined = sum(parts) if whole.ndim == 1 else torch.cat(parts, 1)
         torch.testing.assert_close(joined, whole.detach(), **exact, msg=term)
-    for rank in found:
+    for rank in steps:
         for parameter, value in model.named_parameters():
             torch.testing.assert_close(rank["gradients"][parameter], value.grad, **exact, msg=parameter)
 

@@ -32,13 +32,13 @@ def test_values_and_gradients_are_those_of_torch(
     ours.load_state_dict(theirs.state_dict())  # the same parameters, so checkpoints do not depend on the way
     torch.manual_seed(0)
     images = torch.randn(shape, dtype=torch.float64)
-    found, expected = (each.requires_grad_() for each in (images.clone(), images.clone()))
-    output, reference = ours(found.contiguous(memory_format=layout)), theirs(expected)
+    inputs, expected = (copy.requires_grad_() for copy in (images.clone(), images.clone()))
+    output, reference = ours(inputs.contiguous(memory_format=layout)), theirs(expected)
     assert_close(output, reference)
     weights = torch.randn_like(reference)
     (output * weights).sum().backward()
     (reference * weights).sum().backward()
-    assert_close(found.grad, expected.grad)
+    assert_close(inputs.grad, expected.grad)
     for ours_parameter, their_parameter in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert_close(ours_parameter.grad, their_parameter.grad)
     ours.zero_grad()

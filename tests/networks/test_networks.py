@@ -17,15 +17,15 @@ Layer = tuple[type[nn.Module], tuple[int, ...]]
 
 def layers(module: nn.Module) -> list[Layer]:
     """Type and weight shape of each layer with parameters, in order of use; convolutions add stride and padding."""
-    found = []
+    kinds = []
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             kind = nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.ConvTranspose2d
-            found.append((kind, (*layer.weight.shape, layer.stride[0], layer.padding[0])))
+            kinds.append((kind, (*layer.weight.shape, layer.stride[0], layer.padding[0])))
         elif isinstance(layer, nn.Linear | nn.BatchNorm2d | nn.GroupNorm):
             kind = nn.Linear if isinstance(layer, nn.Linear) else type(layer)
-            found.append((kind, tuple(layer.weight.shape)))
-    return found
+            kinds.append((kind, tuple(layer.weight.shape)))
+    return kinds
 
 
 def test_table_2_mlp() -> None:

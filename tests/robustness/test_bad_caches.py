@@ -131,8 +131,8 @@ def test_something_else_in_the_place_of_a_file(root: Path, tmp_path: Path, kind:
         path.mkdir()
     else:
         path.symlink_to(tmp_path / "copy" / ("outside" if "folder" in kind else "nothing"))
-    found = attempt(KIND, lambda: contents(make(tmp_path / "copy" / "images")), tmp_path)
-    assert found in (None, TRUTH)
+    read = attempt(KIND, lambda: contents(make(tmp_path / "copy" / "images")), tmp_path)
+    assert read in (None, TRUTH)
     assert (tmp_path / "copy" / "outside" / "precious").read_text() == "kept"
     assert not (tmp_path / "copy" / "nothing").exists()
 

@@ -58,13 +58,13 @@ def table_of(root: Path, *named: object, **settings) -> dict[int, str] | None:
     assert {name for name in files_below(root.parent) if not name.startswith(f"{root.name}/.cache")} == outside
     if tables is None:
         return None
-    found: dict[int, str] = {}
+    class_of: dict[int, str] = {}
     for table in tables:
         labels = table.columns["label"].tolist() if "label" in table.columns else [-1] * len(table)
         for number, value in zip(pixel_number(table.images), labels, strict=True):
-            assert number not in found, "a picture comes twice"
-            found[number] = data.names["label"][value] if value >= 0 else ""
-    return found
+            assert number not in class_of, "a picture comes twice"
+            class_of[number] = data.names["label"][value] if value >= 0 else ""
+    return class_of
 
 
 def fresh(tmp_path: Path) -> Path:
@@ -84,8 +84,8 @@ def test_awkward_names(tmp_path: Path, folders: list[str], files: list[str]) -> 
         wanted[number] = folder
     if any(name.lower() in SPLIT_OF for name in folders):
         return
-    found = table_of(root)
-    assert found == wanted or (found is None and len(wanted) < 3)
+    class_of = table_of(root)
+    assert class_of == wanted or (class_of is None and len(wanted) < 3)
 
 
 @given(
@@ -101,11 +101,11 @@ def test_strangers_and_broken_files(tmp_path: Path, strangers: set[str], broken:
         (root / "cat" / name).write_bytes(STRANGERS[name])
     for name in broken:
         (root / "dog" / name).write_bytes(BROKEN[name])
-    found = table_of(root, *(root / "dog" / name for name in broken), skip_corrupt=skip)
+    class_of = table_of(root, *(root / "dog" / name for name in broken), skip_corrupt=skip)
     if broken and not skip:
-        assert found is None
+        assert class_of is None
     else:
-        assert found == {number: CLASSES[number % 2] for number in range(40)}
+        assert class_of == {number: CLASSES[number % 2] for number in range(40)}
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:
@@ -114,10 +114,10 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
         save_picture(root / "cat" / f"{number}.png", number, 8)
     os.rename(os.fsencode(root / "cat"), os.fsencode(root) + b"/c\xe4t")  # Latin-1
     os.rename(os.fsencode(root) + b"/c\xe4t/0.png", os.fsencode(root) + b"/c\xe4t/\xff.png")
-    found = table_of(root)
-    assert {os.fsencode(name) for name in found.values()} == {b"c\xe4t"}
-    assert sorted(found) == [0, 1, 2, 3]
-    assert table_of(root) == found  # from the cache
+    class_of = table_of(root)
+    assert {os.fsencode(name) for name in class_of.values()} == {b"c\xe4t"}
+    assert sorted(class_of) == [0, 1, 2, 3]
+    assert table_of(root) == class_of  # from the cache
 
 
 @given(data=st.data())

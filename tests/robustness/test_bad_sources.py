@@ -27,18 +27,18 @@ ALLOWED = {
 
 def calls(tree: ast.Module) -> list[tuple[str, str, ast.Call]]:
     """(what it is called on, name, call) of all calls of a file."""
-    found = []
+    all_calls = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            found.append((ast.unparse(node.func.value), node.func.attr, node))
+            all_calls.append((ast.unparse(node.func.value), node.func.attr, node))
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            found.append(("", node.func.id, node))
-    return found
+            all_calls.append(("", node.func.id, node))
+    return all_calls
 
 
 def dangers(text: str, name: str = "") -> list[str]:
     """What a file does that it must not, one line each."""
-    tree, found = ast.parse(text), []
+    tree, lines = ast.parse(text), []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
@@ -46,7 +46,7 @@ def dangers(text: str, name: str = "") -> list[str]:
                 root = module.split(".")[0]
                 used = re.findall(rf"\b{root}\.\w+", text)
                 if root in FORBIDDEN_MODULES and not all((name, use) in ALLOWED for use in used or [""]):
-                    found.append(f"line {node.lineno}: imports {module}")
+                    lines.append(f"line {node.lineno}: imports {module}")
     for owner, function, call in calls(tree):
         options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
         bad = (
@@ -60,8 +60,8 @@ def dangers(text: str, name: str = "") -> list[str]:
             or options.get("trust_remote_code", "False") != "False"
         )
         if bad:
-            found.append(f"line {call.lineno}: {owner}.{function}(…)")
-    return found
+            lines.append(f"line {call.lineno}: {owner}.{function}(…)")
+    return lines
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PROJECT)))

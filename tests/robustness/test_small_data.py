@@ -67,15 +67,15 @@ def test_a_test_split_that_is_too_small_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "epochs", "said"),
+    ("steps", "epochs", "message"),
     [(20, 10, "--trainer.max_epochs 500 would have"), (999, 3, "--trainer.max_epochs 4 would have"), (1000, 10, "")],
 )
-def test_few_steps_are_said_once(steps: int, epochs: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_few_steps_are_said_once(steps: int, epochs: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     trainer = {"estimated_stepping_batches": steps, "max_epochs": epochs, "max_steps": 5000, "fast_dev_run": False}
     SmallData().on_train_start(SimpleNamespace(**trainer, is_global_zero=True), None)
     printed = capsys.readouterr().out
-    assert said in printed
-    assert bool(said) == bool(printed)
+    assert message in printed
+    assert bool(message) == bool(printed)
 
 
 def test_what_is_too_few_for_a_number() -> None:

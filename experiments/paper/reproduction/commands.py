@@ -23,7 +23,7 @@ def train_command(run: RunFolder, experiments: Path = EXPERIMENTS) -> str:
     begins = [path for path in experiments.glob("*.yaml") if f"{experiment}_".startswith(f"{path.stem}_")]
     if not begins:
         return f"python -m ugvae fit --config {run.shown}/config.yaml"
-    path = max(begins, key=lambda each: len(each.stem))
+    path = max(begins, key=lambda begun: len(begun.stem))
     name = path.stem
     settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     command = [f"make train DATA={name}"]

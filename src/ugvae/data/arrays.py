@@ -136,7 +136,7 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
         if path.suffix.lower() == ".npy":
             return {"images": np.load(path, mmap_mode="r", allow_pickle=False).shape}
         with zipfile.ZipFile(path) as archive:
-            found = {}
+            shape_of = {}
             for member in archive.namelist():
                 with archive.open(member) as file:
                     version = np.lib.format.read_magic(file)
@@ -145,8 +145,8 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
                         if version == (1, 0)
                         else np.lib.format.read_array_header_2_0
                     )
-                    found[member.removesuffix(".npy")] = read(file)[0]
-            return found
+                    shape_of[member.removesuffix(".npy")] = read(file)[0]
+            return shape_of
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return {}
 

@@ -74,17 +74,14 @@ class UGVAE(GroupVAE):
 
     def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
         h = self.encode(images, mask)
-        if self.local_posterior == "given_beta":
+        beta_first = self.local_posterior == "given_beta"
+        if beta_first:
             beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
-            q_z = self.q_z(h, beta)
-            z = q_z.sample()
-            logits = self.d_head(z)
-            pi = logits.softmax(-1)
-        else:
-            q_z = self.q_z(h)
-            z = q_z.sample()
-            logits = self.d_head(z)
-            pi = logits.softmax(-1)
+        q_z = self.q_z(h, beta if beta_first else None)
+        z = q_z.sample()
+        logits = self.d_head(z)
+        pi = logits.softmax(-1)
+        if not beta_first:
             beta, kl_beta = sample_beta(self._factors(h, pi), self.prior_expert, self.span_devices, mask)
         terms = {
             "reconstruction": image_log_likelihood(images, self.decode(z, beta), self.x_std),
