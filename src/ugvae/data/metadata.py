@@ -13,11 +13,11 @@ import numpy as np
 
 from ugvae.data.annotations import check_names
 from ugvae.data.listing import read_bytes
+from ugvae.data.table import RESERVED
 from ugvae.errors import DataError
 
 TABLE_NAMES = ("metadata.csv", "metadata.tsv", "metadata.jsonl")  # found beside the images without a setting
 FILE_COLUMNS = ("file_name", "file")
-RESERVED = ("image", "index", "mask")  # entries of a batch
 INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
 NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
 UNKNOWN = ("", "nan", "NaN")
@@ -34,7 +34,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
     rows = _json_rows(path, text) if path.suffix.lower() in (".jsonl", ".ndjson") else _csv_rows(path, text)
     if not rows:
         raise DataError(f"{path}: the table has no row")
-    if taken := sorted(set(RESERVED) & set(rows[0])):
+    if taken := sorted(RESERVED & rows[0].keys()):
         raise DataError(
             f"{path}: a column cannot be called {taken[0]!r}, batches have an entry of this name; rename it"
         )

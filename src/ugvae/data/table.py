@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from ugvae.errors import ConfigError, DataError
 
+RESERVED = frozenset({"image", "index", "mask"})  # entries of a batch, and so no names of columns
 PADDING = -1  # the index where a group has no further image
 
 
@@ -41,7 +42,7 @@ class ImageTable:
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             raise DataError(f"an image table holds uint8 (N, C, H, W), got {self.images.dtype} {self.images.shape}")
-        if taken := {"image", "index", "mask"} & self.columns.keys():
+        if taken := RESERVED & self.columns.keys():
             raise DataError(f"column {min(taken)!r}: batches already have an entry of this name; rename the column")
         for name, column in self.columns.items():
             if column.shape != self.images.shape[:1]:
