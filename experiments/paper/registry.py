@@ -25,6 +25,7 @@ TABLES: dict[str, Command] = {
     for command in (
         table1.TABLE1,
         columns.COMMAND,
+        columns.PROBES,
         translation.COMMAND,
         latent_use.COMMAND,
         factors.COMMAND,

@@ -10,6 +10,7 @@ from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification
 from ugvae.evaluation.content import Probe
 from ugvae.evaluation.controls import UNTRAINED
 from ugvae.evaluation.factors import VarianceShares
+from ugvae.evaluation.group_probes import BETA_MEAN, GroupProbe
 from ugvae.evaluation.latent_use import LatentUse
 from ugvae.evaluation.results import RunResults
 from ugvae.evaluation.translation import Domains, Translation
@@ -63,6 +64,25 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
         "in both. In bold what the paper classifies; in grey the controls."
     )
     return Table(caption, rows, {index: kind for index, row in enumerate(rows) if (kind := kind_of(row["feature"]))})
+
+
+def group_probes(result: Mapping[str, GroupProbe]) -> Table:
+    """What a linear probe reads of each column from the latents of held-out groups."""
+    first = next(iter(result.values()))
+    features = [BETA_MEAN, *(name for name in first.scores if name != BETA_MEAN)]
+    rows: list[Row] = [
+        {"feature": feature} | {_probed(name, probe): number(probe.scores[feature]) for name, probe in result.items()}
+        for feature in features
+    ]
+    rows.append({"feature": CHANCE} | {_probed(name, probe): number(probe.chance) for name, probe in result.items()})
+    sizes = first.groups
+    caption = f"Read from the latents of {sizes['held out']} held-out groups; the probe learned from {sizes['train']}."
+    kinds = {index: kind for index, row in enumerate(rows) if (kind := kind_of(row["feature"]))} | {0: "ours"}
+    return Table(caption, rows, kinds)
+
+
+def _probed(name: str, probe: GroupProbe) -> str:
+    return f"{name}, {probe.measure}"
 
 
 def kind_of(feature: str) -> Kind | None:
@@ -179,6 +199,7 @@ def bound(result: BoundLadder) -> list[Table]:
 
 MADE: dict[str, Callable[[Any], list[Table]]] = {
     "translation": translation,
+    "probes": lambda result: [group_probes(result)],
     "latent_use": latent_use,
     "factors": factors,
     "bound": bound,
