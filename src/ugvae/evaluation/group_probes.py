@@ -24,7 +24,7 @@ from ugvae.errors import ConfigError
 from ugvae.evaluation.classification import PIXELS
 from ugvae.evaluation.controls import UNTRAINED, fitted_untrained
 from ugvae.evaluation.kinds import MOST_VALUES
-from ugvae.evaluation.latents import UNKNOWN, Latents, encode
+from ugvae.evaluation.latents import UNKNOWN, Latents, column_head, encode
 from ugvae.evaluation.minimum import LEAST_GROUPS
 from ugvae.models import GroupVAE
 
@@ -84,12 +84,12 @@ def probe_groups(model: GroupVAE, data: GroupDataModule, by: str, seed: int = 0)
     pca = PCA(min(model.beta_dim, count["train"], images.shape[1]), random_state=seed).fit(images[~held_out])
     components = pca.transform(images)
     features[PIXELS] = components / components[~held_out].std(0).max()  # one scale: the smallest components are noise
-    columns = {name: column for name, column in latents.groups.items() if name not in ("group", "split", "size", by)}
-    probes = {
-        name: probe
-        for name, column in columns.items()
-        if (probe := _probe(features, column, held_out, named=bool(data.value_names(name))))
-    }
+    probes = {}
+    for name in data.table("train").columns:
+        column = latents.groups.get(column_head(name))
+        if name != by and column is not None:
+            probe = _probe(features, column, held_out, named=bool(data.value_names(name)))
+            probes |= {name: probe} if probe else {}
     if not probes:
         raise ConfigError(f"by: no other column has one value within each {by}, and different ones between them")
     return probes
