@@ -7,17 +7,15 @@ import torch
 
 from tests.helpers.group_tables import make_sampler, make_table
 from ugvae.data import module
-from ugvae.data.groupings import Grouping
+from ugvae.data.groupings import OF_DOMAINS, Grouping
 from ugvae.datamodules import DigitsDataModule
 from ugvae.errors import ConfigError
-
-OF_DOMAINS = ["mixed", "pure", "proportions"]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "sorted"}, "grouping: expected random, mixed, pure, proportions, attribute or given, got 'sorted'"),
+        ({"kind": "sorted"}, "grouping: expected random, mixed, .*, similar or augmented, got 'sorted'"),
         ({"proportions": [0.5, 0.6]}, "proportions: .* sum to 1.1, not to 1"),
         ({"proportions": [1.5, -0.5]}, "proportions: expected numbers > 0"),
         ({"proportions": [float("nan"), 0.5]}, "proportions: expected numbers > 0"),

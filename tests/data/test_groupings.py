@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.helpers.group_tables import make_sampler, make_table
-from ugvae.data.groupings import GROUPINGS
+from ugvae.data.groupings import GROUPINGS, OF_ALL_IMAGES, OF_DOMAINS
 from ugvae.data.samplers import GroupLoader, GroupSampler
 from ugvae.data.table import GroupDataset
 from ugvae.errors import ConfigError
 
-BY_COLUMN = [kind for kind in GROUPINGS if kind not in ("random", "given")]
-OF_DOMAINS = ["mixed", "pure", "proportions"]
+BY_COLUMN = [kind for kind in GROUPINGS if kind not in (*OF_ALL_IMAGES, "given")]
 
 
 def epoch_of(sampler: GroupSampler, epoch: int = 0) -> Tensor:
