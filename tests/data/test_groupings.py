@@ -94,7 +94,7 @@ def test_ranks_have_no_image_in_common_until_one_comes_again(kind: str) -> None:
         assert seen.sum() == 80
 
 
-@pytest.mark.parametrize("kind", BY_COLUMN)
+@pytest.mark.parametrize("kind", [*BY_COLUMN, "similar", "augmented"])
 def test_groups_are_a_function_of_seed_and_epoch(kind: str) -> None:
     table = make_table([40, 9])
     first, again = make_sampler(table, kind), make_sampler(table, kind)

@@ -20,7 +20,7 @@ def make_table(sizes: list[int], **columns: Tensor) -> ImageTable:
 def make_sampler(
     table: ImageTable, kind: str, group_size: int = 4, groups_per_batch: int = 1, seed: int = 3, **options
 ) -> GroupSampler:
-    rank = {name: options.pop(name) for name in ("rank", "num_ranks", "shuffle") if name in options}
+    rank = {name: options.pop(name) for name in ("rank", "num_ranks", "shuffle", "span") if name in options}
     return Grouping(kind, **options).sampler(
         table, group_size=group_size, groups_per_batch=groups_per_batch, seed=seed, **rank
     )
