@@ -89,7 +89,10 @@ def test_grey_domains_stay_grey() -> None:
     assert data.table("val").images.shape == (36, 1, 4, 4)
 
 
-@pytest.mark.parametrize("grouping", ["random", "mixed", "pure", "proportions", "attribute"])
+GROUPINGS = ["random", "mixed", "pure", "proportions", "attribute", "similar", "augmented"]
+
+
+@pytest.mark.parametrize("grouping", GROUPINGS)
 def test_batches_of_every_grouping(grouping: str) -> None:
     data = pair(grouping=grouping)
     for split, loader in {
@@ -101,7 +104,8 @@ def test_batches_of_every_grouping(grouping: str) -> None:
         table = data.table("test" if split == "predict" else split)
         batches = list(loader)
         for batch in batches:
-            assert set(batch) == {"image", "index", "label", "domain"}
+            change = {"group_change"} if grouping == "augmented" and split == "train" else set()
+            assert set(batch) == {"image", "index", "label", "domain", *change}
             assert batch["image"].dtype == torch.uint8
             assert batch["image"].shape[1:] == (4, 3, 4, 4)
             assert torch.equal(batch["image"], table.images[batch["index"]])
@@ -120,7 +124,7 @@ def pixels(batches: list[dict[str, Tensor]]) -> set[tuple[int, int]]:
     return {pair for domain, pixel in pairs for pair in zip(domain.tolist(), pixel.tolist(), strict=True)}
 
 
-@pytest.mark.parametrize("grouping", ["random", "mixed", "pure", "proportions", "attribute"])
+@pytest.mark.parametrize("grouping", GROUPINGS)
 def test_training_never_sees_a_held_out_image(grouping: str) -> None:
     data = pair(grouping=grouping, group_column="domain")
     loader = data.train_dataloader()

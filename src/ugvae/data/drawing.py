@@ -50,6 +50,38 @@ def draw_rows(values: Tensor, rows: Mapping[int, Tensor], generator: torch.Gener
     return drawn.view_as(values)
 
 
+def in_turns(counts: Tensor, generator: torch.Generator | None) -> Tensor:
+    """The numbers 0, 1, …, each as often as ``counts (V,)`` says, spread evenly, so that any part has all of them.
+
+    Args:
+        counts: how often each number comes.
+        generator: draws where the first of each number comes; None puts it in the middle of its part.
+    """
+    starts = [0.5] * len(counts) if generator is None else torch.rand(len(counts), generator=generator)
+    places = [(torch.arange(count) + start) / count for count, start in zip(counts.tolist(), starts, strict=True)]
+    return torch.arange(len(counts)).repeat_interleave(counts)[torch.cat(places).argsort(stable=True)]
+
+
+def distinct_numbers(limits: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """For each limit, ``count`` different numbers below it, all sets equally likely: ``(N,)`` to ``(N, count)``.
+
+    This is Floyd's algorithm (Bentley and Floyd 1987), for all limits at once. The order of the numbers is not random.
+
+    Raises:
+        ConfigError: a limit below ``count``.
+    """
+    if (limits < count).any():
+        raise ConfigError(f"group_size: {count} images cannot be drawn from {int(limits.min())}")
+    drawn = torch.empty(len(limits), count, dtype=torch.long)
+    shares = torch.rand(count, len(limits), generator=generator, dtype=torch.float64)
+    for position, share in enumerate(shares):
+        last = limits - count + position
+        number = (share * (last + 1)).long()  # a double below 1, times a limit below 2^31, stays below the limit
+        taken = (drawn[:, :position] == number.unsqueeze(1)).any(1)
+        drawn[:, position] = torch.where(taken, last, number)
+    return drawn
+
+
 def _passes(size: int, counts: Tensor, generator: torch.Generator) -> Tensor:
     """One permutation of the numbers below ``size`` after another, cut into shares of ``counts (N,)`` numbers.
 

@@ -6,18 +6,17 @@ varies between rows (by beta), between columns (by the local draw) and in what i
 Axes: N betas, S local draws, C channels, H and W pixels, P properties.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from ugvae.data.statistics import STATISTICS
 from ugvae.distributions import DiagonalGaussian
 from ugvae.evaluation.content import pooled
 from ugvae.models.base import GroupVAE
 
 PIXELS = "pixels"  # all pixels together: the reference, what beta decides of the image as a whole
-INK = 0.5  # a pixel above it belongs to a bright figure, such as the stroke of a digit
 PARTS = ("beta", "local", "both")
 
 
@@ -38,16 +37,8 @@ class VarianceShares:
     sd: float | None = None
 
 
-Property = Callable[[Tensor], Tensor]  # images (..., C, H, W) to (...)
-
-PROPERTIES: dict[str, Property] = {
-    "brightness": lambda images: images.mean((-3, -2, -1)),
-    "contrast": lambda images: images.mean(-3).flatten(-2).std(-1),
-}
-COLOUR: dict[str, Property] = {  # red minus blue: the tone of skin
-    "warmth": lambda images: (images[..., 0, :, :] - images[..., 2, :, :]).mean((-2, -1))
-}
-GREY: dict[str, Property] = {"thickness": lambda images: (images > INK).double().mean((-3, -2, -1))}
+PROPERTIES = ("brightness", "contrast")
+COLOUR, GREY = "warmth", "thickness"  # one more of images with three channels, and of others
 
 
 @torch.no_grad()
@@ -100,10 +91,10 @@ def variance_shares(values: Tensor) -> VarianceShares:
 
 def factors(images: Tensor) -> dict[str, VarianceShares]:
     """What beta and the local draws decide of a grid of images ``(N, S, C, H, W)`` in [0, 1], N, S ≥ 2, by property."""
-    known = PROPERTIES | (COLOUR if images.shape[-3] == 3 else GREY)
+    known = (*PROPERTIES, COLOUR if images.shape[-3] == 3 else GREY)
     small = pooled(images.flatten(0, 1)).unflatten(0, images.shape[:2])  # 16×16 pixels are enough for all of them
     result = {PIXELS: variance_shares(small.flatten(2))}
-    for name, read in known.items():
-        values = read(images)
+    for name in known:
+        values = STATISTICS[name](images)
         result[name] = replace(variance_shares(values), sd=float(values.double().std()))
     return result
