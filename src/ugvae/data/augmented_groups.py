@@ -5,7 +5,7 @@ B images per group, A changes, C channels, H and W pixels.
 """
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import cache, reduce
 from typing import Literal
 
 import torch
@@ -44,9 +44,18 @@ def thickness(images: Tensor, amount: Tensor) -> Tensor:
 
     A grey erosion is a dilation of the negative, so that one dilation does both. The images are uint8.
     """
-    seen = images ^ torch.where(amount < 0, 255, 0).to(torch.uint8)  # the negative where strokes shrink
+    seen = images ^ (amount < 0).byte().mul(255)  # the negative where strokes shrink
     growth = largest_nearby(seen, max(1, round(REACH * images.shape[-1]))) - seen
     return torch.addcmul(images.float(), amount, growth.float())
+
+
+@cache
+def shear_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Where ``grid_sample`` finds each pixel, (x, y) from −1 to 1, and what an amount of 1 adds; both (H, W, 2)."""
+    rows, columns = (torch.arange(1 - side, side, 2, device=device) / side for side in (height, width))
+    rows, columns = torch.meshgrid(rows, columns, indexing="ij")
+    move = -SLOPE * height / width * rows
+    return torch.stack([columns, rows], -1), torch.stack([move, torch.zeros_like(move)], -1)
 
 
 def shear(images: Tensor, amount: Tensor) -> Tensor:
@@ -54,11 +63,8 @@ def shear(images: Tensor, amount: Tensor) -> Tensor:
 
     What comes in from outside is as the edge.
     """
-    rows, columns = (torch.arange(1 - side, side, 2, device=images.device) / side for side in images.shape[-2:])
-    from_rows = rows.view(-1, 1).expand(len(images), -1, len(columns))
-    ratio = images.shape[-2] / images.shape[-1]
-    from_columns = columns - SLOPE * ratio * amount.view(-1, 1, 1) * rows.view(-1, 1)
-    grid = torch.stack([from_columns, from_rows], -1)  # (G, H, W, 2), one for all images of a group
+    places, move = shear_grid(*images.shape[-2:], images.device)
+    grid = torch.addcmul(places, amount.squeeze(-1), move)  # (G, H, W, 2), one for all images of a group
     moved = grid_sample(images.flatten(1, 2).float(), grid, padding_mode="border", align_corners=False)
     return moved.view_as(images)
 
