@@ -13,7 +13,19 @@ from ugvae.data.drawing import distinct_numbers, in_turns
 from ugvae.data.samplers import RandomGroupSampler
 from ugvae.errors import ConfigError
 
-DISTANCES = 2**21  # that are computed at a time
+DISTANCES = 2**19  # that are computed at a time: they stay in the cache of a processor
+BLOCK = 16  # of which only the smallest is looked at first
+
+
+def smallest_places(values: Tensor, count: int) -> Tensor:
+    """Where the ``count`` smallest of each row stand, ``(N, L)`` to ``(N, count)``, in no order; BLOCK divides L.
+
+    They are in the blocks with the smallest minima. To find these first takes half the time of ``topk`` alone.
+    """
+    minima = values.unflatten(1, (-1, BLOCK)).amin(2)
+    blocks = minima.topk(min(count, minima.shape[1]), largest=False, sorted=False).indices
+    places = (BLOCK * blocks.unsqueeze(2) + torch.arange(BLOCK)).flatten(1)
+    return places.gather(1, values.gather(1, places).topk(count, largest=False, sorted=False).indices)
 
 
 class SimilarGroupSampler(RandomGroupSampler):
@@ -98,11 +110,12 @@ class SimilarGroupSampler(RandomGroupSampler):
         while done < len(by_count):
             longest = int(counts[by_count[done]])
             some = by_count[done : done + max(1, DISTANCES // longest)]
-            distance = torch.zeros(len(some), longest)
+            distance = torch.full((len(some), -(-longest // BLOCK) * BLOCK), torch.inf)
+            known = distance[:, :longest].zero_()
             for line, place in zip(circle, self.places[:, middles[some]], strict=True):
-                distance += (line.unfold(0, longest, 1)[starts[some]] - place.unsqueeze(1)).square_()
-            distance.masked_fill_(torch.arange(longest) >= counts[some].unsqueeze(1), torch.inf)
-            nearest = distance.topk(self.group_size, largest=False, sorted=False).indices
+                known += (line.unfold(0, longest, 1)[starts[some]] - place.unsqueeze(1)).square_()
+            known.masked_fill_(torch.arange(longest) >= counts[some].unsqueeze(1), torch.inf)
+            nearest = smallest_places(distance, self.group_size)
             groups[some] = order[(starts[some].unsqueeze(1) + nearest) % self.num_images]
             done += len(some)
         return groups
