@@ -96,6 +96,11 @@ def _stamp(status: os.stat_result) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
+def first_file(*paths: Path) -> Path | None:
+    """The first of the paths that is a file."""
+    return next((path for path in paths if path.is_file()), None)
+
+
 def existing(root: Path, names: Sequence[str]) -> Sources:
     """The files of these names that are there."""
     return {name: _stamp((root / name).stat()) for name in names if (root / name).is_file()}

@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ugvae.data.annotations import check_names
-from ugvae.data.listing import read_bytes
+from ugvae.data.listing import first_file, read_bytes
+from ugvae.data.module import user_path
 from ugvae.data.table import RESERVED
-from ugvae.errors import DataError
+from ugvae.errors import ConfigError, DataError
 
 TABLE_NAMES = ("metadata.csv", "metadata.tsv", "metadata.jsonl")  # found beside the images without a setting
 FILE_COLUMNS = ("file_name", "file")
@@ -22,6 +23,17 @@ INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
 NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
 UNKNOWN = ("", "nan", "NaN")
 ADVICE = "Names are paths from the table's folder or from the root; each image needs one row"
+
+
+def stated_table(metadata: str, folder: Path) -> Path:
+    """The table that the setting ``metadata`` names: by its path, or by that from a folder.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if path := first_file(Path(user_path(metadata)), folder / metadata):
+        return path
+    raise ConfigError(f"metadata: no such file: {metadata}")
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -79,6 +91,18 @@ def _json_rows(path: Path, text: str) -> list[dict[str, str]]:
             row[name] = "" if value is None else str(int(value) if isinstance(value, bool) else value).strip()
         rows.append(row)
     return rows
+
+
+def read_columns(path: Path, count: int) -> dict[str, list[str]]:
+    """The columns of a table as text ``(N,)``, a row for each of ``count`` images in their order.
+
+    Raises:
+        DataError: another number of rows; see ``read_table`` too.
+    """
+    rows = read_table(path)
+    if len(rows) != count:
+        raise DataError(f"{path}: {len(rows):,} rows for {count:,} images; it needs one for each, in their order")
+    return {name: [row.get(name, "") for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
 def join_tables(root: Path, tables: Sequence[str], images: Sequence[str]) -> dict[str, list[str]]:

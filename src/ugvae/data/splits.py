@@ -8,11 +8,47 @@ import numpy as np
 
 from ugvae.data.listing import HELD_OUT, numbered
 from ugvae.data.module import SPLITS, summary
-from ugvae.errors import DataError
+from ugvae.errors import ConfigError, DataError
 
 SPLIT_OF = {  # the number of a split by the names that people give it, in lower case
     "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2,
 }  # fmt: skip
+
+
+def rule_of_splits(split_by: str | None, kinds: Sequence[str]) -> str:
+    """The setting ``split_by``: by default ``group`` for groupings with ``given`` groups, else ``file``.
+
+    Raises:
+        ConfigError: a rule that would divide given groups.
+    """
+    given = "given" in kinds
+    if given and split_by not in (None, "group", "none"):
+        raise ConfigError(f"split_by: {split_by} would divide the given groups; use group, or leave it out")
+    return split_by or ("group" if given else "file")
+
+
+def split_by_rule(
+    rule: str, split: np.ndarray | None, files: Sequence[str], groups: Sequence[str], column: str, where: str
+) -> np.ndarray:
+    """The user's ``split (N,)``, completed by the names that ``rule`` chooses: of the file, its folder or the group.
+
+    The rule ``none`` puts all images into the test split. ``groups`` are empty for images in none; the rule ``group``
+    alone reads them. ``column`` and ``where`` are for messages.
+
+    Raises:
+        DataError: too few names, or given groups that are divided.
+    """
+    if rule == "none":
+        return np.full(len(files), 2)
+    names = files
+    if rule == "folder":
+        names = [str(PurePosixPath(file).parent) for file in files]
+    elif rule == "group":
+        names = [group or file for group, file in zip(groups, files, strict=True)]
+    split = completed(split, names, f"{'image' if rule == 'file' else rule}s {where}")
+    if rule == "group":
+        check_whole(groups, split, column)
+    return split
 
 
 def split_by_name(names: Sequence[str], what: str, held_out: Sequence[int] = (2, 1)) -> np.ndarray:
