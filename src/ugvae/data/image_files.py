@@ -125,11 +125,11 @@ class ImageFilesDataModule(GroupDataModule):
     def cache(self) -> Cache:
         """The decoded images, opened or built at the first call; see ``prepare_data`` for the errors."""
         if self._cache is None:
-            files = self.find()
-            transform, options, root = self.transform(), self.options(), Path(self.root)
+            files, transform, options, root = self.find(), self.transform(), self.options(), Path(self.root)
             key = CacheKey(self.title, root, source_digest(files, options), transform)
             variant = {**asdict(transform), **options, **({"root": str(root.resolve())} if self.cache_dir else {})}
-            name = f"{re.sub(r'[^a-z0-9]+', '-', self.title.lower())}-{self.image_size}-{short_digest(variant)}"
+            digest = hashlib.sha256(json.dumps(variant, sort_keys=True).encode()).hexdigest()
+            name = f"{re.sub(r'[^a-z0-9]+', '-', self.title.lower())}-{self.image_size}-{digest[:8]}"
             folder = (Path(self.cache_dir) if self.cache_dir else root / ".cache") / name
 
             def build() -> None:
@@ -138,11 +138,6 @@ class ImageFilesDataModule(GroupDataModule):
 
             self._cache = open_cache(folder, key, build, self.skip_corrupt)
         return self._cache
-
-
-def short_digest(content: dict) -> str:
-    """Eight hexadecimal digits that differ between settings."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def inner(root: Path, name: str) -> str:
