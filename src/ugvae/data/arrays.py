@@ -57,13 +57,8 @@ def layout_of(shape: Sequence[int], layout: Layout, where: str) -> Layout:
 def to_bytes(images: np.ndarray, size: int, maximum: float | None, where: str) -> Tensor:
     """Images ``(N, C, H, W)`` of any type as uint8 of ``size``; what need not change is not copied.
 
-    A value v becomes ``round(255 v / maximum)``.
-
-    Args:
-        images: numbers.
-        size: H = W of the result.
-        maximum: the value that becomes 255; by default 255 for uint8, 65,535 for uint16, and 1 for floats.
-        where: what the images are, for messages.
+    A value v becomes ``round(255 v / maximum)``; by default the maximum is 255 for uint8, 65,535 for uint16, and 1 for
+    floats.
 
     Raises:
         DataError: values outside 0 to ``maximum``, with the range found; a type that needs a ``maximum``.

@@ -72,9 +72,9 @@ class Cache:
 
     def split(self, split: str) -> ImageTable:
         """The table of one split, a view of the memory-mapped file."""
-        counts = [self.manifest["splits"][name] for name in SPLITS]
-        start = sum(counts[: SPLITS.index(split)])
-        rows = slice(start, start + self.manifest["splits"][split])
+        sizes = self.manifest["splits"]
+        start = sum(sizes[name] for name in SPLITS[: SPLITS.index(split)])
+        rows = slice(start, start + sizes[split])
         columns = {name: column[rows] for name, column in self.columns.items()}
         return ImageTable(self.images[rows], columns, self.files[rows])
 
@@ -84,13 +84,9 @@ class StaleCacheError(Exception):
 
 
 def open_cache(folder: Path, key: CacheKey, build: Callable[[], None], skip_corrupt: bool = False) -> Cache:
-    """Opens the cache in ``folder``; builds it first if there is none for ``key``. One process builds, others wait.
+    """Opens the cache in ``folder``; has it built first if there is none for ``key``. One process builds, others wait.
 
-    Args:
-        folder: folder of this cache alone.
-        key: what the cache must contain.
-        build: writes the cache; called with the lock.
-        skip_corrupt: accept a cache from which corrupt files were left out.
+    With ``skip_corrupt``, it may be one from which corrupt files were left out.
 
     Raises:
         DataError: from ``build``; a cache without its corrupt files where ``skip_corrupt`` is False; the folder cannot

@@ -54,13 +54,9 @@ def split_by_rule(
 def split_by_name(names: Sequence[str], what: str, held_out: Sequence[int] = (2, 1)) -> np.ndarray:
     """The split of each image, ``(N,)``: 0 train, 1 val, 2 test. It depends on the image's own name alone.
 
-    A hash of the name is a number that is uniform in [0, 1). Names below 0.1 are in the first of the splits that are
-    held out, those below 0.2 in the second. Where few names would leave a split empty, it takes the nearest one.
-
-    Args:
-        names: of the images, or of the objects that must not be divided.
-        what: the objects in the plural, for the message.
-        held_out: numbers of the splits besides train.
+    A hash of the name is a number that is uniform in [0, 1). Names below 0.1 are in the first of the splits
+    ``held_out``, those below 0.2 in the second. Where few names would leave a split empty, it takes the nearest one.
+    The names are of the images, or of the objects that must not be divided; ``what`` is their plural, for the message.
 
     Raises:
         DataError: fewer names than splits.
@@ -86,13 +82,7 @@ def split_by_name(names: Sequence[str], what: str, held_out: Sequence[int] = (2,
 
 
 def completed(split: np.ndarray | None, names: Sequence[str], what: str) -> np.ndarray:
-    """The splits ``(N,)`` that the user has, with a validation or test split that lacks cut from train, by name.
-
-    Args:
-        split: None if there is none at all.
-        names: as in ``split_by_name``, which says more of the arguments and errors.
-        what: the objects in the plural, for the message.
-    """
+    """The user's ``split (N,)``, with a validation or test split that lacks cut from train; see ``split_by_name``."""
     if split is None:
         return split_by_name(names, what)
     train, split = np.flatnonzero(split == 0), split.copy()
