@@ -77,13 +77,9 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """One thing to time.
+    """One thing to time: a row of the results without values, and what does its steps.
 
-    Attributes:
-        row: the row of the results, whose values are to be measured.
-        run: does so many steps and returns their seconds.
-        most_steps: steps of one timing at most.
-        threads: threads of torch; None is its own choice.
+    A timing takes ``most_steps`` at most, on so many ``threads`` of torch; None is torch's own choice.
     """
 
     row: Measurement
