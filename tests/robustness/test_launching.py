@@ -10,7 +10,8 @@ import yaml
 
 from tests.helpers import rank_runs
 from tests.helpers.cached_folder import write_root
-from tests.helpers.rank_runs import FIT, RUN, images_of, order
+from tests.helpers.killed_runs import RUN
+from tests.helpers.rank_runs import FIT, images_of, order
 from tests.helpers.ranks import Ranks, environment, free_port
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
