@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from tests.helpers import rank_runs
-from tests.helpers.cached_folder import write_root
 from tests.helpers.killed_runs import RUN
 from tests.helpers.rank_runs import FIT, images_of, order
 from tests.helpers.ranks import Ranks, environment, free_port
@@ -74,12 +73,11 @@ def test_run_folder_is_taken_by_one_run_alone(tmp_path: Path, monkeypatch: pytes
     assert sorted(path.name for path in (tmp_path / "digits").iterdir()) == ["version_0", "version_1", "version_2"]
 
 
-def test_runs_started_at_once_share_cache_and_log_folder(tmp_path: Path) -> None:
-    root = write_root(tmp_path)
+def test_runs_started_at_once_share_cache_and_log_folder(picture_root: Path, tmp_path: Path) -> None:
     arguments = [
         "fit",
         f"--config={EXPERIMENTS / 'folder.yaml'}",
-        f"--data.root={root}",
+        f"--data.root={picture_root}",
         "--data.image_size=16",
         "--data.group_size=2",
         "--data.groups_per_batch=1",
