@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from tests.data.clinic import write_clinic
+from ugvae.data.module import SPLITS
 from ugvae.datamodules import ImageFolderDataModule
-
-SPLITS = ("train", "val", "test")
 
 
 @pytest.fixture(scope="module")

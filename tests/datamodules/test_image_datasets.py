@@ -12,10 +12,10 @@ from tests.data.pictures import NUM_COLOURS, pixel_number
 from tests.data.samples import SAMPLES, write_samples
 from ugvae import datamodules
 from ugvae.data.image_files import ImageFilesDataModule
+from ugvae.data.module import SPLITS
 from ugvae.errors import ConfigError, DataError
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-SPLITS = ("train", "val", "test")
 # what is never in two splits; None: each image is its own
 OBJECTS = {
     "CelebADataModule": None,

@@ -64,6 +64,13 @@ def text(lines: list[str]) -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
+def copy_with(attributes: bytes, root: Path, folder: Path) -> CelebADataModule:
+    """The data of a copy of the tree in ``folder``, with another file of attributes."""
+    shutil.copytree(root, folder, ignore=shutil.ignore_patterns(".cache"), dirs_exist_ok=True)
+    (folder / ATTRIBUTES).write_bytes(attributes)
+    return CelebADataModule(str(folder), image_size=8, cache_workers=1)
+
+
 @given(data=st.data())
 def test_rows_in_another_order(root: Path, data: st.DataObject) -> None:
     head, rows = lines_of(root, ATTRIBUTES)[:2], lines_of(root, ATTRIBUTES)[2:]
@@ -132,19 +139,14 @@ def test_header_that_cannot_be_right(root: Path, header: str, tmp_path: Path) ->
     if header not in ("image", "index"):
         assert read_with(root, ATTRIBUTES, content) is None
         return
-    shutil.copytree(root, tmp_path / "copy", ignore=shutil.ignore_patterns(".cache"))
-    (tmp_path / "copy" / ATTRIBUTES).write_bytes(content)
-    data = CelebADataModule(str(tmp_path / "copy"), image_size=8, cache_workers=1)
     with pytest.raises(DataError, match=f"column '{header}'"):
-        data.table("train")
+        copy_with(content, root, tmp_path).table("train")
 
 
 @pytest.mark.parametrize("name", ["file", "allow_pickle", "Ma\0le", "a/b", "..", "x" * 300])
 def test_attribute_names_that_are_awkward_as_names_of_files(root: Path, name: str, tmp_path: Path) -> None:
-    shutil.copytree(root, tmp_path / "copy", ignore=shutil.ignore_patterns(".cache"))
     count, _, *rows = lines_of(root, ATTRIBUTES)
-    (tmp_path / "copy" / ATTRIBUTES).write_bytes(text([count, " ".join([name, *NAMES[1:]]), *rows]))
-    data = CelebADataModule(str(tmp_path / "copy"), image_size=8, cache_workers=1)
+    data = copy_with(text([count, " ".join([name, *NAMES[1:]]), *rows]), root, tmp_path)
     table = attempt("CelebA text files", lambda: data.table("train"))
     assert list(table.columns) == [name, *NAMES[1:]]
     numbers = [number for number in range(1, COUNT + 1) if number % 10 in range(1, 9)]

@@ -156,13 +156,13 @@ def test_folders_that_link_to_each_other_end(tmp_path: Path) -> None:
     assert table_of(root) is None
 
 
-@pytest.mark.parametrize("kind", ["itself", "each other", "device", "pipe", "no permission"])
+@pytest.mark.parametrize("kind", ["nothing", "itself", "each other", "device", "pipe", "no permission"])
 def test_files_that_are_no_files(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     root = fresh(tmp_path)
     write_image_folder(root, num_images=6, suffix=".png")
     path = root / "cat" / "odd.png"
-    if kind == "itself":
-        path.symlink_to(path)
+    if kind in ("nothing", "itself"):
+        path.symlink_to(path if kind == "itself" else root / "nothing.png")
     elif kind == "each other":
         path.symlink_to(root / "cat" / "other.png")
         (root / "cat" / "other.png").symlink_to(path)
