@@ -29,12 +29,9 @@ class Plan:
     """How to measure a part, and the seconds that it may take. Progress goes to stderr.
 
     Attributes:
-        seconds: of the part, from now on.
-        later: seconds of what comes after it.
-        rounds: timings of every way.
-        turn: seconds of one timing.
+        seconds: of the part, from now on; ``later``, of what comes after it.
+        rounds: timings of every way, of ``turn`` seconds.
         quick: fewer ways and points; no numbers to quote.
-        device: the device that computes.
         left_out: what was not measured, with the reason; one list for all parts.
     """
 

@@ -3,12 +3,10 @@
 import os
 import platform
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytorch_lightning
-import sklearn
 import torch
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -120,5 +118,5 @@ def clock(seconds: float) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and the libraries that a number may depend on."""
-    modules = {"torch": torch, "pytorch_lightning": pytorch_lightning, "numpy": np, "scikit_learn": sklearn}
-    return {"python": platform.python_version(), **{name: module.__version__ for name, module in modules.items()}}
+    others = {name: version(name) for name in ("pytorch_lightning", "numpy", "scikit_learn")}
+    return {"python": platform.python_version(), "torch": torch.__version__, **others}

@@ -97,11 +97,8 @@ class DecodedFiles(Dataset):
     It is the number of images of the chunk, and the reasons of its corrupt files by position in the listing. Another
     error is returned, since a ``DataLoader`` rewrites the message of what is raised.
 
-    Args:
-        root: folder that the names of files start from.
-        listing: the files. File i fills rows from ``i * images_per_file`` on.
-        transform: what is done to each image.
-        array: the file to write, already of its full size.
+    File i of the listing, below ``root``, fills rows of ``array`` from ``i * images_per_file`` on. The array is a file
+    already of its full size.
     """
 
     def __init__(self, root: Path, listing: Listing, transform: Transform, array: Path) -> None:
@@ -138,11 +135,7 @@ class DecodedFiles(Dataset):
 def decode_files(files: DecodedFiles, key: CacheKey, workers: int, skip_corrupt: bool) -> dict[int, str]:
     """Decodes all files with a progress bar; gives the reasons of the corrupt files, by position.
 
-    Args:
-        files: what to decode, and where to.
-        key: of the cache, for messages.
-        workers: number of processes; 1 decodes in this one.
-        skip_corrupt: go on after a corrupt file.
+    One worker is this process; ``key`` is for messages.
 
     Raises:
         DataError, OSError: as ``build_cache`` says.

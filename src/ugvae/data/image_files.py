@@ -81,10 +81,7 @@ class ImageFilesDataModule(GroupDataModule):
 
     @abstractmethod
     def describe(self, files: list[str]) -> Listing:
-        """The columns and splits of the files; called only when there is a cache to build.
-
-        Args:
-            files: the names that ``find`` returned.
+        """The columns and splits of the files that ``find`` returned; called only when there is a cache to build.
 
         Raises:
             DataError: files that disagree, or cannot be understood.
@@ -148,10 +145,7 @@ def inner(root: Path, name: str) -> str:
 class NamedObjectsDataModule(ImageFilesDataModule):
     """Base of the datasets whose files are named after objects, such as scans. No object is in two splits.
 
-    Args:
-        root: folder of the images, at any depth.
-        pattern: a regular expression with a named group ``object_column``; None for the known ``patterns``.
-        **kwargs: the settings of ``ImageFilesDataModule``.
+    ``pattern`` is a regular expression with a named group ``object_column``; None for the known ``patterns``.
 
     Raises:
         ConfigError: ``pattern`` is no regular expression, or has no such group.

@@ -106,12 +106,9 @@ def read_columns(path: Path, count: int) -> dict[str, list[str]]:
 
 
 def join_tables(root: Path, tables: Sequence[str], images: Sequence[str]) -> dict[str, list[str]]:
-    """The columns of tables about the images of a folder, as text ``(N,)`` in the order of the images.
+    """The columns of tables about ``images``, as text ``(N,)`` in their order; all files are relative to ``root``.
 
-    Args:
-        root: folder that ``tables`` and ``images`` are relative to.
-        tables: files of tables; their rows are put together.
-        images: files of images.
+    The rows of all tables are put together.
 
     Raises:
         DataError: a table has no column of files; rows without an image, images without a row, or two rows of one
