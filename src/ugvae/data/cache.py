@@ -51,7 +51,7 @@ class CacheKey:
 
 @dataclass(frozen=True)
 class Cache:
-    """An open cache: images uint8 ``(N, C, H, W)``, mapped; columns int64 or float64 ``(N,)``; a file for each image."""
+    """An open cache: images uint8 ``(N, C, H, W)``, mapped; columns int64 or float64 ``(N,)``; files of the images."""
 
     images: Tensor
     columns: dict[str, Tensor]
