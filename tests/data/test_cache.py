@@ -177,32 +177,6 @@ def test_other_settings_have_a_cache_of_their_own(picture_data: Callable, builds
     assert builds == [40, 40, 40]
 
 
-@pytest.mark.parametrize("damage", ["short", "long", "gone", "columns", "other columns"])
-def test_damaged_cache_is_made_anew(picture_data: Callable, builds: list[int], damage: str) -> None:
-    data = picture_data()
-    wanted = contents(data)
-    place = cache_folder(data)
-    manifest = json.loads((place / MANIFEST).read_text())
-    images, columns = place / manifest["images"], place / manifest["columns"]
-    if damage == "gone":
-        images.unlink()
-    elif damage == "other columns":
-        np.savez(columns, label=np.zeros(7))
-    else:
-        target = columns if damage == "columns" else images
-        content = target.read_bytes()
-        target.write_bytes(content + b"\0" if damage == "long" else content[:-100])
-    assert contents(picture_data()) == wanted
-    assert builds == [40, 40]
-
-
-def test_data_can_move_together_with_their_cache(picture_data: Callable, picture_root: Path, builds: list[int]) -> None:
-    picture_data().prepare_data()
-    picture_root.rename(picture_root.parent / "moved")
-    assert len(picture_data(root=str(picture_root.parent / "moved")).table("train")) == 32
-    assert builds == [40]
-
-
 def test_one_cache_dir_for_many_roots(picture_data: Callable, tmp_path: Path, builds: list[int]) -> None:
     write_image_folder(tmp_path / "others", num_images=20)
     for _ in range(2):

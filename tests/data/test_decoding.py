@@ -55,12 +55,6 @@ def test_black_and_white(tmp_path: Path) -> None:
     assert set(np.unique(decode(write_formats(tmp_path)["bits.png"], 32))) <= {0, 255}
 
 
-def test_exif_rotation(tmp_path: Path) -> None:
-    image = decode(write_formats(tmp_path)["rotated.jpg"], 32)
-    assert image[:, :12].min() > 240  # white above
-    assert image[:, 20:].max() < 15
-
-
 @pytest.mark.parametrize("shape", [(178, 218), (64, 64), (30, 50)])
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_whole_image_as_torchvision_resizes_it(tmp_path: Path, shape: tuple[int, int], suffix: str) -> None:

@@ -77,8 +77,6 @@ def test_evaluation_may_have_groups_of_its_own() -> None:
         ({"grouping": "label"}, "grouping"),
         ({"eval_grouping": "label"}, "eval_grouping"),
         ({"proportions": [0.5, 0.5]}, "proportions"),
-        ({"grouping": "mixed", "proportions": [0.5, 0.4]}, "proportions"),
-        ({"concentration": -1.0}, "concentration"),
     ],
 )
 def test_bad_setting_of_a_datamodule_is_named(settings: dict, name: str) -> None:

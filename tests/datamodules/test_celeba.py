@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 from tests.data.celeba import NAMES, attribute, write_celeba
@@ -105,15 +104,3 @@ def test_text_in_another_format(root: Path, file: str, line: int, content: str, 
     (root / file).write_text("\n".join(lines) * (content != "nothing"))
     with pytest.raises(DataError, match=f"^{root / file}: {message}"):
         make(root).prepare_data()
-
-
-def test_skipped_image_takes_its_row_with_it(root: Path) -> None:
-    path = root / IMAGES / "000004.jpg"
-    path.write_bytes(path.read_bytes()[:400])
-    with pytest.raises(DataError, match=rf"^{path}: not a whole image"):
-        make(root).prepare_data()
-    with pytest.warns(UserWarning, match="1 corrupt files are left out"):
-        table = make(root, skip_corrupt=True).table("train")
-    numbers = pixel_number(table.images)
-    assert numbers == [n for n in range(1, 31) if n % 10 in range(1, 9) and n != 4]
-    assert torch.equal(table.columns["Male"], torch.tensor([attribute(n, NAMES.index("Male")) for n in numbers]))

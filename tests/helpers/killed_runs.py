@@ -31,6 +31,23 @@ SMALL = [
 ]
 COMMAND = [*SMALL, "--trainer.accelerator=cpu", "--trainer.max_epochs=4", "--figures.every_n_epochs=2"]  # of 9 steps
 
+FOLDER = [
+    "fit",
+    f"--config={EXPERIMENTS / 'folder.yaml'}",
+    "--data.root=images",
+    "--data.image_size=16",
+    "--data.group_size=4",
+    "--data.groups_per_batch=1",
+    "--data.cache_workers=1",
+    "--model.z_dim=2",
+    "--trainer.accelerator=cpu",
+    "--trainer.precision=32-true",
+    "--trainer.max_epochs=2",
+    "--trainer.check_val_every_n_epoch=1",
+    "--figures.every_n_epochs=0",
+    "--figures.groups_per_label=0",
+]
+
 
 def send(number: signal.Signals = signal.SIGKILL) -> None:
     """Sends a signal to this process."""

@@ -119,7 +119,7 @@ def test_moved_with_its_data_and_other_times_it_is_still_used(root: Path, tmp_pa
     assert part(tmp_path / "moved", "images").stat().st_ino == before
 
 
-@pytest.mark.parametrize("kind", ["folder", "link to a folder", "link to nothing"])
+@pytest.mark.parametrize("kind", ["nothing", "folder", "link to a folder", "link to nothing"])
 @pytest.mark.parametrize("name", ["images", "columns", MANIFEST])
 def test_something_else_in_the_place_of_a_file(root: Path, tmp_path: Path, kind: str, name: str) -> None:
     shutil.copytree(root, tmp_path / "copy" / "images")
@@ -129,7 +129,7 @@ def test_something_else_in_the_place_of_a_file(root: Path, tmp_path: Path, kind:
     path.unlink()
     if kind == "folder":
         path.mkdir()
-    else:
+    elif kind != "nothing":
         path.symlink_to(tmp_path / "copy" / ("outside" if "folder" in kind else "nothing"))
     read = attempt(KIND, lambda: contents(make(tmp_path / "copy" / "images")), tmp_path)
     assert read in (None, TRUTH)

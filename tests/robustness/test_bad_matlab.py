@@ -17,6 +17,7 @@ from ugvae.data.matlab import MAX_VALUES
 from ugvae.datamodules import Cars3DDataModule
 from ugvae.datamodules.cars3d import SHAPE, decode_mesh
 from ugvae.datamodules.stanford_cars import read_annotations, read_classes
+from ugvae.errors import DataError
 
 KIND = "MATLAB files"
 NAMES = [f"{number:05d}.jpg" for number in range(1, 9)]
@@ -137,10 +138,20 @@ def test_class_that_is_no_class(tmp_path: Path, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "variables", [{}, {"annotations": 3}, {"annotations": "text"}, {"annotations": np.zeros((2, 2))}]
+    ("content", "message"),
+    [
+        (b"", "not a whole MATLAB file"),
+        (mat_bytes(), "no key 'annotations' in this MATLAB file"),
+        (mat_bytes(annotations=3), "'annotations' has no field 'fname'"),
+        (mat_bytes(annotations="text"), "'annotations' has no field 'fname'"),
+        (mat_bytes(annotations=np.zeros((2, 2))), "'annotations' has no field 'fname'"),
+    ],
 )
-def test_annotations_that_are_none(tmp_path: Path, variables: dict) -> None:
-    assert labels_of(tmp_path / "a.mat", mat_bytes(**variables)) is None
+def test_annotations_that_are_none(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "a.mat"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"^{path}: {message}"):
+        read_annotations(path, NAMES)
 
 
 @given(data=st.data())

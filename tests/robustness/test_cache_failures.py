@@ -17,7 +17,7 @@ from ugvae.data.build import DecodedFiles, decode_files
 from ugvae.data.cache import MANIFEST
 from ugvae.data.module import SPLITS
 from ugvae.datamodules import ImageFolderDataModule
-from ugvae.errors import ConfigError, DataError
+from ugvae.errors import DataError
 
 # -------------------------------------------------------------------------------------------------------- corrupt files
 
@@ -91,12 +91,6 @@ def test_disk_that_is_too_small(picture_data: Callable, monkeypatch: pytest.Monk
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(DataError, match=r"0\.00 GB needed.*0\.00 GB free.*set cache_dir"):
         picture_data().prepare_data()
-
-
-@pytest.mark.parametrize("workers", [0, -1])
-def test_number_of_workers_out_of_range(picture_data: Callable, workers: int) -> None:
-    with pytest.raises(ConfigError, match=r"^cache_workers: "):
-        picture_data(cache_workers=workers)
 
 
 def die(*_: object) -> None:

@@ -12,8 +12,7 @@ import torch
 
 from tests.data.image_folder import write_image_folder
 from tests.helpers import faults
-from tests.helpers.killed_runs import COMMAND, RUN, order, session
-from tests.helpers.yaml_sweep import EXPERIMENTS
+from tests.helpers.killed_runs import COMMAND, FOLDER, RUN, order, session
 from ugvae import cli, models
 from ugvae.errors import DataError, OutputError
 from ugvae.runs import loggers
@@ -22,22 +21,6 @@ from ugvae.runs.folder import read_rows
 from ugvae.runs.loggers import MetricsWriter
 
 LAST = RUN / "checkpoints" / "last.ckpt"
-FOLDER = [
-    "fit",
-    f"--config={EXPERIMENTS / 'folder.yaml'}",
-    "--data.root=images",
-    "--data.image_size=16",
-    "--data.group_size=4",
-    "--data.groups_per_batch=1",
-    "--data.cache_workers=1",
-    "--model.z_dim=2",
-    "--trainer.accelerator=cpu",
-    "--trainer.precision=32-true",
-    "--trainer.max_epochs=2",
-    "--trainer.check_val_every_n_epoch=1",
-    "--figures.every_n_epochs=0",
-    "--figures.groups_per_label=0",
-]
 
 
 def output(folder: Path) -> str:
