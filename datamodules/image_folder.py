@@ -4,11 +4,9 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-import numpy as np
-
 from ugvae.data.decoding import IMAGE_SUFFIXES
 from ugvae.data.image_files import ImageFilesDataModule
-from ugvae.data.listing import Listing, Sources, existing, hold_out, scan, split_by_object
+from ugvae.data.listing import Listing, Sources, existing, scan
 from ugvae.data.metadata import TABLE_NAMES, coded_columns, join_tables, named, stated_table
 from ugvae.data.splits import rule_of_splits, split_by_rule, split_of_folders, split_of_texts
 from ugvae.errors import ConfigError, check_choice
@@ -98,29 +96,10 @@ class ImageFolderDataModule(ImageFilesDataModule):
         if "label" not in texts and len(set(classes)) > (1 if tables else 0) and any(classes):
             columns["label"], names["label"] = named(classes)
             texts["label"] = classes
-        return Listing(images, self.splits(split, images, texts), columns, names)
-
-    def splits(self, split: np.ndarray | None, images: list[str], texts: dict[str, list[str]]) -> np.ndarray:
-        """Splits ``(N,)`` by the rule ``split_by``; see ``split_by_rule``.
-
-        Raises:
-            ConfigError: there is no column of the groups.
-        """
-        if self.split_by == "image":
-            return self.splits_of_earlier_runs(split, images)
-        column, groups = self.training_groups.column, []
-        if self.split_by == "group":
-            if column not in texts:
-                there = f"the data have {', '.join(sorted(texts)) or 'none'}"
-                raise ConfigError(f"group_column: no column {column!r}; {there}")
-            groups = texts[column]
-        return split_by_rule(self.split_by, split, images, groups, column, f"under {self.root}")
-
-    def splits_of_earlier_runs(self, split: np.ndarray | None, images: list[str]) -> np.ndarray:
-        """Exact shares, drawn with a fixed seed from the list of all files."""
-        if split is None:
-            return split_by_object(np.arange(len(images)), f"images under {self.root}")
-        for number in (2, 1):
-            if not (split == number).any():
-                split = hold_out(split, number, f"images under {self.root}/train")
-        return split
+        column = self.training_groups.column
+        if self.split_by == "group" and column not in texts:
+            there = f"the data have {', '.join(sorted(texts)) or 'none'}"
+            raise ConfigError(f"group_column: no column {column!r}; {there}")
+        groups = texts.get(column, [])
+        split = split_by_rule(self.split_by, split, images, groups, column, f"under {self.root}")
+        return Listing(images, split, columns, names)

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from ugvae.data.listing import HELD_OUT, numbered
+from ugvae.data.listing import HELD_OUT, hold_out, numbered, split_by_object
 from ugvae.data.module import SPLITS, summary
 from ugvae.errors import ConfigError, DataError
 
@@ -32,14 +32,22 @@ def split_by_rule(
 ) -> np.ndarray:
     """The user's ``split (N,)``, completed by the names that ``rule`` chooses: of the file, its folder or the group.
 
-    The rule ``none`` puts all images into the test split. ``groups`` are empty for images in none; the rule ``group``
-    alone reads them. ``column`` and ``where`` are for messages.
+    The rule ``none`` puts all images into the test split; ``image`` is that of earlier runs: exact shares of all files,
+    drawn with a fixed seed. ``groups`` are empty for images in none, and of use to the rule ``group``. ``column`` and
+    ``where`` are for messages.
 
     Raises:
         DataError: too few names, or given groups that are divided.
     """
     if rule == "none":
         return np.full(len(files), 2)
+    if rule == "image" and split is None:
+        return split_by_object(np.arange(len(files)), f"images {where}")
+    if rule == "image":
+        for number in (2, 1):
+            if not (split == number).any():
+                split = hold_out(split, number, f"images {where}/train")
+        return split
     names = files
     if rule == "folder":
         names = [str(PurePosixPath(file).parent) for file in files]
