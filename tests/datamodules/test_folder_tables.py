@@ -7,13 +7,9 @@ import pytest
 import torch
 
 from tests.data.pictures import pixel_number, save_picture
+from tests.helpers.cached_folder import make
 from ugvae.data.module import SPLITS
-from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import ConfigError, DataError
-
-
-def make(root: Path, **settings) -> ImageFolderDataModule:
-    return ImageFolderDataModule(str(root), **{"image_size": 8, "cache_workers": 1, **settings})
 
 
 def write_patients(root: Path, num_images: int = 60, extra: str = "", values: str = "") -> None:

@@ -7,14 +7,10 @@ import pytest
 
 from tests.data.image_folder import write_formats, write_image_folder, write_split_folders
 from tests.data.pictures import pixel_number, save_picture
-from tests.helpers.cached_folder import contents
+from tests.helpers.cached_folder import contents, make
 from ugvae.data.module import SPLITS
 from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import DataError
-
-
-def make(root: Path, **settings) -> ImageFolderDataModule:
-    return ImageFolderDataModule(str(root), **{"image_size": 16, "cache_workers": 1, **settings})
 
 
 def pictures(data: ImageFolderDataModule) -> dict[str, list[int]]:
@@ -88,7 +84,7 @@ def test_split_by_folder_keeps_folders_whole(tmp_path: Path) -> None:
 def test_grey(tmp_path: Path) -> None:
     write_image_folder(tmp_path, num_images=6)
     data = make(tmp_path, channels=1)
-    assert data.image_shape == data.table("train").images.shape[1:] == (1, 16, 16)
+    assert data.image_shape == data.table("train").images.shape[1:] == (1, 8, 8)
 
 
 def test_all_formats_in_one_folder(tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
-"""What is in the cache of a folder of pictures."""
+"""Folders of pictures, and what is in their caches."""
 
 from pathlib import Path
 
 from tests.data.pictures import pixel_number
 from ugvae.data.module import SPLITS
 from ugvae.datamodules import ImageFolderDataModule
+
+
+def make(root: Path, **settings) -> ImageFolderDataModule:
+    """The data of a folder, small, decoded in this process."""
+    return ImageFolderDataModule(str(root), **{"image_size": 8, "cache_workers": 1, **settings})
 
 
 def cache_folder(data: ImageFolderDataModule) -> Path:

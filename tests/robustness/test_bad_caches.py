@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from tests.data.image_folder import write_image_folder
 from tests.helpers.bad_input import attempt, damaged, files_below
-from tests.helpers.cached_folder import cache_folder, contents
+from tests.helpers.cached_folder import cache_folder, contents, make
 from ugvae.data.cache import MANIFEST
-from ugvae.datamodules import ImageFolderDataModule
 
 KIND = "caches"
 TRUTH: dict[str, list] = {}
@@ -28,10 +27,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_image_folder(folder, num_images=12)
     TRUTH.update(contents(make(folder)))
     return folder
-
-
-def make(root: Path) -> ImageFolderDataModule:
-    return ImageFolderDataModule(str(root), image_size=8, cache_workers=1)
 
 
 def check(root: Path) -> None:

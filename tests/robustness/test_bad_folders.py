@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.data.image_folder import write_image_folder
 from tests.data.pictures import pixel_number, save_picture
 from tests.helpers.bad_input import attempt, files_below
+from tests.helpers.cached_folder import make
 from ugvae.data.decoding import IMAGE_SUFFIXES
 from ugvae.data.splits import SPLIT_OF
-from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import DataError
 
 KIND = "image folders"
@@ -44,10 +44,6 @@ def names() -> st.SearchStrategy[str]:
     text = st.text(st.one_of(st.sampled_from(AWKWARD), letters, st.sampled_from(string.ascii_letters)), min_size=1)
     usable = text.map(lambda name: name[:20]).filter(lambda name: name not in (".", "..") and not name.startswith("."))
     return usable.filter(lambda name: Path(name).suffix.lower() not in IMAGE_SUFFIXES)
-
-
-def make(root: Path, **settings) -> ImageFolderDataModule:
-    return ImageFolderDataModule(str(root), image_size=8, cache_workers=1, **settings)
 
 
 def table_of(root: Path, *named: object, **settings) -> dict[int, str] | None:
