@@ -147,11 +147,6 @@ class ArrayDataModule(GroupDataModule):
         return self._names
 
     def read_split(self, split: Split) -> ImageTable:
-        """One split.
-
-        Raises:
-            DataError: see ``prepare_data``; or the split is empty.
-        """
         self.prepare_data()
         if split not in self._splits:
             raise DataError(f"{self.title}: no image of {self.root or 'the array'} is in the {split} split")

@@ -62,12 +62,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
         return {"split_by": self.split_by, **by_group}
 
     def find(self) -> Sources:
-        """The images, and the tables about them.
-
-        Raises:
-            ConfigError: there is no file ``metadata``.
-            DataError: there are no images.
-        """
+        """The images, and the tables about them."""
         images, root = super().find(), Path(self.root)
         if self.metadata is None:
             tables = scan(root, suffixes={os.path.splitext(name)[1] for name in TABLE_NAMES})
@@ -75,12 +70,6 @@ class ImageFolderDataModule(ImageFilesDataModule):
         return images | existing(root, [os.path.relpath(stated_table(self.metadata, root), root)])
 
     def describe(self, files: list[str]) -> Listing:
-        """Reads the table, the classes and the splits.
-
-        Raises:
-            ConfigError: there is no column of that name to split by.
-            DataError: too few images, some outside the folders of the splits, or a table about other images.
-        """
         images = [name for name in files if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
         tables = files[len(images) :]
         texts = join_tables(Path(self.root), tables, images) if tables else {}

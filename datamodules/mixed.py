@@ -79,11 +79,7 @@ class MixedDataModule(GroupDataModule):
             domain.setup(stage)
 
     def read_split(self, split: Split) -> ImageTable:
-        """The same split of every domain, one after the other.
-
-        Raises:
-            DataError: the data of a domain are missing or damaged.
-        """
+        """The same split of every domain, one after the other."""
         tables = [domain.table(split) for domain in self.domains]
         columns = dict.fromkeys(name for table in tables for name in table.columns if name != DOMAIN)
         shared = [name for name in columns if self._agree(name) and all(name in table.columns for table in tables)]

@@ -44,10 +44,7 @@ def find(root: Path, name: str) -> Path | None:
 
 
 def fetch(root: Path, names: list[str]) -> tuple[str | None, list[str]]:
-    """Writes files into ``root`` from the first source that has them.
-
-    Returns:
-        The source, None if no source has them; and the reasons of the sources that were tried before.
+    """Writes files into ``root`` from the first source that has them; gives it, and why those before did not do.
 
     Raises:
         DataError: the files cannot be written.

@@ -56,11 +56,6 @@ class StanfordCarsDataModule(ImageFilesDataModule):
         return images | existing(root, [str(PurePosixPath(base) / name) for name in texts])
 
     def describe(self, files: list[str]) -> Listing:
-        """Reads the annotations, if there are any.
-
-        Raises:
-            DataError: an annotation file in another format, or with other images than its folder.
-        """
         base = Path(self.root) / (prefix := inner(Path(self.root), "stanford_cars"))
         images = [name for name in files if not name.endswith(".mat")]
         paths = [PurePosixPath(name).relative_to(prefix) for name in images]

@@ -84,7 +84,8 @@ class ImageFilesDataModule(GroupDataModule):
         """The columns and splits of the files that ``find`` returned; called only when there is a cache to build.
 
         Raises:
-            DataError: files that disagree, or cannot be understood.
+            DataError: too few files, or files that disagree or cannot be understood.
+            ConfigError: a column that the settings name is not there.
         """
 
     def transform(self) -> Transform:
@@ -97,7 +98,6 @@ class ImageFilesDataModule(GroupDataModule):
 
     @property
     def names(self) -> dict[str, list[str]]:
-        """The names of the values 0, 1, … of some columns, such as the classes of ``label``."""
         return self.cache().manifest["names"]
 
     def prepare_data(self) -> None:
@@ -109,11 +109,7 @@ class ImageFilesDataModule(GroupDataModule):
         self.cache()
 
     def read_split(self, split: str) -> ImageTable:
-        """One split, a view of the memory-mapped images.
-
-        Raises:
-            DataError: see ``prepare_data``; or the split is empty.
-        """
+        """One split, a view of the memory-mapped images."""
         table = self.cache().split(split)
         if len(table) == 0:
             raise DataError(f"{self.title}: no image under {self.root} is in the {split} split")
