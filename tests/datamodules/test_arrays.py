@@ -76,11 +76,12 @@ def test_medmnist(tmp_path: Path) -> None:
     for number, split in enumerate(SPLITS):
         arrays[f"{split}_images"] = PICTURES[number * 10 : number * 10 + 10]
         arrays[f"{split}_labels"] = np.arange(10, dtype=np.uint8)[:, None] % 3
-    np.savez(tmp_path / "pathmnist.npz", **arrays)
+    np.savez(tmp_path / "pathmnist.npz", **arrays, train_site=np.zeros(10))
     data = ArrayDataModule(str(tmp_path / "pathmnist.npz"))
     assert data.image_shape == (3, 20, 20)
     for number, split in enumerate(SPLITS):
         assert pixel_number(data.table(split).images) == list(range(number * 10, number * 10 + 10))
+        assert data.table(split).columns.keys() == {"label"}  # not all parts have a site
         assert data.table(split).columns["label"].tolist() == [row % 3 for row in range(10)]
 
 

@@ -81,8 +81,8 @@ def test_larger_images_are_the_bilinear_interpolation(image_size: int) -> None:
 def test_loaders_yield_groups_of_their_own_split() -> None:
     data = DigitsDataModule(group_size=16, groups_per_batch=3, image_size=8)
     groups = {"train": [3] * 26, "val": [3, 3, 3, 2], "test": [3] * 7 + [1]}  # of 78, 11 and 22 whole ones
-    loaders = {"train": data.train_dataloader(), "val": data.val_dataloader(), "test": data.test_dataloader()}
-    for split, loader in loaders.items():
+    for split in groups:
+        loader = getattr(data, f"{split}_dataloader")()
         batches = list(loader)
         assert len(loader) == len(batches)
         assert [len(batch["image"]) for batch in batches] == groups[split]

@@ -137,8 +137,8 @@ def columns_of(values: Mapping[str, Any], count: int) -> tuple[dict[str, Tensor]
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The ``images`` and columns of a NumPy file; an ``.npy`` stays memory-mapped. Nothing is unpickled.
 
-    The parts of a file as MedMNIST has them, ``train_images``, ``train_labels``, ``val_images``, …, are put together;
-    then the column ``split`` says which is which.
+    The parts of a file as MedMNIST has them, ``train_images``, ``train_labels``, ``val_images``, …, are put together,
+    with the columns that all of them have, and with a column ``split``.
 
     Raises:
         DataError: the file cannot be read, or holds no images.
@@ -192,18 +192,16 @@ def read_dataset(dataset: Any, size: int | None) -> tuple[np.ndarray, dict[str, 
     """
     images, rows = [], []
     for number in tqdm(range(len(dataset)), desc="reading the dataset", unit=" images", disable=None):
-        item = dataset[number]
+        item, key, entries = dataset[number], None, {}
         if isinstance(item, dict):
-            key = next((name for name in IMAGE_KEYS if name in item), None)
-            values = {name: value for name, value in item.items() if name != key and _is_value(value)}
+            key, entries = next((name for name in IMAGE_KEYS if name in item), None), item
         elif isinstance(item, tuple | list) and len(item) == 2:
-            key, values = 0, {"label": item[1]} if _is_value(item[1]) else {}
-        else:
-            key, values = None, {}
+            key, entries = 0, {"label": item[1]}
         if key is None:
             raise DataError(f"item {number} of the dataset is neither (image, label) nor a dict with an image")
         images.append(_pixels(item[key], size))
-        rows.append(values)
+        values = {name: _value(entry) for name, entry in entries.items() if name != key}
+        rows.append({name: value for name, value in values.items() if value is not None})
     if len({(image.shape, image.dtype) for image in images}) != 1:
         raise DataError("the images of the dataset differ in size or type; set image_size, or make them alike")
     shared = [name for name in rows[0] if all(name in row for row in rows)]
@@ -211,17 +209,14 @@ def read_dataset(dataset: Any, size: int | None) -> tuple[np.ndarray, dict[str, 
     names = {name: list(features[name].names) for name in shared if hasattr(features.get(name), "names")}
     if "label" in shared and "label" not in names and hasattr(dataset, "classes"):
         names["label"] = list(map(str, dataset.classes))
-    return np.stack(images), {name: [_plain(row[name]) for row in rows] for name in shared}, names
+    return np.stack(images), {name: [row[name] for row in rows] for name in shared}, names
 
 
-def _is_value(value: Any) -> bool:
-    return isinstance(value, bool | int | float | str | np.generic) or (
-        isinstance(value, Tensor) and value.numel() == 1
-    )
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, Tensor | np.generic) else value
+def _value(entry: Any) -> bool | int | float | str | None:
+    """A number or text; None for anything else."""
+    if isinstance(entry, np.generic) or (isinstance(entry, Tensor) and entry.numel() == 1):
+        entry = entry.item()
+    return entry if isinstance(entry, bool | int | float | str) else None
 
 
 def _pixels(image: Any, size: int | None) -> np.ndarray:
