@@ -80,12 +80,7 @@ def write_wheel(path: Path, sizes: dict[str, int] = SIZES) -> str:
 
 @contextlib.contextmanager
 def serve(folder: Path, promised: int = 0) -> Iterator[str]:
-    """Serves a folder over HTTP on this machine; gives its URL. With ``promised``, all answers break off.
-
-    Args:
-        folder: what to serve.
-        promised: bytes that the server promises and does not send.
-    """
+    """Serves a folder over HTTP on this machine; gives its URL. Every answer ends ``promised`` bytes too early."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args) -> None:

@@ -28,11 +28,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read_with(root: Path, file: str, content: bytes, renamed: bool = False) -> dict | None:
     """Reads the listing with other content in one text file, and checks that all it says is true.
 
-    Args:
-        root: of the tree.
-        file: to be replaced.
-        content: of it.
-        renamed: the content names other attributes, whose values are not checked.
+    Where the content names other attributes, ``renamed``, their values are not checked.
     """
     path = root / file
     whole = path.read_bytes()
