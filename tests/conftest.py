@@ -1,4 +1,4 @@
-"""Settings that every test shares, and the tiny MNIST with its sources."""
+"""Settings that every test shares, the tiny MNIST with its sources, and a folder of pictures with its cache."""
 
 import functools
 import hashlib
@@ -12,10 +12,11 @@ import pytest
 import torch
 from torchvision.datasets import MNIST
 
+from tests.data.image_folder import write_image_folder
 from tests.data.mnist import NO_MIRROR, fake_hashes, serve, write_mnist, write_wheel
 from tests.helpers.bad_input import counts
-from ugvae import machine
-from ugvae.datamodules import MNISTDataModule, mnist_files
+from ugvae.data import build
+from ugvae.datamodules import ImageFolderDataModule, MNISTDataModule, mnist_files
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of subprocesses; the arrays are tiny
 torch.set_num_threads(1)
@@ -38,7 +39,7 @@ def seed() -> None:
 def keep_denormals() -> Iterator[None]:
     """Commands run in the process of the tests, where Hypothesis makes denormal numbers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine, "flush_denormals", lambda: None)
+        patch.setattr(torch, "set_flush_denormal", lambda _: True)
         yield
 
 
@@ -90,3 +91,30 @@ def fake_pip(tmp_path: Path, tiny_mnist: object, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(subprocess, "run", run)
     return commands
+
+
+@pytest.fixture
+def picture_root(tmp_path: Path) -> Path:
+    """A folder of the pictures 0 to 39, in two classes."""
+    write_image_folder(tmp_path / "images", num_images=40)
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def picture_data(picture_root: Path) -> Callable[..., ImageFolderDataModule]:
+    """Makes datamodules of it that decode small and in this process."""
+    settings = {"image_size": 16, "cache_workers": 1, "split_by": "image"}
+    return functools.partial(ImageFolderDataModule, root=str(picture_root), **settings)
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of files that were decoded, one for each build of a cache."""
+    counts, decode = [], build.decode_files
+
+    def counted(files: build.DecodedFiles, *others: object) -> dict[int, str]:
+        counts.append(len(files.listing.files))
+        return decode(files, *others)
+
+    monkeypatch.setattr(build, "decode_files", counted)
+    return counts

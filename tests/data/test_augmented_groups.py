@@ -9,8 +9,8 @@ import torch
 from scipy.ndimage import maximum_filter, minimum_filter
 from torch import Tensor
 
-from tests.data.test_group_loader import make_trainer
 from tests.helpers.group_tables import make_sampler, make_table
+from tests.helpers.small_models import quiet_trainer
 from ugvae.data.augmented_groups import CHANGES, change_groups, changes_for
 from ugvae.data.samplers import GroupLoader
 from ugvae.data.statistics import STATISTICS
@@ -148,7 +148,7 @@ class Watcher(pl.LightningModule):
 
 def test_training_sees_changed_images_and_evaluation_the_untouched() -> None:
     data = DigitsDataModule(group_size=4, groups_per_batch=4, grouping="augmented")
-    watcher, trainer = Watcher(), make_trainer(max_epochs=2, limit_train_batches=2)
+    watcher, trainer = Watcher(), quiet_trainer(max_epochs=2, limit_train_batches=2)
     trainer.fit(watcher, data)
     trainer.test(watcher, data, verbose=False)
     assert all(watcher.batches.values())

@@ -12,26 +12,17 @@ from tests.data.pictures import NUM_COLOURS, pixel_number
 from tests.data.samples import SAMPLES, write_samples
 from ugvae import datamodules
 from ugvae.data.image_files import ImageFilesDataModule
+from ugvae.data.module import SPLITS
 from ugvae.errors import ConfigError, DataError
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-SPLITS = ("train", "val", "test")
-# what is never in two splits; None: each image is its own
-OBJECTS = {
-    "CelebADataModule": None,
-    "Faces3DDataModule": "scan",
-    "Cars3DDataModule": "car",
-    "Chairs3DDataModule": "chair",
-    "StanfordCarsDataModule": None,
-    "ImageFolderDataModule": None,
-}
-COUNTS = {  # train, val, test
-    "CelebADataModule": (160, 20, 20),
-    "Faces3DDataModule": (216, 27, 27),
-    "Cars3DDataModule": (768, 96, 96),
-    "Chairs3DDataModule": (160, 20, 20),
-    "StanfordCarsDataModule": (162, 18, 40),
-    "ImageFolderDataModule": (170, 26, 24),
+SIZES = {  # train, val, test; and what is never in two splits, if there is such a column
+    "CelebADataModule": ((160, 20, 20), None),
+    "Faces3DDataModule": ((216, 27, 27), "scan"),
+    "Cars3DDataModule": ((768, 96, 96), "car"),
+    "Chairs3DDataModule": ((160, 20, 20), "chair"),
+    "StanfordCarsDataModule": ((162, 18, 40), None),
+    "ImageFolderDataModule": ((170, 26, 24), None),
 }
 DIFFERENT = {"StanfordCarsDataModule": 180}  # pictures: some of its test images are also training images here
 every_dataset = pytest.mark.parametrize("name", sorted(SAMPLES))
@@ -55,7 +46,7 @@ def data(samples: Path, name: str) -> ImageFilesDataModule:
 
 
 def test_every_dataset_is_here() -> None:
-    assert set(SAMPLES) == set(OBJECTS) == set(COUNTS)
+    assert set(SAMPLES) == set(SIZES)
     for name in SAMPLES:
         assert issubclass(getattr(datamodules, name), ImageFilesDataModule)
 
@@ -63,7 +54,7 @@ def test_every_dataset_is_here() -> None:
 @every_dataset
 def test_counts_shapes_and_types(data: ImageFilesDataModule, name: str) -> None:
     assert data.image_shape == (3, 16, 16)
-    for split, count in zip(SPLITS, COUNTS[name], strict=True):
+    for split, count in zip(SPLITS, SIZES[name][0], strict=True):
         table = data.table(split)
         assert table.images.shape == (count, 3, 16, 16)
         assert table.images.dtype == torch.uint8
@@ -81,9 +72,9 @@ def test_default_size_is_that_of_the_paper(samples: Path, name: str) -> None:
 @every_dataset
 def test_splits_keep_objects_apart_and_lose_no_image(data: ImageFilesDataModule, name: str) -> None:
     numbers = sorted(number for split in SPLITS for number in pixel_number(data.table(split).images))
-    assert len(numbers) == sum(COUNTS[name])
+    assert len(numbers) == sum(SIZES[name][0])
     assert len(set(numbers)) == DIFFERENT.get(name, min(len(numbers), NUM_COLOURS))
-    if column := OBJECTS[name]:
+    if column := SIZES[name][1]:
         objects = [set(data.table(split).columns[column].tolist()) for split in SPLITS]
         assert not objects[0] & objects[1] | objects[0] & objects[2] | objects[1] & objects[2]
         assert set.union(*objects) == set(range(10))
@@ -145,9 +136,9 @@ def test_bad_setting_is_named(name: str, setting: str, value: int) -> None:
 def test_moving_to_another_folder_reads_that_one(samples: Path, name: str) -> None:
     data = make(name, samples / "nowhere", image_size=8)
     data.relocate(str(samples / SAMPLES[name][0]), 16)
-    assert data.table("val").images.shape == (COUNTS[name][1], 3, 16, 16)
+    assert data.table("val").images.shape == (SIZES[name][0][1], 3, 16, 16)
     data.relocate(data.root, 8)
-    assert data.table("val").images.shape == (COUNTS[name][1], 3, 8, 8)
+    assert data.table("val").images.shape == (SIZES[name][0][1], 3, 8, 8)
 
 
 @every_dataset

@@ -24,3 +24,9 @@ def make_sampler(
     return Grouping(kind, **options).sampler(
         table, group_size=group_size, groups_per_batch=groups_per_batch, seed=seed, **rank
     )
+
+
+def epoch_of(sampler: GroupSampler, epoch: int = 0) -> Tensor:
+    """All groups of one epoch, (groups, B)."""
+    sampler.set_epoch(epoch)
+    return torch.cat(list(sampler))

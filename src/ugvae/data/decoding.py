@@ -27,19 +27,9 @@ RESIZE_CHUNK = 4096  # images that are resized together, which bounds the memory
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # step between two greys in PNGs of fewer than 8 bits
 BROKEN = (  # errors that PIL raises on damaged files
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    EOFError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
+    OSError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, EOFError, MemoryError,
+    RuntimeError, struct.error, zlib.error,
+)  # fmt: skip
 
 
 class CorruptFileError(DataError):
@@ -66,14 +56,7 @@ class Transform:
 
 
 def decode_image(data: bytes, transform: Transform) -> np.ndarray:
-    """Decodes the bytes of an image file.
-
-    Args:
-        data: the whole file, in any format of ``IMAGE_SUFFIXES``; of several frames the first is taken.
-        transform: how to change the image.
-
-    Returns:
-        uint8 ``(1, C, H, W)``.
+    """Decodes the bytes of an image file to uint8 ``(1, C, H, W)``; of several frames the first is taken.
 
     Raises:
         CorruptFileError: no image, a truncated one, one of more than ``MAX_PIXELS``, or pixels of an unknown range.

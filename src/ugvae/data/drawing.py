@@ -9,12 +9,7 @@ from ugvae.errors import ConfigError
 
 
 def rows_by_value(column: Tensor, rows: Tensor | None = None) -> dict[int, Tensor]:
-    """The rows of each value of an integer column ``(M,)``, in ascending order of the values.
-
-    Args:
-        column: one value per row.
-        rows: the rows to consider; all by default.
-    """
+    """The rows of each value of an integer column ``(M,)``, in ascending order; of all ``rows`` by default."""
     rows = torch.arange(len(column)) if rows is None else rows
     values, counts = column[rows].unique(return_counts=True)
     order = rows[column[rows].argsort(stable=True)]
@@ -22,18 +17,10 @@ def rows_by_value(column: Tensor, rows: Tensor | None = None) -> dict[int, Tenso
 
 
 def draw_rows(values: Tensor, rows: Mapping[int, Tensor], generator: torch.Generator) -> Tensor:
-    """Draws an image for each place of the groups, given the value that it must have.
+    """Draws rows ``(N, B)`` of images that have the ``values (N, B)``, from the rows of each value.
 
     No image comes twice in a group. The images of a value are used in passes, each in a new random order: none comes
     a second time before all have come once.
-
-    Args:
-        values: the value of each image, ``(N, B)``.
-        rows: the rows of each value.
-        generator: generator of the orders.
-
-    Returns:
-        rows ``(N, B)``.
 
     Raises:
         ConfigError: a group needs more images of a value than there are.

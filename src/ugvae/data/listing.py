@@ -51,12 +51,8 @@ class Listing:
 def scan(root: Path, folder: str = ".", suffixes: Collection[str] = IMAGE_SUFFIXES) -> Sources:
     """All files of some kinds below a folder, links followed, in the order of their names.
 
-    Hidden files and folders are left out (among them the cache, and the ``._*`` files of archives from a Mac).
-
-    Args:
-        root: folder that names are relative to.
-        folder: where to look, relative to ``root``; nothing is found if it is no folder.
-        suffixes: suffixes of the files, in lower case, with the dot.
+    Names are relative to ``root``, as is ``folder``; nothing is found if that is no folder. Hidden files and folders
+    are left out (among them the cache, and the ``._*`` files of archives from a Mac). ``suffixes`` are in lower case.
 
     Raises:
         DataError: a folder cannot be read; a name belongs to a pipe or a device; a link leads nowhere, or a second time
@@ -94,6 +90,11 @@ def scan(root: Path, folder: str = ".", suffixes: Collection[str] = IMAGE_SUFFIX
 
 def _stamp(status: os.stat_result) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def first_file(*paths: Path) -> Path | None:
+    """The first of the paths that is a file."""
+    return next((path for path in paths if path.is_file()), None)
 
 
 def existing(root: Path, names: Sequence[str]) -> Sources:
@@ -146,9 +147,7 @@ def columns_of_names(names: list[str], patterns: Sequence[str]) -> dict[str, lis
 def split_by_object(objects: np.ndarray, what: str) -> np.ndarray:
     """0 (train), 1 (val) or 2 (test) for each image, about 80, 10 and 10 % of the objects, none of them in two.
 
-    Args:
-        objects: ``(N,)`` number of the object of each image, from 0 on without gaps.
-        what: the objects, for the message.
+    ``objects (N,)`` are their numbers, from 0 on without gaps; ``what`` they are is for the message.
 
     Raises:
         DataError: fewer than three objects.
@@ -161,13 +160,9 @@ def split_by_object(objects: np.ndarray, what: str) -> np.ndarray:
 
 
 def hold_out(split: np.ndarray, number: int, what: str, count: int | None = None) -> np.ndarray:
-    """Moves ``count`` entries of the training split, drawn with a fixed seed, to the split ``number``.
+    """Moves entries of ``split (N,)`` from training, drawn with a fixed seed, to the split ``number``.
 
-    Args:
-        split: ``(N,)``: 0 train, 1 val, 2 test.
-        number: 1 or 2.
-        what: the entries, for the message.
-        count: 10 % of the training split by default, at least one.
+    By default ``count`` is 10 % of them, at least one; ``what`` they are is for the message.
 
     Raises:
         DataError: none would be left for training.
