@@ -1,13 +1,15 @@
 """The part of ``translation`` for crossed data: all domains carried into each other, beside the true images."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from experiments.paper.common import Captioned
 from experiments.paper.tables import crossed
-from ugvae.data.crossing import Crossing
+from ugvae.data.crossing import Crossing, find_crossing
 from ugvae.evaluation.crossed import SHOWN, TRUE, Crossed, crossed_translation, translate_pairs
-from ugvae.evaluation.kinds import of_values
+from ugvae.evaluation.kinds import MOST_VALUES, known_values, of_values
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.evaluation.ways import PLAIN
 from ugvae.plots.grids import grid_figure
@@ -17,6 +19,19 @@ CAPTION = (
     "Held-out images beside the truth: the source, its true image in the domain that the column names, then what the "
     "model makes of the source, in all ways. A translation should look like the second row."
 )
+
+
+def crossing_of(run: TrainedRun, column: str, domains: Sequence[int], named: bool) -> Crossing | None:
+    """How the test images are crossed: by all values of the column, or by two; None if they are not.
+
+    Args:
+        run: the run.
+        column: of the domains.
+        domains: two of its values, which stand for all if there are more than 20.
+        named: whether the two were asked for by name, and so no others.
+    """
+    known = known_values(run, column)
+    return find_crossing(run.table, column, sorted(domains) if named or len(known) > MOST_VALUES else known)
 
 
 def with_true_images(run: TrainedRun, crossing: Crossing, group_size: int, seed: int) -> tuple[Crossed, Captioned]:

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned
-from experiments.paper.crossed import with_true_images
-from ugvae.data.crossing import find_crossing
+from experiments.paper.crossed import crossing_of, with_true_images
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable
 from ugvae.evaluation.encoding import encode_groups
@@ -50,7 +49,7 @@ def translation(
 
     Judges and readings of pixels, made from real images, measure the domain, the content, the azimuth, the light, the
     darkness and whether the source can be found again. Plain reconstructions are the reference. Where the data have the
-    true translation of every image, as ``icons`` do, all kinds are carried into each other and compared with it.
+    true translation of every image, as ``icons`` do, every kind is carried into every other and compared with it.
 
     Args:
         run: with beta and ``translate``.
@@ -84,7 +83,7 @@ def translation(
         "translation": Captioned(translation_figure(result, title), RATES_CAPTION),
         "translation_examples": Captioned(grid_figure(shown, f"translations, {name}", labels), EXAMPLES_CAPTION),
     }
-    if crossing := find_crossing(test, column):
+    if crossing := crossing_of(run, column, domains, named=bool(values)):
         compared, figures["translation_crossed"] = with_true_images(run, crossing, group_size, seed)
         result = replace(result, crossed=compared)
     return Made({**to_json(result), "seconds": time.monotonic() - started}, figures)

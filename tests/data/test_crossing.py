@@ -23,18 +23,19 @@ def crossed(domains: int = 3, contents: int = 6) -> tuple[Tensor, Tensor]:
 def test_rows_of_crossed_data() -> None:
     style, icon = crossed()
     data = table(copy=style, weight=torch.rand(18).double(), icon=icon + 10, style=style * 2)
-    crossing = find_crossing(data, "style")
+    crossing = find_crossing(data, "style", [0, 2, 4])
     assert (crossing.column, crossing.content, crossing.domains) == ("style", "icon", [0, 2, 4])
     assert torch.equal(style[crossing.rows], torch.arange(3).unsqueeze(1).expand(3, 6))
     assert torch.equal(icon[crossing.rows], torch.arange(6).expand(3, 6))
+    assert torch.equal(find_crossing(data, "style", [0, 4]).rows, crossing.rows[[0, 2]])
 
 
 def test_contents_that_lack_a_domain_are_left_out() -> None:
     style, icon = crossed(contents=9)
     first_three = (style == 1) & (icon < 3)
-    crossing = find_crossing(table(style=style[~first_three], icon=icon[~first_three]), "style")
+    crossing = find_crossing(table(style=style[~first_three], icon=icon[~first_three]), "style", range(3))
     assert crossing.rows.shape == (3, 6)
-    unknown = find_crossing(table(style=style, icon=torch.where(first_three, -1, icon)), "style")
+    unknown = find_crossing(table(style=style, icon=torch.where(first_three, -1, icon)), "style", range(3))
     assert torch.equal(icon[unknown.rows], torch.arange(3, 9).expand(3, 6))
 
 
@@ -46,19 +47,21 @@ def test_data_that_are_not_crossed() -> None:
         twice,
         table(style=style),
         table(style=style[sparse], icon=icon[sparse]),
-        table(style=style * 0, icon=torch.arange(18)),  # one domain
+        table(style=style * 0, icon=torch.arange(18)),  # nothing of two domains
         table(style=style[icon < 3], icon=icon[icon < 3]),  # three contents
         table(style=style, icon=torch.full((18,), -1)),
     ):
-        assert find_crossing(data, "style") is None
+        assert find_crossing(data, "style", range(3)) is None
     with pytest.raises(ConfigError, match="no column 'domain'"):
-        find_crossing(table(style=style, icon=icon), "domain")
+        find_crossing(table(style=style, icon=icon), "domain", [0, 1])
 
 
 @pytest.mark.parametrize(("asked", "size", "count"), [(2, 2, 4), (3, 3, 3), (4, 4, 2), (128, 4, 2)])
 def test_groups_share_no_content(asked: int, size: int, count: int) -> None:
     style, icon = crossed(contents=9)
-    groups = find_crossing(table(style=style, icon=icon), "style").groups(asked, seed=1)
+    groups = find_crossing(table(style=style, icon=icon), "style", range(3)).groups(asked, seed=1)
     assert groups.shape == (count, size)
     assert len(groups.unique()) == count * size
-    assert not torch.equal(groups, find_crossing(table(style=style, icon=icon), "style").groups(asked, seed=2))
+    assert not torch.equal(
+        groups, find_crossing(table(style=style, icon=icon), "style", range(3)).groups(asked, seed=2)
+    )

@@ -66,7 +66,7 @@ class ByHand(nn.Module):
 
 def compare(model: nn.Module, table: ImageTable | None = None, group_size: int = 4) -> Crossed:
     table = table or make_table()
-    return crossed_translation(model, table, table, find_crossing(table, "style"), NAMES, group_size)
+    return crossed_translation(model, table, table, find_crossing(table, "style", range(3)), NAMES, group_size)
 
 
 def error_of(levels: tuple[float, float]) -> float:
@@ -167,7 +167,7 @@ def test_images_too_small_for_ssim() -> None:
     table = make_table()
     small = ImageTable(table.images[..., 2:6, 2:6].contiguous(), table.columns)
     model = make(UGVAE, (1, 4, 4), double=False)
-    result = crossed_translation(model, small, small, find_crossing(small, "style"), NAMES, 4)
+    result = crossed_translation(model, small, small, find_crossing(small, "style", range(3)), NAMES, 4)
     assert result.mean(TRUE).ssim is None
     assert set(to_json(result)["pairs"]["fixed"]["dark to grey"]) == {"rmse", "domain", "content"}
 
@@ -188,4 +188,4 @@ def test_a_domain_without_training_images_is_named() -> None:
     table = make_table()
     train = table.subset((table.columns["style"] < 2).nonzero().flatten())
     with pytest.raises(ConfigError, match=r"^data: no training images of style 2$"):
-        crossed_translation(ByHand("all"), train, table, find_crossing(table, "style"), NAMES, 4)
+        crossed_translation(ByHand("all"), train, table, find_crossing(table, "style", range(3)), NAMES, 4)

@@ -53,9 +53,15 @@ def test_translation_beside_the_true_images(run: Path, capsys: pytest.CaptureFix
     assert "reconstruction of the true image" in page
 
 
+def test_named_values_alone_are_compared(run: Path) -> None:
+    crossed = call("translation", run, "--column", "style", "--values", "bold", "fill", "--groups", "2")["crossed"]
+    assert crossed["domains"] == ["fill", "bold"]
+    assert list(crossed["pairs"]["fixed"]) == ["fill to bold", "bold to fill"]
+
+
 def test_picture_shows_sources_beside_the_truth(run: Path) -> None:
     loaded = load_run(run)
-    _, (figure, caption) = with_true_images(loaded, find_crossing(loaded.table, "style"), 4, seed=0)
+    _, (figure, caption) = with_true_images(loaded, find_crossing(loaded.table, "style", range(6)), 4, seed=0)
     (axes,) = figure.axes
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels[:3] == ["source", "true image", "fixed z"]

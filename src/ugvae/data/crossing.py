@@ -3,6 +3,7 @@
 Axes: D domains, S contents, N groups, B images per group.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -36,7 +37,7 @@ class Crossing(NamedTuple):
         return order[: contents // size * size].view(-1, size)
 
 
-def find_crossing(table: ImageTable, column: str) -> Crossing | None:
+def find_crossing(table: ImageTable, column: str, domains: Sequence[int]) -> Crossing | None:
     """The first column of contents that have one image in every domain; None if there is none.
 
     A column of which a value has two images of a domain is none, nor is one of fewer than 4 whole contents, or where
@@ -45,23 +46,25 @@ def find_crossing(table: ImageTable, column: str) -> Crossing | None:
     Args:
         table: the images and their columns.
         column: of the domains.
+        domains: its values, two or more, in ascending order.
 
     Example:
         >>> columns = {"style": torch.arange(8) // 4, "icon": torch.tensor([0, 1, 2, 3, 3, 2, 1, 0])}
-        >>> find_crossing(ImageTable(torch.zeros(8, 1, 2, 2, dtype=torch.uint8), columns), "style").rows.tolist()
+        >>> table = ImageTable(torch.zeros(8, 1, 2, 2, dtype=torch.uint8), columns)
+        >>> find_crossing(table, "style", [0, 1]).rows.tolist()
         [[0, 1, 2, 3], [7, 6, 5, 4]]
     """
-    domain = table.column(column)
-    for content, values in table.columns.items():
-        if content == column or values.is_floating_point():
+    values = torch.tensor(domains)
+    for content, contents in table.columns.items():
+        if content == column or contents.is_floating_point():
             continue
-        there = ((values >= 0) & (domain >= 0)).nonzero().flatten()
-        domains, place = domain[there].unique(return_inverse=True)
-        contents, position = values[there].unique(return_inverse=True)
-        images = torch.zeros(len(domains), len(contents), dtype=torch.long)
-        images.index_put_((place, position), torch.ones_like(place), accumulate=True)
-        whole = (images == 1).all(0)
-        if len(domains) > 1 and images.max() == 1 and whole.sum() >= max(LEAST, len(contents) / 2):
-            rows = images.index_put((place, position), there)
-            return Crossing(column, content, domains.tolist(), rows[:, whole])
+        there = (torch.isin(table.column(column), values) & (contents >= 0)).nonzero().flatten()
+        place = torch.searchsorted(values, table.column(column)[there])
+        distinct, position = contents[there].unique(return_inverse=True)
+        rows = torch.zeros(len(domains), len(distinct), dtype=torch.long)
+        counts = rows.index_put((place, position), torch.ones_like(place), accumulate=True)
+        whole = (counts == 1).all(0)
+        if (counts <= 1).all() and whole.sum() >= max(LEAST, len(distinct) / 2):
+            rows = rows.index_put((place, position), there)
+            return Crossing(column, content, list(domains), rows[:, whole])
     return None
