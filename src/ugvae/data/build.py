@@ -121,7 +121,9 @@ class DecodedFiles(Dataset):
                 warnings.simplefilter("ignore", UserWarning)  # odd EXIF data and the like, which change no pixel
                 for place, name in enumerate(names):
                     try:
-                        rows[place] = self.listing.decode(read_bytes(self.root / name), self.transform)
+                        inside = self.listing.contents.get(name)
+                        data = read_bytes(self.root / name) if inside is None else inside
+                        rows[place] = self.listing.decode(data, self.transform)
                     except CorruptFileError as error:
                         corrupt[start + place] = str(error)
             with self.array.open("r+b") as file:

@@ -81,6 +81,31 @@ def decode_image(data: bytes, transform: Transform) -> np.ndarray:
     return fit(whole, transform)
 
 
+def decode_svg(data: bytes, transform: Transform) -> np.ndarray:
+    """Draws an SVG in white on black: the brightness of a pixel is its opacity, whatever its colour.
+
+    Args:
+        data: the whole file.
+        transform: of one channel.
+
+    Returns:
+        uint8 ``(1, 1, H, W)``.
+
+    Raises:
+        CorruptFileError: no SVG.
+        DataError: there is no resvg-py.
+    """
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError as error:
+        raise DataError("SVGs are drawn by resvg-py, which is missing; run: pip install resvg_py") from error
+    try:
+        png = svg_to_bytes(data.decode(), width=transform.size, height=transform.size, skip_system_fonts=True)
+    except ValueError as error:
+        raise CorruptFileError(f"not a whole SVG ({error})") from error
+    return fit(Image.open(BytesIO(png)).getchannel("A"), transform)
+
+
 def check_samples(image: Image.Image) -> None:
     """Checks that PIL reads the numbers of a TIFF correctly.
 

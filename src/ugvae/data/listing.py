@@ -5,7 +5,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -31,6 +31,7 @@ class Listing:
         names: names of the values 0, 1, … of some columns.
         images_per_file: images in each file.
         decode: function from the bytes of a file to uint8 ``(images_per_file, C, H, W)``.
+        contents: bytes, by name, of files that lie in an archive; the others are read from the disk.
     """
 
     files: list[str]
@@ -39,6 +40,7 @@ class Listing:
     names: dict[str, list[str]] = field(default_factory=dict)
     images_per_file: int = 1
     decode: Callable[[bytes, Transform], np.ndarray] = decode_image
+    contents: Mapping[str, bytes] = field(default_factory=dict)
 
     def subset(self, positions: np.ndarray) -> "Listing":
         """The files at ``positions``, in that order, with the columns of their images."""
