@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments.paper.table import ABSENT, Kind, Row, Table, number
+from experiments.paper.table import ABSENT, Kind, Number, Row, Table, number
 from ugvae.evaluation import factors as properties
 from ugvae.evaluation.bounds import BoundLadder, GroupMean
-from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification
+from ugvae.evaluation.classification import PERMUTED, PIXELS, Accuracy, Classification
 from ugvae.evaluation.content import Probe
 from ugvae.evaluation.controls import UNTRAINED
 from ugvae.evaluation.factors import VarianceShares
@@ -48,21 +48,26 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
     features = dict.fromkeys(feature for task in accuracy.values() for feature in task)
     rows = [
         {"feature": feature}
-        | {head: accuracy[task].get(feature, {}).get(kernel, ABSENT) for head, (task, kernel) in columns.items()}
+        | {head: _accuracy(accuracy[task], feature, kernel) for head, (task, kernel) in columns.items()}
         for feature in sorted(features, key=lambda feature: feature != SAMPLE)
     ]
     if paper:
-        printed = {head: number(paper.get(task, {}).get(kernel)) for head, (task, kernel) in columns.items()}
+        printed = {head: str(number(paper.get(task, {}).get(kernel))) for head, (task, kernel) in columns.items()}
         rows.insert(1, {"feature": PAPER, **printed})
-    rows.append({"feature": CHANCE} | {head: number(result.chance[task]) for head, (task, _) in columns.items()})
+    rows.append({"feature": CHANCE} | {head: str(number(result.chance[task])) for head, (task, _) in columns.items()})
     groups, seeds = result.groups_per_kind, len(result.seeds)
-    repeated = f"mean ± s.d. over {seeds} seeds" if seeds > 1 else "of one seed"
+    repeated = f"mean ± s.d. over {seeds} re-splits of the images" if seeds > 1 else "of one split of the images"
     caption = (
         f"{name}: accuracy on held-out groups of {result.group_size}, {repeated}; "
         f"{groups['train']} training and {groups['test']} test groups of each of {len(result.kinds)} kinds, no image "
         "in both. In bold what the paper classifies; in grey the controls."
     )
     return Table(caption, rows, {index: kind for index, row in enumerate(rows) if (kind := kind_of(row["feature"]))})
+
+
+def _accuracy(accuracies: Mapping[str, Mapping[str, Accuracy]], feature: str, kernel: str) -> str:
+    measured = accuracies.get(feature, {}).get(kernel)
+    return ABSENT if measured is None else Number(str(measured), measured.mean, 2)
 
 
 def kind_of(feature: str) -> Kind | None:
@@ -130,9 +135,12 @@ def latent_use(results: Mapping[str, LatentUse]) -> list[Table]:
     for name, use in results.items():
         row = {"groups": f"{name}, {use.groups} of {use.group_size}"}
         if use.beta:
-            row["KL_beta, nats per group"] = f"{use.beta.kl.mean:.1f} ± {use.beta.kl.sd:.1f}"
-            row["active units"] = f"{use.beta.active_units} of {use.beta.dimensions}"
-            row["tell groups apart by a sample"] = f"{use.beta.apart} of {use.beta.dimensions}"
+            kl, units = (
+                use.beta.kl,
+                {"active units": use.beta.active_units, "tell groups apart by a sample": use.beta.apart},
+            )
+            row["KL_beta, nats per group"] = Number(f"{kl.mean:.1f} ± {kl.sd:.1f}", kl.mean, 1)
+            row |= {name: Number(f"{count} of {use.beta.dimensions}", count, 1) for name, count in units.items()}
         for latent, swap in (("beta", use.swap_beta), ("z", use.swap_z)):
             if swap:
                 row[f"swap of {latent}: pixels"] = number(swap.pixels, 3)
