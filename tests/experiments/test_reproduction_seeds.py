@@ -1,4 +1,4 @@
-"""The reproduction page over training seeds: the missing ones are trained and evaluated; runs of one setting are one."""
+"""The reproduction page over training seeds: missing ones are trained and evaluated; runs of one setting are one."""
 
 import json
 import subprocess
