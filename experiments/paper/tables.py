@@ -55,6 +55,15 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
         printed = {head: str(number(paper.get(task, {}).get(kernel))) for head, (task, kernel) in columns.items()}
         rows.insert(1, {"feature": PAPER, **printed})
     rows.append({"feature": CHANCE} | {head: str(number(result.chance[task])) for head, (task, _) in columns.items()})
+    if result.train_accuracy:
+        rows += [
+            {"feature": f"{feature}, training groups"}
+            | {
+                head: _accuracy(result.train_accuracy[task], feature, kernel)
+                for head, (task, kernel) in columns.items()
+            }
+            for feature in features
+        ]
     groups, seeds = result.groups_per_kind, len(result.seeds)
     repeated = f"mean ± s.d. over {seeds} re-splits of the images" if seeds > 1 else "of one split of the images"
     caption = (
@@ -62,6 +71,12 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
         f"{groups['train']} training and {groups['test']} test groups of each of {len(result.kinds)} kinds, no image "
         "in both. In bold what the paper classifies; in grey the controls."
     )
+    if result.protocol:
+        caption = (
+            f"{name}: posterior means of training images, BatchNorm in training mode, {groups['random']} random groups "
+            f"of {result.group_size} and {groups['train'] + groups['test']} of each kind, a fifth for the test, with "
+            f"images of the others in them too; {repeated}. In grey the controls."
+        )
     return Table(caption, rows, {index: kind for index, row in enumerate(rows) if (kind := kind_of(row["feature"]))})
 
 
