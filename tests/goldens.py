@@ -40,8 +40,9 @@ EVALUATIONS = [
     ["factors", "--betas", "6", "--draws", "6"],
     ["bound", "--groups", "4"],
     ["fig3"],
-    ["fig6", "--mapped", "4"],
+    ["within", "--mapped", "4"],
     ["fig10"],
+    ["samples"],
     ["prior"],
 ]
 NOT_NUMBERS = {"config", "versions", "options", "seconds", "encoding_seconds", "images_per_second", "checkpoint"}
