@@ -6,6 +6,7 @@ from experiments.paper import (
     columns,
     crossing,
     factors,
+    group_sizes,
     latent_use,
     maps,
     own_grids,
@@ -40,6 +41,7 @@ TABLES: dict[str, Command] = {
     command.name: command
     for command in (
         table1.TABLE1,
+        group_sizes.COMMAND,
         columns.COMMAND,
         translation.COMMAND,
         latent_use.COMMAND,
