@@ -12,6 +12,7 @@ from ugvae.evaluation.controls import FITTED, UNTRAINED
 from ugvae.evaluation.factors import VarianceShares
 from ugvae.evaluation.group_sizes import SizeResult
 from ugvae.evaluation.latent_use import LatentUse
+from ugvae.evaluation.paper_protocol import PROTOCOL
 from ugvae.evaluation.results import RunResults
 from ugvae.evaluation.translation import Domains, Translation
 from ugvae.evaluation.verdict import SAMPLE, best
@@ -71,7 +72,8 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
     caption = (
         f"{name}: accuracy on held-out groups of {result.group_size}, {repeated}; "
         f"{groups['train']} training and {groups['test']} test groups of each of {len(result.kinds)} kinds, no image "
-        "in both. In bold what the paper classifies; in grey the controls."
+        "in both. In bold the samples of beta; in grey the controls."
+        + (f" What the paper prints is by its own protocol, on means: see {name}, {PROTOCOL}." if paper else "")
     )
     if result.protocol:
         caption = (
