@@ -37,7 +37,7 @@ def shared_images(groups: Tensor) -> float:
     """The share of a group's images that another group has too, the mean over all pairs of ``groups (N, B)``.
 
     Example:
-        >>> shared_images(torch.tensor([[0, 1], [1, 2], [3, 4]]))  # one pair of three shares one of two images
+        >>> shared_images(Tensor([[0, 1], [1, 2], [3, 4]]))  # one pair of three shares one of two images
         0.16666666666666666
     """
     number, size = groups.shape
