@@ -1,27 +1,30 @@
 """The tables of a run, each from the result of one command: for the report and the reproduction page."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from experiments.paper.table import ABSENT, Kind, Row, Table, number
+from experiments.paper.table import ABSENT, Kind, Number, Row, Table, number
 from ugvae.evaluation import factors as properties
 from ugvae.evaluation.bounds import BoundLadder, GroupMean
-from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification
+from ugvae.evaluation.classification import PERMUTED, PIXELS, Accuracy, Classification
 from ugvae.evaluation.content import Probe
-from ugvae.evaluation.controls import UNTRAINED
+from ugvae.evaluation.controls import FITTED, UNTRAINED
 from ugvae.evaluation.crossed import SHOWN, Crossed
 from ugvae.evaluation.factors import VarianceShares
 from ugvae.evaluation.group_probes import BETA_MEAN, GroupProbe
+from ugvae.evaluation.group_sizes import SizeResult
 from ugvae.evaluation.latent_use import LatentUse
+from ugvae.evaluation.paper_protocol import PROTOCOL
 from ugvae.evaluation.results import RunResults, to_json
 from ugvae.evaluation.translation import Domains, Translation
-from ugvae.evaluation.verdict import SAMPLE
+from ugvae.evaluation.verdict import SAMPLE, best
 from ugvae.evaluation.ways import LABELS, PLAIN, WAYS, Z_ALONE
 
 Printed = Mapping[str, Mapping[str, float]]  # accuracies of the paper, by task and kernel
 
 PAPER, CHANCE = "the paper prints", "chance"
 TASKS = {"kinds": "kinds alone", "kinds and random": "and random groups"}
+SHOWN_BY_SIZE = (SAMPLE, f"{UNTRAINED} {SAMPLE}", f"{FITTED} {SAMPLE}", f"{SAMPLE}{PERMUTED}", PIXELS)
 KERNELS = {"linear": "linear SVM", "rbf": "RBF SVM"}
 
 
@@ -50,20 +53,36 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
     features = dict.fromkeys(feature for task in accuracy.values() for feature in task)
     rows = [
         {"feature": feature}
-        | {head: accuracy[task].get(feature, {}).get(kernel, ABSENT) for head, (task, kernel) in columns.items()}
+        | {head: _accuracy(accuracy[task], feature, kernel) for head, (task, kernel) in columns.items()}
         for feature in sorted(features, key=lambda feature: feature != SAMPLE)
     ]
     if paper:
-        printed = {head: number(paper.get(task, {}).get(kernel)) for head, (task, kernel) in columns.items()}
+        printed = {head: str(number(paper.get(task, {}).get(kernel))) for head, (task, kernel) in columns.items()}
         rows.insert(1, {"feature": PAPER, **printed})
-    rows.append({"feature": CHANCE} | {head: number(result.chance[task]) for head, (task, _) in columns.items()})
+    rows.append({"feature": CHANCE} | {head: str(number(result.chance[task])) for head, (task, _) in columns.items()})
+    if result.train_accuracy:
+        rows += [
+            {"feature": f"{feature}, training groups"}
+            | {
+                head: _accuracy(result.train_accuracy[task], feature, kernel)
+                for head, (task, kernel) in columns.items()
+            }
+            for feature in features
+        ]
     groups, seeds = result.groups_per_kind, len(result.seeds)
-    repeated = f"mean ± s.d. over {seeds} seeds" if seeds > 1 else "of one seed"
+    repeated = f"mean ± s.d. over {seeds} re-splits of the images" if seeds > 1 else "of one split of the images"
     caption = (
         f"{name}: accuracy on held-out groups of {result.group_size}, {repeated}; "
         f"{groups['train']} training and {groups['test']} test groups of each of {len(result.kinds)} kinds, no image "
-        "in both. In bold what the paper classifies; in grey the controls."
+        "in both. In bold the samples of beta; in grey the controls."
+        + (f" What the paper prints is by its own protocol, on means: see {name}, {PROTOCOL}." if paper else "")
     )
+    if result.protocol:
+        caption = (
+            f"{name}: posterior means of training images, BatchNorm in training mode, {groups['random']} random groups "
+            f"of {result.group_size} and {groups['train'] + groups['test']} of each kind, a fifth for the test, with "
+            f"images of the others in them too; {repeated}. In grey the controls."
+        )
     return Table(caption, rows, {index: kind for index, row in enumerate(rows) if (kind := kind_of(row["feature"]))})
 
 
@@ -84,6 +103,33 @@ def group_probes(result: Mapping[str, GroupProbe]) -> Table:
 
 def _probed(name: str, probe: GroupProbe) -> str:
     return f"{name}, {probe.measure}"
+
+
+def _accuracy(accuracies: Mapping[str, Mapping[str, Accuracy]], feature: str, kernel: str) -> str:
+    measured = accuracies.get(feature, {}).get(kernel)
+    return ABSENT if measured is None else Number(str(measured), measured.mean, 2)
+
+
+def by_size(name: str, sizes: Sequence[SizeResult]) -> Table:
+    """Accuracies of one comparison by the size of the groups, with the share of images that groups have in common."""
+    rows: list[Row] = []
+    rarest = max(sizes[-1].shared, key=sizes[-1].shared.get)
+    for size in sizes:
+        result = size.classification
+        row = {"images per group": str(result.group_size), "shared by two groups": number(size.shared[rarest])}
+        for task, accuracies in result.accuracy.items():
+            for feature in SHOWN_BY_SIZE:
+                if reached := best(accuracies, [feature]):
+                    head = f"{TASKS.get(task, task)}: {feature}"
+                    row[head] = Number(str(reached.accuracy), reached.accuracy.mean, 2)
+            row[f"{TASKS.get(task, task)}: {CHANCE}"] = str(number(result.chance[task]))
+        rows.append(row)
+    caption = (
+        f"{name}: accuracy of the better kernel on held-out groups by their size, and the share of its images that a "
+        f"group of {rarest} has in common with another. Where it is large, the groups are few in truth. 128 images are "
+        "the paper's."
+    )
+    return Table(caption, rows)
 
 
 def kind_of(feature: str) -> Kind | None:
@@ -182,9 +228,12 @@ def latent_use(results: Mapping[str, LatentUse]) -> list[Table]:
     for name, use in results.items():
         row = {"groups": f"{name}, {use.groups} of {use.group_size}"}
         if use.beta:
-            row["KL_beta, nats per group"] = f"{use.beta.kl.mean:.1f} ± {use.beta.kl.sd:.1f}"
-            row["active units"] = f"{use.beta.active_units} of {use.beta.dimensions}"
-            row["tell groups apart by a sample"] = f"{use.beta.apart} of {use.beta.dimensions}"
+            kl, units = (
+                use.beta.kl,
+                {"active units": use.beta.active_units, "tell groups apart by a sample": use.beta.apart},
+            )
+            row["KL_beta, nats per group"] = Number(f"{kl.mean:.1f} ± {kl.sd:.1f}", kl.mean, 1)
+            row |= {name: Number(f"{count} of {use.beta.dimensions}", count, 1) for name, count in units.items()}
         for latent, swap in (("beta", use.swap_beta), ("z", use.swap_z)):
             if swap:
                 row[f"swap of {latent}: pixels"] = number(swap.pixels, 3)
@@ -230,6 +279,7 @@ def bound(result: BoundLadder) -> list[Table]:
 
 
 MADE: dict[str, Callable[[Any], list[Table]]] = {
+    "group_sizes": lambda results: [by_size(name, sizes) for name, sizes in results.items()],
     "translation": translation,
     "probes": lambda result: [group_probes(result)],
     "latent_use": latent_use,

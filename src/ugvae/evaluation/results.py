@@ -15,6 +15,7 @@ from ugvae.evaluation.classification import Classification
 from ugvae.evaluation.clusters import DomainCounts
 from ugvae.evaluation.factors import VarianceShares
 from ugvae.evaluation.group_probes import GroupProbe
+from ugvae.evaluation.group_sizes import SizeResult
 from ugvae.evaluation.latent_use import LatentUse
 from ugvae.evaluation.translation import Translation
 
@@ -84,6 +85,7 @@ class RunResults:
         series: Fig. 14, by name of the comparison.
         groups: the values of any column told apart, by name of the comparison.
         probes: columns read from the latents of whole groups, by column.
+        group_sizes: Table 1 by the size of the groups, by name of the comparison.
         translation: Fig. 5 in numbers.
         latent_use: use of beta, by name of the set of groups.
         factors: what beta decides, by name of the set of betas and by property.
@@ -96,6 +98,7 @@ class RunResults:
     series: dict[str, Classification] = field(default_factory=dict)
     groups: dict[str, Classification] = field(default_factory=dict)
     probes: dict[str, GroupProbe] = field(default_factory=dict)
+    group_sizes: dict[str, list[SizeResult]] = field(default_factory=dict)
     translation: Translation | None = None
     latent_use: dict[str, LatentUse] = field(default_factory=dict)
     factors: dict[str, dict[str, VarianceShares]] = field(default_factory=dict)
