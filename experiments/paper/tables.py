@@ -1,5 +1,6 @@
 """The tables of a run, each from the result of one command: for the report and the reproduction page."""
 
+import statistics
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,12 +10,12 @@ from ugvae.evaluation.bounds import BoundLadder, GroupMean
 from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification
 from ugvae.evaluation.content import Probe
 from ugvae.evaluation.controls import UNTRAINED
-from ugvae.evaluation.factors import VarianceShares
+from ugvae.evaluation.factors import Decided, VarianceShares
 from ugvae.evaluation.latent_use import LatentUse
 from ugvae.evaluation.results import RunResults
 from ugvae.evaluation.translation import Domains, Translation
 from ugvae.evaluation.verdict import SAMPLE
-from ugvae.evaluation.ways import LABELS, PLAIN, Z_ALONE
+from ugvae.evaluation.ways import CONTROL, LABELS
 
 Printed = Mapping[str, Mapping[str, float]]  # accuracies of the paper, by task and kernel
 
@@ -61,6 +62,11 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
         f"{name}: accuracy on held-out groups of {result.group_size}, {repeated}; "
         f"{groups['train']} training and {groups['test']} test groups of each of {len(result.kinds)} kinds, no image "
         "in both. In bold what the paper classifies; in grey the controls."
+        + (
+            f" Information of beta: {number(statistics.fmean(result.information), 1)} nats."
+            if result.information
+            else ""
+        )
     )
     return Table(caption, rows, {index: kind for index, row in enumerate(rows) if (kind := kind_of(row["feature"]))})
 
@@ -93,7 +99,7 @@ def translation(result: Translation) -> list[Table]:
                 }
                 row["source found again"] = number(survey.retrieval[way])
             if way != "fixed":
-                kinds[len(rows)] = "control" if way in (PLAIN, Z_ALONE) else "ours"
+                kinds[len(rows)] = "control" if way in CONTROL.values() else "ours"
             rows.append(row)
     judges = ", ".join(f"{name} {number(share['A'])} and {number(share['B'])}" for name, share in result.judges.items())
     caption = (
@@ -131,33 +137,64 @@ def latent_use(results: Mapping[str, LatentUse]) -> list[Table]:
         row = {"groups": f"{name}, {use.groups} of {use.group_size}"}
         if use.beta:
             row["KL_beta, nats per group"] = f"{use.beta.kl.mean:.1f} ± {use.beta.kl.sd:.1f}"
+            if known := use.beta.information:
+                row["of it information (most that N groups can show)"] = f"{known.information:.1f} ({known.most:.1f})"
+                row["if Gaussian"] = number(known.gaussian, 1)
+                row["of it mismatch"] = number(known.mismatch, 1)
             row["active units"] = f"{use.beta.active_units} of {use.beta.dimensions}"
             row["tell groups apart by a sample"] = f"{use.beta.apart} of {use.beta.dimensions}"
-        for latent, swap in (("beta", use.swap_beta), ("z", use.swap_z)):
+        swaps = {
+            "beta": use.swap_beta,
+            "beta, z transported": use.transported,
+            "nothing, z transported (control)": use.transported_own,
+            "z": use.swap_z,
+        }
+        for latent, swap in swaps.items():
             if swap:
                 row[f"swap of {latent}: pixels"] = number(swap.pixels, 3)
                 row[f"swap of {latent}: nats per image lost"] = number(swap.log_likelihood_loss)
         rows.append(row)
     caption = (
-        "Use of beta on held-out images. A unit is active if the variance of its posterior mean between groups is "
+        "Use of beta on held-out images. KL_beta is information, what beta tells of its group, and mismatch, how far "
+        "the betas lie from their prior. N groups show log N nats at most; where they do, the information is between "
+        "that and the Gaussian estimate. A unit is active if the variance of its posterior mean between groups is "
         "above 0.01; it tells groups apart if it varies by more than one posterior s.d. A swap decodes with the beta "
-        "of another group, or the z of another image: change of a pixel in [0, 1], and loss of log-likelihood."
+        "of another group, or the z of another image: change of a pixel in [0, 1], and loss of log-likelihood. What a "
+        "transported z does under its own beta is not beta's doing."
     )
     return [Table(caption, rows)]
 
 
-def factors(results: Mapping[str, Mapping[str, VarianceShares]]) -> list[Table]:
-    """Shares of variance of decoded images by what decides them."""
-    names = list(dict.fromkeys(name for shares in results.values() for name in shares))
-    rows = [
-        {"property": name} | {words: number(shares[name].beta) for words, shares in results.items() if name in shares}
+def factors(results: Mapping[str, Decided]) -> list[Table]:
+    """Shares of variance of decoded images that beta decides, and what the images keep under other betas."""
+    names = list(dict.fromkeys(name for result in results.values() for name in result.shares))
+    rows: list[Row] = [
+        {"property": name}
+        | {words: _share(result.shares[name]) for words, result in results.items() if name in result.shares}
         for name in names
     ]
+    for what, field in (("label kept", "label_kept"), ("source found again", "retrieval")):
+        kept = {
+            words: _kept(getattr(result, field), getattr(result, f"{field}_plain"))
+            for words, result in results.items()
+            if getattr(result, field) is not None
+        }
+        rows += [{"property": what, **kept}] if kept else []
     caption = (
-        "Share of the variance of decoded images that beta decides, by property; the rest is of the local latents. "
-        "Beta takes the style if its share is larger for a property of style than for the pixels."
+        "Share of the variance of decoded images that beta decides, by property, and the s.d. that it is a share of; "
+        "the rest is of the local latents. A share of an s.d. of about 0 is not given. Beta takes the style if, with "
+        "the betas of held-out groups, its share is larger for a property of style than for the pixels and than in the "
+        "untrained network. Below, what images keep under other betas, beside what a plain reconstruction keeps."
     )
     return [Table(caption, rows, {row: "control" for row, name in enumerate(names) if name == properties.PIXELS})]
+
+
+def _share(share: VarianceShares) -> str:
+    return number(share.beta) + ("" if share.sd is None else f" of {share.sd:.3f}")
+
+
+def _kept(share: float, plain: float | None) -> str:
+    return number(share) + ("" if plain is None else f" of {number(plain)}")
 
 
 def bound(result: BoundLadder) -> list[Table]:
@@ -172,7 +209,8 @@ def bound(result: BoundLadder) -> list[Table]:
         rows.append({**draws, "bound": written(rung, 2), "above the ELBO": written(rung.gain, 3, "+")})
     caption = (
         "Importance-weighted bound, S draws of beta per group and T of z per image, nats per image ± standard error "
-        f"over {result.groups} groups of {result.group_size}. It must lie above the ELBO and rise."
+        f"over {result.groups} groups of {result.group_size}; fresh draws for each size. In expectation it rises with "
+        "the draws. The ELBO of eq. 11 is not strictly a lower bound, so that it lies below is no theorem."
     )
     return [Table(caption, rows)]
 

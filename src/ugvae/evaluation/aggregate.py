@@ -108,8 +108,7 @@ def matched_scale(q: DiagonalGaussian, nats: float) -> float | None:
         nats: the information to be reached, per group.
 
     Returns:
-        the scale; None where there is none: the posteriors differ in their variances alone by more than that, or their
-        means do not differ at all.
+        the scale; 0 where the variances alone carry that much; None where the means do not differ at all.
     """
     constant, spread = _spectrum(q)
 
@@ -117,7 +116,9 @@ def matched_scale(q: DiagonalGaussian, nats: float) -> float | None:
         return constant + 0.5 * float((100**exponent * spread).log1p().sum())
 
     low, high = SMALLEST, LARGEST
-    if not reached(low) <= nats <= reached(high):
+    if reached(low) >= nats:
+        return 0.0
+    if reached(high) < nats:
         return None
     for _ in range(HALVINGS):
         middle = (low + high) / 2
