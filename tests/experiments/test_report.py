@@ -101,6 +101,7 @@ def test_numbers_stand_beside_the_papers_and_the_controls(run: Path) -> None:
         assert shown in words
     assert "377.77" in words
     assert "0.612" in words
+    assert "of KL_beta information, nats per group 1.900" in words
     assert "3:20 (validation and figures included, in 2 sessions)" in words
     assert "model.z_dim 11 10" in words
     assert "seed_everything 3 1" in words

@@ -132,7 +132,8 @@ def write_run(
     trained |= {"hardware": {"line": "2 cores of Some CPU, 8 GiB, no GPU"}, "versions": {"torch": "2.6"}}
     save_json(trained, directory / "trained.json")
     clusters = {"nmi": 0.612, "ari": 0.5, "accuracy": 0.6, "usage_entropy": 2.2}
-    test = {"metrics": {"test/elbo": 377.77}, "clusters": clusters, "groups": 10, "group_size": 16}
+    parts = {"information": 1.9, "mismatch": 28.5, "error": 0.02, "most": 2.3, "gaussian": 2.2}
+    test = {"metrics": {"test/elbo": 377.77}, "clusters": clusters, "beta": parts, "groups": 10, "group_size": 16}
     save_json(test, directory / "test.json")
     made = {"table1": table1, "translation": translation, "latent_use": latent_use, "bound": bound, "factors": factors}
     results = {name: make() for name, make in made.items()} if results is None else results
