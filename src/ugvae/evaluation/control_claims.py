@@ -25,7 +25,7 @@ VISIBLE_NATS = 1.0  # per image, lost when the beta is another group's
 
 PLACES = {HELD_OUT: "in the walk", FIXED: "with z fixed"}  # of the betas of held-out groups
 MOVED = {"fixed": "with z fixed"} | {
-    way: f"with z {way}, beyond its control" for way, control in CONTROL.items() if control != PLAIN
+    way: f"with z {way} beyond its control" for way, control in CONTROL.items() if control != PLAIN
 }
 
 
@@ -49,7 +49,7 @@ def controls_generation(results: RunResults) -> Statement:
     evidence = [*_decided(results.factors), *_translated(results.translation), *_swapped(results.latent_use)]
     if not evidence:
         return not_measured(claim, "factors, translation or latent_use")
-    where = " and ".join(dict.fromkeys(entry.place for entry in evidence if entry.strength != NO))
+    where = ", ".join(dict.fromkeys(entry.place for entry in evidence if entry.strength != NO))
     numbers: dict[str, list[str]] = {}
     for entry in evidence:
         numbers.setdefault(entry.place, []).append(entry.numbers)
@@ -59,7 +59,7 @@ def controls_generation(results: RunResults) -> Statement:
         "its own beta is a reconstruction, and changes nothing."
     )
     holds = _strongest([entry.strength for entry in evidence])
-    head = f"Control {where}." if where else "Control in none of the ways that were measured."
+    head = f"Control: {where}." if where else "Control in none of the ways that were measured."
     return Statement(claim, holds, " ".join([head, *because]), control)
 
 
@@ -116,10 +116,12 @@ def _decided(sets: Mapping[str, Decided]) -> Iterator[Evidence]:
         before = sets.get(f"{UNTRAINED}, {name}")
         if name in sets and before:
             shares = sets[name].shares
-            strength = _strongest([_strength(share, before.shares[prop]) for prop, share in shares.items()])
-            most = max(shares, key=lambda prop: shares[prop].beta_sd or 0.0)
-            words = f"held-out betas decide {_one(most, shares[most])} (untrained {_one(most, before.shares[most])})"
-            yield Evidence(place, strength, f"{words}, the property that they change the most")
+            strengths = {prop: _strength(share, before.shares[prop]) for prop, share in shares.items()}
+            strength = _strongest(list(strengths.values()))
+            reached = [prop for prop in shares if strengths[prop] == strength]
+            most = max(reached, key=lambda prop: shares[prop].beta or 0.0)
+            words = f"at most {_one(most, shares[most])} by held-out betas, untrained {_one(most, before.shares[most])}"
+            yield Evidence(place, strength, words)
 
 
 def _translated(translation: Translation | None) -> Iterator[Evidence]:
@@ -158,14 +160,20 @@ def _in_words(effect: SwapEffect) -> str:
     )
 
 
-def chosen_way(translation: Translation) -> str:
-    """The way that translates and keeps the most on the validation split; the paper's, fixed, where there is none."""
+def chosen_way(translation: Translation) -> tuple[str, str]:
+    """The way by which translation is judged, and why: it never follows from the test split.
+
+    It is the one that translates, by beta, and keeps the most on the validation split; the paper's where none does.
+    """
     validation = translation.validation
     if validation is None:
-        return "fixed"
+        return "fixed", "the paper's way, since none was chosen on the validation split"
     earned = {way: validation.earned(way) for way in validation.ways if way in translation.ways}
-    ways = [way for way, share in earned.items() if share is not None and share >= NEEDED] or ["fixed"]
-    return max(ways, key=lambda way: (min(validation.worst("domain", way), TRANSLATED), validation.kept(way)))
+    ways = [way for way, share in earned.items() if share is not None and share >= NEEDED]
+    if not ways:
+        return "fixed", "the paper's way, since beta translates in none on the validation split"
+    best = max(ways, key=lambda way: (min(validation.worst("domain", way), TRANSLATED), validation.kept(way)))
+    return best, "the best way on the validation split"
 
 
 def keeps_content(results: RunResults) -> Statement:
@@ -174,9 +182,8 @@ def keeps_content(results: RunResults) -> Statement:
     translation = results.translation
     if translation is None:
         return not_measured(claim, "translation")
-    way = chosen_way(translation)
+    way, chosen = chosen_way(translation)
     rate, earned = translation.worst("domain", way), translation.earned(way)
-    chosen = "the paper's way" if translation.validation is None else "the best way on the validation split"
     if rate < HALF or earned is None or earned < NEEDED:
         because = (
             f"Beta translates too little: {rate:.2f} of images, the worse direction, with {LABELS[way]}, {chosen}."
