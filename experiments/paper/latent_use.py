@@ -87,7 +87,8 @@ def latent_use(
     for name, use in uses.items():
         beta, swap = use.beta, use.swap_beta
         print(
-            f"{name}: KL_beta {beta.kl.mean:.1f} nats per group = {beta.information}; {beta.active_units} of "
+            f"{name}: KL_beta {beta.kl.mean:.1f} nats per group = {beta.information} "
+            f"(information if Gaussian: {beta.information.gaussian:.1f}); {beta.active_units} of "
             f"{beta.dimensions} units active; a swap of beta changes {swap.pixels:.4f} per pixel, "
             f"{swap.log_likelihood_loss:.2f} nats per image"
         )

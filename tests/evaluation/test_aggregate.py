@@ -106,3 +106,13 @@ def test_walk_of_components_at_given_betas() -> None:
     assert columns.tolist() == [-2, 0, 2]
     z = model.prior(beta[1:2]).mean[:, 2:3] + 2.0
     assert_close(walks[2, 1, 2], model.decode(z, beta[1:2])[0, 0].detach())
+
+
+def test_information_that_the_groups_limit_is_said() -> None:
+    torch.manual_seed(4)
+    wide = information(DiagonalGaussian(10 * torch.randn(16, 4), torch.zeros(16, 4)))
+    assert wide.limited
+    assert str(wide) == f"information ≥ {math.log(16):.1f} + mismatch ≤ {wide.mismatch:.1f}"
+    narrow = information(DiagonalGaussian(0.3 * torch.randn(64, 4), torch.zeros(64, 4)))
+    assert not narrow.limited
+    assert str(narrow) == f"information {narrow.information:.1f} + mismatch {narrow.mismatch:.1f}"

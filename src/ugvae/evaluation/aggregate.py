@@ -17,6 +17,7 @@ from ugvae.distributions import DiagonalGaussian, component_log_prob, kl_standar
 
 DRAWS = 4096  # of the aggregate, in all: the standard error is about 0.02 nats
 DRAWS_AT_ONCE = 512  # bounds the memory: each is weighed under all N posteriors
+NEAR = 0.5  # nats below log N: there the number of groups limits what shows
 LEVELS = (0.05, 0.95)  # quantiles of the aggregate from which a walk goes to which
 AXES = 5  # principal axes that are shown, at most
 HALVINGS = 80  # of the interval of the scale: to the last digit of a double
@@ -46,11 +47,14 @@ class Information:
     most: float
     gaussian: float
 
+    @property
+    def limited(self) -> bool:
+        """Whether the number of groups limits the information that shows: then beta may know more."""
+        return self.most - self.information < NEAR
+
     def __str__(self) -> str:
-        return (
-            f"information {self.information:.1f} ({self.most:.1f} is the most that can show; Gaussian: "
-            f"{self.gaussian:.1f}) + mismatch {self.mismatch:.1f}"
-        )
+        above, below = ("≥ ", "≤ ") if self.limited else ("", "")
+        return f"information {above}{self.information:.1f} + mismatch {below}{self.mismatch:.1f}"
 
 
 @torch.no_grad()

@@ -230,7 +230,8 @@ def is_used(results: RunResults) -> Statement:
     moved = [MOVED[way] for way, effect in use.effects.items() if visible(effect)]
     effects = "; ".join(f"{MOVED[way]}, {_in_words(effect)}" for way, effect in use.effects.items())
     because = (
-        f"KL_beta is {use.beta.kl.mean:.1f} nats per group: {known} ({name}). {use.beta.active_units} of "
+        f"KL_beta is {use.beta.kl.mean:.1f} nats per group: {known}; with a Gaussian aggregate the "
+        f"information is {known.gaussian:.1f} ({name}). {use.beta.active_units} of "
         f"{use.beta.dimensions} units are active, {use.beta.apart} tell groups apart by a sample. The beta of another "
         f"group, {effects}."
     )

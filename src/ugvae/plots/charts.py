@@ -193,8 +193,7 @@ def use_figure(results: Mapping[str, LatentUse], title: str) -> Figure:
         beta, swap = result.beta, result.swap_beta
         axes.set_title(
             f"{name}, B = {result.group_size}\n"
-            f"KL_beta {beta.kl.mean:.1f} = {beta.information.information:.1f} information + "
-            f"{beta.information.mismatch:.1f} mismatch\n{beta.active_units} of {beta.dimensions} units active\n"
+            f"KL_beta {beta.kl.mean:.1f} = {beta.information}\n{beta.active_units} of {beta.dimensions} units active\n"
             f"swap of beta: {swap.pixels:.3f} per pixel, {swap.log_likelihood_loss:.1f} nats per image",
             fontsize=8,
         )
