@@ -32,7 +32,7 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 train: $(READY)  ## Train: DATA=mnist MODEL=UGVAE ARGS="--trainer.max_epochs 20"
 	$(BIN)/python -m ugvae fit --config experiments/$(DATA).yaml $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
-compare: $(READY)  ## Train all models under one budget, one table: DATA=mnist MODELS="VAE UGVAE" ARGS="--epochs 10"
+compare: $(READY)  ## Train all models under one budget, one table: DATA=mnist MODELS="VAE UGVAE" ARGS="--epochs 10 --seeds 3"
 	$(BIN)/python -m experiments.compare --data $(DATA) $(if $(MODELS),--models $(MODELS)) $(ARGS)
 
 evaluate: $(READY)  ## Test a run, write its latents, every figure and table: RUN=DIR ARGS="--data.root MOVED"

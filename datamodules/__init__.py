@@ -7,6 +7,7 @@ from ugvae.datamodules.celeba import CelebADataModule
 from ugvae.datamodules.chairs3d import Chairs3DDataModule
 from ugvae.datamodules.digits import DigitsDataModule
 from ugvae.datamodules.faces3d import Faces3DDataModule
+from ugvae.datamodules.icons import IconsDataModule
 from ugvae.datamodules.image_folder import ImageFolderDataModule
 from ugvae.datamodules.mixed import MixedDataModule
 from ugvae.datamodules.mnist import MNISTDataModule
@@ -20,6 +21,7 @@ __all__ = [
     "DigitsDataModule",
     "Faces3DDataModule",
     "GroupDataModule",
+    "IconsDataModule",
     "ImageFolderDataModule",
     "MNISTDataModule",
     "MixedDataModule",

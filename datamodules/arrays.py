@@ -9,19 +9,11 @@ import torch
 from jsonargparse.typing import PositiveFloat, PositiveInt
 from torch import Tensor
 
-from ugvae.data.arrays import (
-    Layout,
-    channels_first,
-    column_of,
-    layout_of,
-    load_arrays,
-    read_dataset,
-    shapes,
-    to_bytes,
-)
-from ugvae.data.metadata import FILE_COLUMNS, TABLE_NAMES, read_table
-from ugvae.data.module import SPLITS, GroupDataModule, Split, user_path
-from ugvae.data.splits import check_whole, completed, split_of_texts
+from ugvae.data.arrays import Layout, columns_of, layout_of, load_arrays, prepared, read_dataset, shape_of_images
+from ugvae.data.listing import first_file
+from ugvae.data.metadata import FILE_COLUMNS, TABLE_NAMES, read_columns, stated_table
+from ugvae.data.module import SPLITS, GroupDataModule, Split
+from ugvae.data.splits import rule_of_splits, split_by_rule, split_of_texts
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError, DataError, check_choice, check_positive
 
@@ -79,18 +71,14 @@ class ArrayDataModule(GroupDataModule):
         if maximum is not None:
             check_positive(maximum=maximum)
         self.metadata, self.layout, self.maximum, self.show_channels = metadata, layout, maximum, show_channels
-        self.own_size = image_size is None
         super().__init__(root, image_size=28 if image_size is None else image_size, **kwargs)
-        given = "given" in (self.training_groups.kind, self.evaluation_groups.kind)
-        self.split_by = split_by or ("group" if given else "file")
-        if given and self.split_by == "file":
-            raise ConfigError("split_by: file would divide the given groups; use group, or leave it out")
-        self._arrays: dict[str, Any] = {}
+        self.split_by = rule_of_splits(split_by, (self.training_groups.kind, self.evaluation_groups.kind))
+        self._images: np.ndarray | None = None  # those of Python, as are the columns and names
         self._columns: Columns = {}
         self._names: dict[str, list[str]] = {}
         self._splits: dict[Split, ImageTable] = {}
-        if path := self.file():
-            self._take_shape(shapes(path), str(path))
+        if (path := self.file()) and (shape := shape_of_images(path)):
+            self._take_shape(shape, str(path), image_size)
 
     @classmethod
     def from_arrays(
@@ -115,9 +103,9 @@ class ArrayDataModule(GroupDataModule):
             ((1, 8, 8), ['a', 'b'])
         """
         data = cls(root="", **settings)
-        data._arrays = {"images": images.cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)}
+        data._images = images.cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
         data._columns, data._names = dict(columns or {}), dict(names or {})
-        data._take_shape({"images": data._arrays["images"].shape}, "images")
+        data._take_shape(data._images.shape, "images", settings.get("image_size"))
         return data
 
     @classmethod
@@ -135,23 +123,19 @@ class ArrayDataModule(GroupDataModule):
         """The file of the images, if it is there."""
         root = Path(self.root)
         if root.is_dir() and self.root:
-            files = sorted(path for path in root.iterdir() if path.suffix.lower() in (".npy", ".npz"))
+            files = [path for path in root.iterdir() if path.suffix.lower() in (".npy", ".npz")]
             return files[0] if len(files) == 1 else None
-        return root if root.is_file() else None
+        return first_file(root)
 
     def relocate(self, root: str, image_size: int) -> None:
         super().relocate(root, image_size)
-        self._splits, self.own_size = {}, False
+        self._splits = {}
 
-    def _take_shape(self, shapes_by_name: Mapping[str, tuple[int, ...]], where: str) -> None:
-        """The number of channels and, unless it is set, the size, from the shapes of arrays by name."""
-        shape = next((shapes_by_name[name] for name in ("images", "train_images") if name in shapes_by_name), None)
-        if shape is None:  # `prepare_data` says what is wrong
-            return
+    def _take_shape(self, shape: tuple[int, ...], where: str, image_size: int | None) -> None:
+        """The number of channels and, unless it is set, the size, from the shape of the images."""
         axes = layout_of(shape, self.layout, where)
         channels = {"nhw": 1, "nhwc": shape[-1], "nchw": shape[1]}[axes]
-        if self.own_size:
-            self.image_size = min(shape[2:] if axes == "nchw" else shape[1:3])
+        self.image_size = image_size or min(shape[2:] if axes == "nchw" else shape[1:3])
         self.image_shape = (channels, self.image_size, self.image_size)
         shown = self.show_channels
         if shown is not None and (len(shown) != 3 or len(set(shown)) < 3 or not set(shown) <= set(range(channels))):
@@ -159,111 +143,57 @@ class ArrayDataModule(GroupDataModule):
 
     @property
     def names(self) -> dict[str, list[str]]:
-        self._read()
+        self.prepare_data()
         return self._names
 
-    def prepare_data(self) -> None:
-        """Reads the arrays.
-
-        Raises:
-            DataError: the file is missing, damaged, or of another format or range; a table about other images.
-        """
-        self._read()
-
     def read_split(self, split: Split) -> ImageTable:
-        """One split.
-
-        Raises:
-            DataError: see ``prepare_data``; or the split is empty.
-        """
-        self._read()
+        self.prepare_data()
         if split not in self._splits:
             raise DataError(f"{self.title}: no image of {self.root or 'the array'} is in the {split} split")
         return self._splits[split]
 
-    def _read(self) -> None:
+    def prepare_data(self) -> None:
+        """Reads the arrays, once.
+
+        Raises:
+            DataError: the file is missing, damaged, or of another format or range; a table about other images.
+        """
         if self._splits:
             return
-        where, arrays = self.root or "images", dict(self._arrays)
-        if not arrays:
-            if (path := self.file()) is None:
+        path, arrays = self.file(), {"images": self._images}
+        if self._images is None:
+            if path is None:
                 raise self.missing("no file .npy or .npz, or more than one,")
-            arrays, where = load_arrays(path), str(path)
-        parts = [name for name in SPLITS if f"{name}_images" in arrays]
-        if "images" not in arrays and "train" not in parts:
-            raise DataError(
-                f"{where}: no array 'images' or 'train_images'; it has {', '.join(sorted(arrays)) or 'none'}"
-            )
-        stated = None
-        if "images" not in arrays:
-            sizes = [len(arrays[f"{name}_images"]) for name in parts]
-            stated = np.repeat([SPLITS.index(name) for name in parts], sizes)
-            keys = dict.fromkeys(name.split("_", 1)[1] for name in arrays if name.split("_")[0] in parts)
-            arrays = {key: np.concatenate([arrays[f"{name}_{key}"] for name in parts]) for key in keys}
-            if "labels" in arrays:
-                arrays["label"] = arrays.pop("labels")
-        source = arrays.pop("images")
-        images = self._images(source, where)
+            arrays = load_arrays(path)
+        where, source = str(path or "images"), arrays.pop("images")
+        images = prepared(source, self.layout, self.image_shape, self.show_channels, self.maximum, where)
         values = {**arrays, **self._columns, **self._table(len(images))}
         files = next((list(map(str, values.pop(name))) for name in FILE_COLUMNS if name in values), None)
-        if "split" in values:
-            stated = split_of_texts(list(map(str, values.pop("split"))), where)
-        table = ImageTable(images, self._coded(values, len(images)), files)
+        stated = split_of_texts(list(map(str, values.pop("split"))), where) if "split" in values else None
+        columns, names = columns_of(values, len(images))
+        self._names = {**names, **self._names}
+        table = ImageTable(images, columns, files)
         split = self._split_of(table, stated, where)
         mapped = isinstance(source, np.memmap) and np.may_share_memory(images.numpy(), source)
         for number, name in enumerate(SPLITS):
             if len(rows := torch.from_numpy(np.flatnonzero(split == number))):
                 self._splits[name] = table.view(rows) if mapped else table.subset(rows)
 
-    def _images(self, images: np.ndarray, where: str) -> Tensor:
-        images = channels_first(images, layout_of(images.shape, self.layout, where))
-        if images.shape[1] != self.image_shape[0]:
-            raise DataError(f"{where}: images of {images.shape[1]} channels, expected {self.image_shape[0]}")
-        if self.show_channels is not None and self.show_channels != [0, 1, 2]:
-            others = [channel for channel in range(images.shape[1]) if channel not in self.show_channels]
-            images = images[:, [*self.show_channels, *others]]
-        return to_bytes(images, self.image_size, self.maximum, where)
-
     def _table(self, count: int) -> dict[str, list[str]]:
         """The columns of the table beside the file."""
-        if self._arrays:
+        if self._images is not None:
             return {}
         folder = self.file().parent
-        places = [folder / name for name in TABLE_NAMES]
         if self.metadata is not None:
-            places = [Path(user_path(self.metadata)), folder / self.metadata]
-        path = next((place for place in places if place.is_file()), None)
-        if path is None and self.metadata is not None:
-            raise ConfigError(f"metadata: no such file: {self.metadata}")
-        if path is None:
-            return {}
-        rows = read_table(path)
-        if len(rows) != count:
-            raise DataError(f"{path}: {len(rows):,} rows for {count:,} images; it needs one for each, in their order")
-        return {name: [row.get(name, "") for row in rows] for name in dict.fromkeys(key for row in rows for key in row)}
-
-    def _coded(self, values: Columns, count: int) -> dict[str, Tensor]:
-        """Columns as numbers; the names of their values are kept."""
-        columns: dict[str, Tensor] = {}
-        for name, column in values.items():
-            for key, (numbers, names) in column_of(column, name, count).items():
-                columns[key] = torch.from_numpy(np.array(numbers))
-                if names is not None:
-                    self._names.setdefault(key, names)
-        return columns
+            return read_columns(stated_table(self.metadata, folder), count)
+        path = first_file(*(folder / name for name in TABLE_NAMES))
+        return read_columns(path, count) if path else {}
 
     def _split_of(self, table: ImageTable, stated: np.ndarray | None, where: str) -> np.ndarray:
         """The split of each image, ``(N,)``."""
-        if self.split_by == "none":
-            return np.full(len(table), 2)
-        names = table.files or [f"row {row}" for row in range(len(table))]
-        if self.split_by == "file":
-            return completed(stated, names, f"images of {where}")
-        column = self.training_groups.column
-        texts = dict(enumerate(self._names.get(column, [])))
-        groups = [texts.get(value, str(value)) if value >= 0 else "" for value in table.column(column).tolist()]
-        split = completed(
-            stated, [group or name for group, name in zip(groups, names, strict=True)], f"groups of {where}"
-        )
-        check_whole(groups, split, column)
-        return split
+        column, groups = self.training_groups.column, []
+        if self.split_by == "group":
+            texts = dict(enumerate(self._names.get(column, [])))
+            groups = [texts.get(value, str(value)) if value >= 0 else "" for value in table.column(column).tolist()]
+        files = table.files or [f"row {row}" for row in range(len(table))]
+        return split_by_rule(self.split_by, stated, files, groups, column, f"of {where}")

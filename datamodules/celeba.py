@@ -53,11 +53,7 @@ class CelebADataModule(ImageFilesDataModule):
         return texts | images
 
     def describe(self, files: list[str]) -> Listing:
-        """Reads the attributes (a line with the count, one with the names, then rows of ±1) and the partition.
-
-        Raises:
-            DataError: a text file in another format, or with other images than the folder.
-        """
+        """Reads the attributes (a line with the count, one with the names, then rows of ±1) and the partition."""
         attributes, partition = Path(self.root) / ATTRIBUTES, Path(self.root) / PARTITION
         names = [name.removeprefix(f"{IMAGES}/") for name in files[2:]]
         count, header, *rows = [*read_lines(attributes), "", ""]

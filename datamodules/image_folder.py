@@ -4,14 +4,11 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-import numpy as np
-
 from ugvae.data.decoding import IMAGE_SUFFIXES
 from ugvae.data.image_files import ImageFilesDataModule
-from ugvae.data.listing import Listing, Sources, existing, hold_out, scan, split_by_object
-from ugvae.data.metadata import TABLE_NAMES, coded_columns, join_tables, named
-from ugvae.data.module import user_path
-from ugvae.data.splits import check_whole, completed, split_of_folders, split_of_texts
+from ugvae.data.listing import Listing, Sources, existing, scan
+from ugvae.data.metadata import TABLE_NAMES, coded_columns, join_tables, named, stated_table
+from ugvae.data.splits import rule_of_splits, split_by_rule, split_of_folders, split_of_texts
 from ugvae.errors import ConfigError, check_choice
 
 SplitBy = Literal["file", "folder", "group", "none", "image"]
@@ -58,39 +55,21 @@ class ImageFolderDataModule(ImageFilesDataModule):
         check_choice("split_by", split_by, (None, "file", "folder", "group", "none", "image"))
         self.channels, self.metadata = channels, metadata
         super().__init__(root, **kwargs)
-        given = "given" in (self.training_groups.kind, self.evaluation_groups.kind)
-        self.split_by = split_by or ("group" if given else "file")
-        if given and self.split_by not in ("group", "none"):
-            raise ConfigError(f"split_by: {split_by} would divide the given groups; use group, or leave it out")
+        self.split_by = rule_of_splits(split_by, (self.training_groups.kind, self.evaluation_groups.kind))
 
     def options(self) -> dict:
         by_group = {"group_column": self.training_groups.column} if self.split_by == "group" else {}
         return {"split_by": self.split_by, **by_group}
 
     def find(self) -> Sources:
-        """The images, and the tables about them.
-
-        Raises:
-            ConfigError: there is no file ``metadata``.
-            DataError: there are no images.
-        """
+        """The images, and the tables about them."""
         images, root = super().find(), Path(self.root)
         if self.metadata is None:
             tables = scan(root, suffixes={os.path.splitext(name)[1] for name in TABLE_NAMES})
             return images | {name: stamp for name, stamp in tables.items() if PurePosixPath(name).name in TABLE_NAMES}
-        places = (Path(user_path(self.metadata)), root / self.metadata)
-        names = [os.path.relpath(path, root) for path in places if path.is_file()]
-        if not names:
-            raise ConfigError(f"metadata: no such file: {self.metadata}")
-        return images | existing(root, names[:1])
+        return images | existing(root, [os.path.relpath(stated_table(self.metadata, root), root)])
 
     def describe(self, files: list[str]) -> Listing:
-        """Reads the table, the classes and the splits.
-
-        Raises:
-            ConfigError: there is no column of that name to split by.
-            DataError: too few images, some outside the folders of the splits, or a table about other images.
-        """
         images = [name for name in files if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
         tables = files[len(images) :]
         texts = join_tables(Path(self.root), tables, images) if tables else {}
@@ -106,38 +85,10 @@ class ImageFolderDataModule(ImageFilesDataModule):
         if "label" not in texts and len(set(classes)) > (1 if tables else 0) and any(classes):
             columns["label"], names["label"] = named(classes)
             texts["label"] = classes
-        return Listing(images, self.splits(split, images, texts), columns, names)
-
-    def splits(self, split: np.ndarray | None, images: list[str], texts: dict[str, list[str]]) -> np.ndarray:
-        """Splits ``(N,)`` by the rule ``split_by``; what the user has split stays, and only what lacks is cut off.
-
-        Raises:
-            ConfigError: there is no column of the groups.
-            DataError: too few images, or given groups that are divided.
-        """
-        if self.split_by == "none":
-            return np.full(len(images), 2)
-        if self.split_by == "image":
-            return self.splits_of_earlier_runs(split, images)
-        names = images
-        if self.split_by == "folder":
-            names = [str(PurePosixPath(image).parent) for image in images]
-        elif self.split_by == "group":
-            if (column := self.training_groups.column) not in texts:
-                there = f"the data have {', '.join(sorted(texts)) or 'none'}"
-                raise ConfigError(f"group_column: no column {column!r}; {there}")
-            names = [text or image for text, image in zip(texts[column], images, strict=True)]
-        what = f"{'image' if self.split_by == 'file' else self.split_by}s under {self.root}"
-        split = completed(split, names, what)
-        if self.split_by == "group":
-            check_whole(texts[column], split, column)
-        return split
-
-    def splits_of_earlier_runs(self, split: np.ndarray | None, images: list[str]) -> np.ndarray:
-        """Exact shares, drawn with a fixed seed from the list of all files."""
-        if split is None:
-            return split_by_object(np.arange(len(images)), f"images under {self.root}")
-        for number in (2, 1):
-            if not (split == number).any():
-                split = hold_out(split, number, f"images under {self.root}/train")
-        return split
+        column = self.training_groups.column
+        if self.split_by == "group" and column not in texts:
+            there = f"the data have {', '.join(sorted(texts)) or 'none'}"
+            raise ConfigError(f"group_column: no column {column!r}; {there}")
+        groups = texts.get(column, [])
+        split = split_by_rule(self.split_by, split, images, groups, column, f"under {self.root}")
+        return Listing(images, split, columns, names)

@@ -79,26 +79,21 @@ class MixedDataModule(GroupDataModule):
             domain.setup(stage)
 
     def read_split(self, split: Split) -> ImageTable:
-        """The same split of every domain, one after the other.
-
-        Raises:
-            DataError: the data of a domain are missing or damaged.
-        """
+        """The same split of every domain, one after the other."""
         tables = [domain.table(split) for domain in self.domains]
-        columns = [name for table in tables for name in table.columns if name != DOMAIN]
-        shared = [name for name in dict.fromkeys(columns) if columns.count(name) == len(tables) and self._agree(name)]
-        if (left_out := [name for name in dict.fromkeys(columns) if name not in shared]) and not self._tables:
+        columns = dict.fromkeys(name for table in tables for name in table.columns if name != DOMAIN)
+        shared = [name for name in columns if self._agree(name) and all(name in table.columns for table in tables)]
+        if (left_out := [name for name in columns if name not in shared]) and not self._tables:
             rank_zero_info(
                 f"domains: {summary(left_out)} left out, since not all of {', '.join(self.domain_names)} have these "
                 "columns with the same meaning"
             )
         values = {name: torch.cat([table.columns[name] for table in tables]) for name in shared}
         values[DOMAIN] = torch.arange(len(tables)).repeat_interleave(torch.tensor([len(table) for table in tables]))
-        files = None
-        if any(table.files for table in tables):
-            named = zip(self.domain_names, tables, strict=True)
-            files = [f"{name}/{file}" for name, table in named for file in table.files or [""] * len(table)]
-        return ImageTable(ConcatImages([table.images for table in tables]), values, files)
+        named = zip(self.domain_names, tables, strict=True)
+        files = [f"{name}/{file}" for name, table in named for file in table.files or [""] * len(table)]
+        has_files = any(table.files for table in tables)
+        return ImageTable(ConcatImages([table.images for table in tables]), values, files if has_files else None)
 
     def _agree(self, column: str) -> bool:
         """Whether the values of a column have the same names in all domains."""

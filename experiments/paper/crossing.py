@@ -1,4 +1,4 @@
-"""Interpolation between two images of two groups, and the map of beta around it: Fig. 5, 6, 11, 13, and the prior."""
+"""Interpolation between two images of two groups, and the map of beta around it: Fig. 5, 6, 11, 13."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,30 +11,62 @@ from torch import Tensor
 from experiments.paper.command import Command, Made, Reason
 from experiments.paper.common import Captioned, TwoOrMore
 from ugvae.data.known_groups import RANDOM, StructuredGroups, groups_where, mixed_groups
+from ugvae.datamodules import Cars3DDataModule, Chairs3DDataModule, StanfordCarsDataModule
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_beta
-from ugvae.evaluation.interpolation import Grid, crossing_grids, grid_changes, posterior_ends, prior_ends
-from ugvae.evaluation.kinds import DOMAIN, Condition, count, known_values, no_domains, of_values, two_kinds
+from ugvae.evaluation.interpolation import Grid, crossing_grids, grid_changes, posterior_ends
+from ugvae.evaluation.kinds import DOMAIN, count, no_domains, two_kinds
 from ugvae.evaluation.minimum import too_few_points
-from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
+from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.models.bound import Way
 from ugvae.plots.grids import crossing_figure
 from ugvae.plots.maps import tsne_figure
 
+OBJECTS = (Cars3DDataModule, Chairs3DDataModule, StanfordCarsDataModule)
 CHANGE_UNITS = "change: mean absolute difference of pixels in [0, 1] between opposite sides of the grid"
 
 
 def fig5(run: TrainedRun, **options: Any) -> Made:
-    """Fig. 5: interpolation between two domains, with fixed and with transported z, and the map of beta.
+    """Fig. 5: interpolation between two domains (a), the map of beta (b), interpolation within the first domain (c).
 
-    Between an image of a group of one domain and one of the other: rows move beta from one group's to the other's,
-    columns move z. --attribute, or --column and --values, names two other kinds of group.
+    Between an image of a group of one domain and one of the other, or of the same: rows move beta from one group's to
+    the other's, columns move z, fixed and transported. --attribute, or --column and --values, names two other kinds.
 
     Args:
         run: with beta and a mixture.
         options: of ``across``.
     """
     return across(run, "fig5", **options)
+
+
+def fig6(
+    run: TrainedRun,
+    attribute: str | None = None,
+    column: str = DOMAIN,
+    values: Sequence[str] = (),
+    steps: TwoOrMore = 7,
+    group_size: PositiveInt | None = None,
+    images: tuple[int, int] = (0, 0),
+    seed: int = 0,
+) -> Made:
+    """Fig. 6: the grid of Fig. 5 (a) on data of cars: 3D Cars with 3D Chairs, or with Cars.
+
+    Args:
+        run: with beta and a mixture.
+        attribute: images with it and without, in place of two domains
+        column: column of --values
+        values: two of --column, by name or number, in place of the first two
+        steps: images along each side of a grid
+        group_size: images per group; by default as in training
+        images: number of each in its group
+        seed: of the groups
+    """
+    kinds = two_kinds(run, attribute, column, values)
+    size = size_of_groups(run, group_size, images, min(count(run, condition) for condition in kinds.values()))
+    ends = groups_where(run.table, list(kinds.values()), size, 1, seed=seed, names=list(kinds)).groups
+    grids = grids_between(run, ends, images, steps)
+    facts = {"kinds": kinds, "group_size": size, "change": grid_changes(grids), "units": CHANGE_UNITS}
+    return Made(facts, {"fig6": grid_between(run, grids, tuple(kinds), size)})
 
 
 def fig11(run: TrainedRun, **options: Any) -> Made:
@@ -95,19 +127,24 @@ def across(
     pure = groups_where(run.table, conditions, size, mapped, seed=seed, names=list(kinds))
     ends = pure.groups[[0, mapped]]
     grids = grids_between(run, ends, images, steps)
-    title = f"{type(run.model).__name__}, from a group of {start} to one of {end}, {size} held-out images each"
-    grid = crossing_figure(grids, (start, end), title)
-    figures = {f"{name}_grid": Captioned(grid, grid_caption(grids, (start, end)))}
+    part_a, part_b = ("a", "b") if name == "fig5" else ("grid", "map")
+    figures = {f"{name}_{part_a}": grid_between(run, grids, (start, end), size)}
+    paths = {path_name(start, end): grids["fixed"].beta}
+    within = None
+    if name == "fig5" and max(images) < (half := min(size, count(run, conditions[0]) // 2)):
+        within = grids_between(run, groups_where(run.table, conditions[:1], half, 2, seed=seed).groups, images, steps)
+        figures["fig5_c"] = grid_within(run, within, start, half)
+        paths[path_name(start, start)] = within["fixed"].beta
     no_map = too_few_points(sum(count(run, condition) for condition in conditions), 3 * mapped + steps)
     if run.model.beta_dim and not no_map:
         mixtures = mixed_groups(run.table, conditions, size, mapped, seed)
-        figure = map_with_paths(run, pure, mixtures, {path_name(start, end): grids["fixed"].beta}, seed)
+        figure = map_with_paths(run, pure, mixtures, paths, seed)
         caption = (
             f"t-SNE of the posterior mean of beta: groups of {start} alone, of {end} alone, random mixtures, and the "
-            "rows of the grid as a path. Pure groups apart, with the mixtures between them, mean that beta knows the "
+            "rows of each grid as a path. Pure groups apart, with the mixtures between them, mean that beta knows the "
             "kinds; the grid shows what beta controls."
         )
-        figures[f"{name}_map"] = Captioned(figure, caption)
+        figures[f"{name}_{part_b}"] = Captioned(figure, caption)
     results = {
         "kinds": kinds,
         "group_size": size,
@@ -115,82 +152,12 @@ def across(
         "change": grid_changes(grids),
         "units": CHANGE_UNITS,
     }
+    if within:
+        results["change_within"] = grid_changes(within)
     if run.model.beta_dim and no_map:
         print(f"map left out: {no_map}", flush=True)
         results["no_map"] = no_map
     return Made(results, figures)
-
-
-def fig6(
-    run: TrainedRun,
-    steps: TwoOrMore = 7,
-    group_size: PositiveInt | None = None,
-    images: tuple[int, int] = (0, 0),
-    mapped: PositiveInt = 40,
-    seed: int = 0,
-) -> Made:
-    """Fig. 6: interpolation between two images of one domain, and the map of beta.
-
-    Between two random groups of a domain, for each domain of the data; of data without domains, between any two groups.
-
-    Args:
-        run: with beta.
-        steps: images along each side of a grid
-        group_size: images per group; by default as in training
-        images: number of each in its group
-        mapped: groups of each kind in the map
-        seed: of the groups
-    """
-    kinds: dict[str, Condition] = {"any images": {}}
-    if DOMAIN in run.table.columns:
-        kinds = of_values(run, DOMAIN, known_values(run, DOMAIN))
-    conditions = list(kinds.values())
-    size = size_of_groups(run, group_size, images, min(count(run, condition) for condition in conditions) // 2)
-    figures, paths, changed = {}, {}, {}
-    for number, (name, condition) in enumerate(kinds.items(), 1):
-        groups = groups_where(run.table, [condition], size, 2, seed=seed).groups  # without a common image
-        grids = grids_between(run, groups, images, steps)
-        title = f"{type(run.model).__name__}, between two groups of {name}, {size} held-out images each"
-        caption = (
-            f"Between an image of one random group of {name} and one of another, as the model decodes them. The two "
-            "betas differ only by chance: columns should change the image, rows a little of what a group shares."
-        )
-        figures[f"fig6_{number}"] = Captioned(crossing_figure(grids, (name, name), title), caption)
-        paths[path_name(name, name)] = grids["fixed"].beta
-        changed[name] = grid_changes(grids)
-    facts = {"group_size": size, "change": changed, "units": CHANGE_UNITS}
-    if reason := too_few_points(len(run.table), (mapped + steps) * len(kinds)):
-        print(f"map left out: {reason}", flush=True)
-        return Made(facts | {"no_map": reason}, figures)
-    shown = groups_where(run.table, conditions, size, mapped, seed=seed, names=list(kinds))
-    mixtures = mixed_groups(run.table, conditions, size, mapped, seed) if len(kinds) > 1 else shown.groups[:0]
-    caption = (
-        "t-SNE of the posterior mean of beta of held-out groups, with the rows of each grid as a path. A path between "
-        "two groups of one domain should stay among the groups of that domain."
-    )
-    figures["fig6_map"] = Captioned(map_with_paths(run, shown, mixtures, paths, seed), caption)
-    return Made(facts, figures)
-
-
-def prior(run: TrainedRun, steps: TwoOrMore = 7, component: int | None = None, seed: int = 0) -> Made:
-    """Interpolation in the prior: between two draws of beta and of an image of each.
-
-    Args:
-        run: any.
-        steps: images along each side of the grid
-        component: of both images; by default one is drawn
-        seed: of the draws
-    """
-    model = run.model
-    if component is not None and not model.num_components:
-        raise ConfigError(f"component: {type(model).__name__} has no mixture")
-    grids = crossing_grids(model, lambda row: prior_ends(model, component, seed + row), steps)
-    moved = "Rows move beta, columns z; all" if model.beta_dim else "Each row moves z between two draws; all"
-    caption = f"{moved} images should look like data, the middle ones as well as the ends: nothing here was encoded."
-    title = f"{type(model).__name__}, between draws from the prior"
-    figure = crossing_figure(grids, ("the first draw", "the second"), title)
-    results = {"change": grid_changes(grids), "units": CHANGE_UNITS}
-    return Made(results, {"prior": Captioned(figure, caption)})
 
 
 def size_of_groups(run: TrainedRun, group_size: int | None, images: tuple[int, int], available: int) -> int:
@@ -210,6 +177,22 @@ def grids_between(run: TrainedRun, groups: Tensor, images: tuple[int, int], step
     pixels, size = run.table.images[groups], groups.shape[1]
     shifted = [tuple((image + row) % size for image in images) for row in range(steps)]
     return crossing_grids(run.model, lambda row: posterior_ends(run.model, pixels, shifted[row]), steps)
+
+
+def grid_between(run: TrainedRun, grids: Mapping[Way, Grid], names: tuple[str, str], size: int) -> Captioned:
+    """The grids between two kinds of group of B = ``size`` images."""
+    title = f"{type(run.model).__name__}, from a group of {names[0]} to one of {names[1]}, {size} held-out images each"
+    return Captioned(crossing_figure(grids, names, title), grid_caption(grids, names))
+
+
+def grid_within(run: TrainedRun, grids: Mapping[Way, Grid], name: str, size: int) -> Captioned:
+    """The grids between two groups of one kind, of B = ``size`` images."""
+    title = f"{type(run.model).__name__}, between two groups of {name}, {size} held-out images each"
+    caption = (
+        f"Between an image of one random group of {name} and one of another, as the model decodes them. The two "
+        "betas differ only by chance: columns should change the image, rows a little of what a group shares."
+    )
+    return Captioned(crossing_figure(grids, (name, name), title), caption)
 
 
 def grid_caption(grids: Mapping[str, Grid], names: tuple[str, str]) -> str:
@@ -258,8 +241,13 @@ def _only(figure: str) -> Reason:
     return reason
 
 
+def _not_of_cars(run: TrainedRun) -> str | None:
+    """Fig. 6 is of these data; for any other two domains it would be Fig. 5 (a) over again."""
+    of_cars = any(isinstance(domain, OBJECTS) for domain in getattr(run.data, "domains", []))
+    return no_domains(run) or (None if of_cars else "Fig. 6 is of cars and chairs; fig5 draws this grid of other data")
+
+
 FIG5 = Command("fig5", fig5, "figure", _only("fig5"), no_domains)
-FIG6 = Command("fig6", fig6, "figure", lacks_beta)
+FIG6 = Command("fig6", fig6, "figure", _only("fig5"), _not_of_cars)
 FIG11 = Command("fig11", fig11, "figure", _only("fig11"), no_domains)
 FIG13 = Command("fig13", fig13, "figure", _only("fig13"), no_domains)
-PRIOR = Command("prior", prior, "figure")

@@ -1,6 +1,19 @@
 """The commands that make a figure or a table of a run."""
 
-from experiments.paper import bound, columns, crossing, factors, latent_use, maps, table1, translation, walks
+from experiments.paper import (
+    baselines,
+    bound,
+    columns,
+    crossing,
+    factors,
+    group_sizes,
+    latent_use,
+    maps,
+    own_grids,
+    table1,
+    translation,
+    walks,
+)
 from experiments.paper.command import Command
 
 FIGURES: dict[str, Command] = {
@@ -11,20 +24,26 @@ FIGURES: dict[str, Command] = {
         crossing.FIG5,
         crossing.FIG6,
         maps.FIG7,
-        walks.FIG9,
-        walks.FIG10,
+        baselines.FIG9,
+        baselines.FIG10,
         crossing.FIG11,
-        walks.FIG12,
+        baselines.FIG12,
         crossing.FIG13,
-        crossing.PRIOR,
         table1.SERIES_COMMAND,
+        own_grids.WITHIN,
+        own_grids.PRIOR,
+        walks.DIMENSIONS,
+        walks.SAMPLES,
+        walks.COMPONENTS,
     )
 }
 TABLES: dict[str, Command] = {
     command.name: command
     for command in (
         table1.TABLE1,
+        group_sizes.COMMAND,
         columns.COMMAND,
+        columns.PROBES,
         translation.COMMAND,
         latent_use.COMMAND,
         factors.COMMAND,

@@ -1,6 +1,7 @@
 """A table as plain data, which the report writes as HTML and the reproduction page as Markdown."""
 
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,8 +42,8 @@ class Table:
     @property
     def cells(self) -> list[list[str]]:
         """Text of every row."""
-        heads = self.heads
-        return [[str(row.get(head, ABSENT)) for head in heads] for row in self.rows]
+        rows = ([row.get(head, ABSENT) for head in self.heads] for row in self.rows)
+        return [[cell if isinstance(cell, str) else str(cell) for cell in row] for row in rows]
 
     def markdown(self) -> str:
         """The table as Markdown; cells are one line each and keep to their column."""
@@ -70,6 +71,24 @@ def code(text: str) -> str:
     return f"`{text.replace('`', '')}`"
 
 
+class Number(str):
+    """A number as text, which knows its value: so rows of several training seeds become one.
+
+    Attributes:
+        value: the number.
+        places: decimal places.
+    """
+
+    value: float
+    places: int
+
+    def __new__(cls, text: str, value: float, places: int) -> "Number":
+        """The text may say more than the number, such as ``7 of 20``."""
+        number = super().__new__(cls, text)
+        number.value, number.places = value, places
+        return number
+
+
 def number(value: float | None, places: int = 2, sign: str = "") -> str:
     """A number as text, with a true minus; a dash for None.
 
@@ -78,4 +97,39 @@ def number(value: float | None, places: int = 2, sign: str = "") -> str:
         places: decimal places.
         sign: ``+`` writes the sign of positive numbers too.
     """
-    return ABSENT if value is None else f"{value:{sign},.{places}f}".replace("-", "−")
+    return ABSENT if value is None else Number(f"{value:{sign},.{places}f}".replace("-", "−"), value, places)
+
+
+def over_seeds(rows: Iterable[Row]) -> list[Row]:
+    """Rows of several training seeds: those that differ in numbers alone become one, mean ± sample s.d. of its numbers.
+
+    Of one seed no number has a ±: a spread over groups or over re-splits is no error over seeds. Where any row is of
+    several, all say of how many.
+
+    Example:
+        >>> rows = [{"run": name, "accuracy": number(share)} for name, share in (("a", 0.5), ("b", 1), ("a", 0.7))]
+        >>> print(Table("", over_seeds(rows)).markdown())
+        | run | accuracy | seeds |
+        |---|---|---|
+        | a | 0.60 ± 0.14 | 2 |
+        | b | 1.00 | 1 |
+    """
+    alike: dict[tuple[tuple[str, object], ...], list[Row]] = {}
+    for row in rows:
+        key = tuple((head, cell if not isinstance(cell, Number) else None) for head, cell in row.items())
+        alike.setdefault(key, []).append(row)
+    several = any(len(same) > 1 for same in alike.values())
+    return [
+        {head: _joined([row[head] for row in same]) for head in same[0]} | ({"seeds": len(same)} if several else {})
+        for same in alike.values()
+    ]
+
+
+def _joined(cells: Sequence[object]) -> object:
+    """One cell for those of several seeds, which are all numbers or all the same."""
+    first = cells[0]
+    if not isinstance(first, Number) or (len(cells) == 1 and "±" not in first):
+        return first
+    values = [cell.value for cell in cells]
+    mean = number(statistics.fmean(values), first.places)
+    return mean if len(values) == 1 else f"{mean} ± {number(statistics.stdev(values), first.places)}"

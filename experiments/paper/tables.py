@@ -1,26 +1,31 @@
 """The tables of a run, each from the result of one command: for the report and the reproduction page."""
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from experiments.paper.table import ABSENT, Kind, Row, Table, number
+from experiments.paper.table import ABSENT, Kind, Number, Row, Table, number
 from ugvae.evaluation import factors as properties
 from ugvae.evaluation.bounds import BoundLadder, GroupMean
-from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification
+from ugvae.evaluation.classification import PERMUTED, PIXELS, Accuracy, Classification
 from ugvae.evaluation.content import Probe
-from ugvae.evaluation.controls import UNTRAINED
+from ugvae.evaluation.controls import FITTED, UNTRAINED
+from ugvae.evaluation.crossed import SHOWN, Crossed
 from ugvae.evaluation.factors import Decided, VarianceShares
+from ugvae.evaluation.group_probes import BETA_MEAN, GroupProbe
+from ugvae.evaluation.group_sizes import SizeResult
 from ugvae.evaluation.latent_use import LatentUse
-from ugvae.evaluation.results import RunResults
+from ugvae.evaluation.paper_protocol import PROTOCOL
+from ugvae.evaluation.results import RunResults, to_json
 from ugvae.evaluation.translation import Domains, Translation
-from ugvae.evaluation.verdict import SAMPLE
-from ugvae.evaluation.ways import CONTROL, LABELS
+from ugvae.evaluation.verdict import SAME_SAMPLE, SAMPLE, best
+from ugvae.evaluation.ways import CONTROL, LABELS, PLAIN, WAYS
 
 Printed = Mapping[str, Mapping[str, float]]  # accuracies of the paper, by task and kernel
 
 PAPER, CHANCE = "the paper prints", "chance"
 TASKS = {"kinds": "kinds alone", "kinds and random": "and random groups"}
+SHOWN_BY_SIZE = (SAMPLE, f"{UNTRAINED} {SAMPLE}", f"{FITTED} {SAMPLE}", SAME_SAMPLE, f"{SAMPLE}{PERMUTED}", PIXELS)
 KERNELS = {"linear": "linear SVM", "rbf": "RBF SVM"}
 
 
@@ -49,26 +54,84 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
     features = dict.fromkeys(feature for task in accuracy.values() for feature in task)
     rows = [
         {"feature": feature}
-        | {head: accuracy[task].get(feature, {}).get(kernel, ABSENT) for head, (task, kernel) in columns.items()}
+        | {head: _accuracy(accuracy[task], feature, kernel) for head, (task, kernel) in columns.items()}
         for feature in sorted(features, key=lambda feature: feature != SAMPLE)
     ]
     if paper:
-        printed = {head: number(paper.get(task, {}).get(kernel)) for head, (task, kernel) in columns.items()}
+        printed = {head: str(number(paper.get(task, {}).get(kernel))) for head, (task, kernel) in columns.items()}
         rows.insert(1, {"feature": PAPER, **printed})
-    rows.append({"feature": CHANCE} | {head: number(result.chance[task]) for head, (task, _) in columns.items()})
+    rows.append({"feature": CHANCE} | {head: str(number(result.chance[task])) for head, (task, _) in columns.items()})
+    if result.train_accuracy:
+        rows += [
+            {"feature": f"{feature}, training groups"}
+            | {
+                head: _accuracy(result.train_accuracy[task], feature, kernel)
+                for head, (task, kernel) in columns.items()
+            }
+            for feature in features
+        ]
     groups, seeds = result.groups_per_kind, len(result.seeds)
-    repeated = f"mean ± s.d. over {seeds} seeds" if seeds > 1 else "of one seed"
+    repeated = f"mean ± s.d. over {seeds} re-splits of the images" if seeds > 1 else "of one split of the images"
     caption = (
         f"{name}: accuracy on held-out groups of {result.group_size}, {repeated}; "
         f"{groups['train']} training and {groups['test']} test groups of each of {len(result.kinds)} kinds, no image "
-        "in both. In bold what the paper classifies; in grey the controls."
-        + (
-            f" Information of beta: {number(statistics.fmean(result.information), 1)} nats."
-            if result.information
-            else ""
-        )
+        "in both. In bold the samples of beta; in grey the controls."
+        + (f" What the paper prints is by its own protocol, on means: see {name}, {PROTOCOL}." if paper else "")
+        + (f" Information of beta: {statistics.fmean(result.information):.1f} nats." if result.information else "")
     )
+    if result.protocol:
+        caption = (
+            f"{name}: posterior means of training images, BatchNorm in training mode, {groups['random']} random groups "
+            f"of {result.group_size} and {groups['train'] + groups['test']} of each kind, a fifth for the test, with "
+            f"images of the others in them too; {repeated}. In grey the controls."
+        )
     return Table(caption, rows, {index: kind for index, row in enumerate(rows) if (kind := kind_of(row["feature"]))})
+
+
+def group_probes(result: Mapping[str, GroupProbe]) -> Table:
+    """What a linear probe reads of each column from the latents of held-out groups."""
+    first = next(iter(result.values()))
+    features = [BETA_MEAN, *(name for name in first.scores if name != BETA_MEAN)]
+    rows: list[Row] = [
+        {"feature": feature} | {_probed(name, probe): number(probe.scores[feature]) for name, probe in result.items()}
+        for feature in features
+    ]
+    rows.append({"feature": CHANCE} | {_probed(name, probe): number(probe.chance) for name, probe in result.items()})
+    sizes = first.groups
+    caption = f"Read from the latents of {sizes['held out']} held-out groups; the probe learned from {sizes['train']}."
+    kinds = {index: kind for index, row in enumerate(rows) if (kind := kind_of(row["feature"]))} | {0: "ours"}
+    return Table(caption, rows, kinds)
+
+
+def _probed(name: str, probe: GroupProbe) -> str:
+    return f"{name}, {probe.measure}"
+
+
+def _accuracy(accuracies: Mapping[str, Mapping[str, Accuracy]], feature: str, kernel: str) -> str:
+    measured = accuracies.get(feature, {}).get(kernel)
+    return ABSENT if measured is None else Number(str(measured), measured.mean, 2)
+
+
+def by_size(name: str, sizes: Sequence[SizeResult]) -> Table:
+    """Accuracies of one comparison by the size of the groups, with the share of images that groups have in common."""
+    rows: list[Row] = []
+    rarest = max(sizes[-1].shared, key=sizes[-1].shared.get)
+    for size in sizes:
+        result = size.classification
+        row = {"images per group": str(result.group_size), "shared by two groups": number(size.shared[rarest])}
+        for task, accuracies in result.accuracy.items():
+            for feature in SHOWN_BY_SIZE:
+                if reached := best(accuracies, [feature]):
+                    head = f"{TASKS.get(task, task)}: {feature}"
+                    row[head] = Number(str(reached.accuracy), reached.accuracy.mean, 2)
+            row[f"{TASKS.get(task, task)}: {CHANCE}"] = str(number(result.chance[task]))
+        rows.append(row)
+    caption = (
+        f"{name}: accuracy of the better kernel on held-out groups by their size, and the share of its images that a "
+        f"group of {rarest} has in common with another. Where it is large, the groups are few in truth. 128 images are "
+        "the paper's."
+    )
+    return Table(caption, rows)
 
 
 def kind_of(feature: str) -> Kind | None:
@@ -109,7 +172,38 @@ def translation(result: Translation) -> list[Table]:
         + (f"Content not judged: {result.content.left_out}. " if result.content.left_out else "")
         + "Compare what is kept with the plain reconstruction, in grey."
     )
-    return [Table(caption, rows, kinds), *probes(result.probes, result.domains)]
+    tables = [Table(caption, rows, kinds), *probes(result.probes, result.domains)]
+    return tables + ([crossed(result.crossed)] if result.crossed else [])
+
+
+def crossed(result: Crossed) -> Table:
+    """How near translations come to the true images, over all pairs of domains."""
+    measures = {
+        "rmse": "error of a pixel",
+        "ssim": "SSIM",
+        "domain": f"{result.column} judged right",
+        "content": f"{result.content} found",
+    }
+    rows: list[Row] = []
+    for shown in result.pairs:
+        mean, worst = (to_json(nearness) for nearness in (result.mean(shown), result.worst(shown)))
+        row = {
+            words: f"{number(mean[name], 3)} ({number(worst[name], 3)})"
+            for name, words in measures.items()
+            if name in mean
+        }
+        rows.append({"against the true image": SHOWN.get(shown, shown), **row})
+    kinds: dict[int, Kind] = {row: "ours" if shown in WAYS else "control" for row, shown in enumerate(result.pairs)}
+    size, pairs = result.group_size, len(result.pairs[PLAIN])
+    caption = (
+        f"Against the true image: {result.groups * size} held-out images of each {result.column}, in groups of {size}, "
+        f"carried into every other {result.column}; mean of the {pairs} pairs, in brackets the worst pair of each "
+        "measure. The error is the root of the mean square, of values in [0, 1]. "
+        f"{result.content.capitalize()} found: the nearest of the {result.contents} real images of the target is the "
+        "true one. A translation must beat the source itself and the mean image; the reconstruction is about the best "
+        "that the decoder can do."
+    )
+    return Table(caption, rows, kinds)
 
 
 def probes(probes: Mapping[str, Probe], domains: Domains) -> list[Table]:
@@ -136,13 +230,15 @@ def latent_use(results: Mapping[str, LatentUse]) -> list[Table]:
     for name, use in results.items():
         row = {"groups": f"{name}, {use.groups} of {use.group_size}"}
         if use.beta:
-            row["KL_beta, nats per group"] = f"{use.beta.kl.mean:.1f} ± {use.beta.kl.sd:.1f}"
-            if known := use.beta.information:
-                row["of it information (most that N groups can show)"] = f"{known.information:.1f} ({known.most:.1f})"
+            kl, known = use.beta.kl, use.beta.information
+            row["KL_beta, nats per group"] = Number(f"{kl.mean:.1f} ± {kl.sd:.1f}", kl.mean, 1)
+            if known:
+                shown = f"{known.information:.1f} ({known.most:.1f})"
+                row["of it information (most that N groups can show)"] = Number(shown, known.information, 1)
                 row["if Gaussian"] = number(known.gaussian, 1)
                 row["of it mismatch"] = number(known.mismatch, 1)
-            row["active units"] = f"{use.beta.active_units} of {use.beta.dimensions}"
-            row["tell groups apart by a sample"] = f"{use.beta.apart} of {use.beta.dimensions}"
+            units = {"active units": use.beta.active_units, "tell groups apart by a sample": use.beta.apart}
+            row |= {name: Number(f"{count} of {use.beta.dimensions}", count, 1) for name, count in units.items()}
         swaps = {
             "beta": use.swap_beta,
             "beta, z transported": use.transported,
@@ -190,11 +286,13 @@ def factors(results: Mapping[str, Decided]) -> list[Table]:
 
 
 def _share(share: VarianceShares) -> str:
-    return number(share.beta) + ("" if share.sd is None else f" of {share.sd:.3f}")
+    if share.beta is None or share.sd is None:
+        return number(share.beta) + ("" if share.sd is None else f" of {share.sd:.3f}")
+    return Number(f"{number(share.beta)} of {share.sd:.3f}", share.beta, 2)
 
 
 def _kept(share: float, plain: float | None) -> str:
-    return number(share) + ("" if plain is None else f" of {number(plain)}")
+    return number(share) if plain is None else Number(f"{number(share)} of {number(plain)}", share, 2)
 
 
 def bound(result: BoundLadder) -> list[Table]:
@@ -216,7 +314,9 @@ def bound(result: BoundLadder) -> list[Table]:
 
 
 MADE: dict[str, Callable[[Any], list[Table]]] = {
+    "group_sizes": lambda results: [by_size(name, sizes) for name, sizes in results.items()],
     "translation": translation,
+    "probes": lambda result: [group_probes(result)],
     "latent_use": latent_use,
     "factors": factors,
     "bound": bound,

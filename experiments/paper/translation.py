@@ -10,6 +10,7 @@ from torch import Tensor
 
 from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned
+from experiments.paper.crossed import crossing_of, with_true_images
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable
 from ugvae.evaluation.encoding import encode_groups
@@ -48,7 +49,9 @@ def translation(
 
     Judges and readings of pixels, made from real images, measure the domain, the content, the azimuth, the light, the
     darkness and whether the source can be found again. Plain reconstructions are the reference; each way that moves z
-    has the same z under its own beta as a control. The verdict chooses the best way on the validation split.
+    has the same z under its own beta as a control. The verdict chooses the best way on the validation split. Where the
+    data have the true translation of every image, as ``icons`` do, every kind is carried into every other and compared
+    with it.
 
     Args:
         run: with beta and ``translate``.
@@ -85,6 +88,9 @@ def translation(
         "translation": Captioned(translation_figure(result, title), RATES_CAPTION),
         "translation_examples": Captioned(grid_figure(shown, f"translations, {name}", labels), EXAMPLES_CAPTION),
     }
+    if crossing := crossing_of(run, column, domains, named=bool(values)):
+        compared, figures["translation_crossed"] = with_true_images(run, crossing, group_size, seed)
+        result = replace(result, crossed=compared)
     return Made({**to_json(result), "seconds": time.monotonic() - started}, figures)
 
 

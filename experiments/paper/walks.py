@@ -1,4 +1,4 @@
-"""Walks through the latents, and samples: Fig. 3 and 8, 4, 9, 10, 12."""
+"""Walks through the latents, and samples: Fig. 3 and 8, 4, and views of our own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -100,13 +100,13 @@ def _along_axes(model: GroupVAE, axes: PrincipalAxes, steps: int, seed: int) -> 
     return made, Captioned(axes_figure(walks, axes.shares), caption)
 
 
-def fig12(
+def components(
     run: TrainedRun, steps: TwoOrMore = 7, beta_range: PositiveFloat = 1.0, z_range: PositiveFloat = 3.0, seed: int = 0
 ) -> Made:
-    """Fig. 12: walks through the components of a GMVAE trained on two domains, and which domain each component holds.
+    """Walks through the components of a GMVAE trained on two domains, and which domain each component holds.
 
-    The paper has two components (K = 2) and asks whether they find the domains; any K will do. The held-out images of
-    each domain are counted by the component of their largest π.
+    What Fig. 12 asks: with two components (K = 2), do they find the domains? The held-out images of each domain are
+    counted by the component of their largest π.
 
     Args:
         run: with a mixture, without beta, of several domains.
@@ -125,9 +125,9 @@ def fig12(
         "A panel per component, with the number of held-out images of each domain that it holds. Rows move the noise "
         "w, columns cross the component's prior in z. If the mixture found the domains, each panel is of one of them."
     )
-    figures = _paged("fig12", component_walk_figures(walks, w, z, "w", notes), caption)
+    figures = _paged("components", component_walk_figures(walks, w, z, "w", notes), caption)
     share = counts / counts.sum(0).clamp(min=1)
-    figures["fig12_domains"] = Captioned(
+    figures["components_domains"] = Captioned(
         shares_figure(share.numpy(), domains, f"{type(model).__name__}, component of the largest π"),
         "Share of each domain's held-out images by component. Components that hold one domain alone have one bar.",
     )
@@ -169,10 +169,8 @@ def fig4(
     return Made(results, figures)
 
 
-def fig9(run: TrainedRun, steps: TwoOrMore = 7, z_range: PositiveFloat = 3.0) -> Made:
-    """Fig. 9: walks along each dimension of z, for a model whose only latent is a standard normal z.
-
-    That is β-VAE in the paper; VAE and NestedVAE too.
+def dimensions(run: TrainedRun, steps: TwoOrMore = 7, z_range: PositiveFloat = 3.0) -> Made:
+    """Walks along each dimension of z, for a model whose only latent is a standard normal z: VAE, β-VAE, NestedVAE.
 
     Args:
         run: without beta and without a mixture.
@@ -186,11 +184,11 @@ def fig9(run: TrainedRun, steps: TwoOrMore = 7, z_range: PositiveFloat = 3.0) ->
     )
     change = (images[:, 0] - images[:, -1]).abs().flatten(1).mean(1).tolist()
     results = {"change": change, "units": f"by dimension of z, {CHANGE}"}
-    return Made(results, {"fig9": Captioned(latent_walks_figure(images, columns), caption)})
+    return Made(results, {"dimensions": Captioned(latent_walks_figure(images, columns), caption)})
 
 
-def fig10(run: TrainedRun, rows: PositiveInt = 10, columns: PositiveInt = 10, seed: int = 0) -> Made:
-    """Fig. 10: samples with the component d drawn once per row, for a model with a mixture.
+def samples(run: TrainedRun, rows: PositiveInt = 10, columns: PositiveInt = 10, seed: int = 0) -> Made:
+    """Samples with the component d drawn once per row, for a model with a mixture.
 
     Args:
         run: with a mixture.
@@ -206,10 +204,11 @@ def fig10(run: TrainedRun, rows: PositiveInt = 10, columns: PositiveInt = 10, se
         f"Images drawn from the prior, each row a group with {shared}. Images of a row should be of one kind, and rows "
         "of one component differ only by what the group shares."
     )
-    return Made({"components": d.tolist()}, {"fig10": Captioned(samples_figure(images, d), caption)})
+    return Made({"components": d.tolist()}, {"samples": Captioned(samples_figure(images, d), caption)})
 
 
-def _lacks_mixture(run: TrainedRun) -> str | None:
+def lacks_mixture(run: TrainedRun) -> str | None:
+    """Why a command about components does not apply to a run; None if the model has some."""
     return None if run.model.num_components else f"{type(run.model).__name__} has no mixture"
 
 
@@ -219,20 +218,22 @@ def _not_fig4(run: TrainedRun) -> str | None:
     return lacks_beta(run)
 
 
-def _not_fig9(run: TrainedRun) -> str | None:
+def lacks_single_z(run: TrainedRun) -> str | None:
+    """Why a model has more than a standard normal z; None if it has that alone."""
     other = "beta" if run.model.beta_dim else "a mixture" if run.model.num_components else None
     instead = "fig3" if run.model.num_components else "fig4"
     return f"{type(run.model).__name__} has {other} besides z; see {instead}" if other else None
 
 
-def _not_fig12(run: TrainedRun) -> str | None:
+def lacks_domains_by_component(run: TrainedRun) -> str | None:
+    """Why no component of a run can hold a domain by itself; None if one can."""
     if run.model.beta_dim and run.model.num_components:
         return f"{type(run.model).__name__} has beta for what a group shares; Fig. 12 is of a mixture without it"
-    return _lacks_mixture(run) or (None if DOMAIN in run.table.columns else "the data are of one domain")
+    return lacks_mixture(run) or (None if DOMAIN in run.table.columns else "the data are of one domain")
 
 
-FIG3 = Command("fig3", fig3, "figure", _lacks_mixture)
+FIG3 = Command("fig3", fig3, "figure", lacks_mixture)
 FIG4 = Command("fig4", fig4, "figure", _not_fig4)
-FIG9 = Command("fig9", fig9, "figure", _not_fig9)
-FIG10 = Command("fig10", fig10, "figure", _lacks_mixture)
-FIG12 = Command("fig12", fig12, "figure", _not_fig12)
+DIMENSIONS = Command("dimensions", dimensions, "figure", lacks_single_z)
+SAMPLES = Command("samples", samples, "figure", lacks_mixture)
+COMPONENTS = Command("components", components, "figure", lacks_domains_by_component)

@@ -3,12 +3,10 @@
 import os
 import platform
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytorch_lightning
-import sklearn
 import torch
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -18,12 +16,7 @@ BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16"}  # flags of processors that multipl
 
 
 def describe() -> dict[str, Any]:
-    """The processor, the cores and the memory (GiB) that this process may use, and the GPUs.
-
-    Returns:
-        ``cpu``, ``cores``, ``memory_gib`` (None if unknown), ``gpus`` (their names), and ``line``, all in one line;
-        ready for JSON.
-    """
+    """``cpu``, ``cores`` and ``memory_gib`` that this process may use, ``gpus`` by name, and ``line``; for JSON."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     machine: dict[str, Any] = {"cpu": cpu_model(), "cores": cores(), "memory_gib": memory_gib(), "gpus": gpus}
     return {**machine, "line": line(machine)}
@@ -84,14 +77,7 @@ def default_precision(backbone: str | None, accelerator: str) -> str:
     """Lightning's ``precision`` for a backbone: mixed where the device multiplies bfloat16 faster and it pays.
 
     Convolutions gain by it; of the small matrix products of ``mlp`` the casts take back most. Densities are computed in
-    float32 whatever the precision is.
-
-    Args:
-        backbone: ``mlp`` or ``conv``; None for a model that has no such setting.
-        accelerator: Lightning's setting, ``auto`` or the name of a device.
-
-    Returns:
-        ``bf16-mixed`` or ``32-true``.
+    float32 whatever the precision is. ``accelerator`` is Lightning's setting.
     """
     fast = False
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
@@ -101,27 +87,19 @@ def default_precision(backbone: str | None, accelerator: str) -> str:
     return "bf16-mixed" if fast and backbone == "conv" else "32-true"
 
 
-def flush_denormals() -> bool:
-    """Makes this process take numbers below 1.2e-38 as zero, where the processor can; threads made later do too.
-
-    Adam's moments of a weight without gradient fall to such numbers and stay there, since the smallest times 0.9 rounds
-    to itself. Some processors need many times longer for them.
-
-    Returns:
-        Whether the processor can.
-    """
-    return torch.set_flush_denormal(True)
-
-
 def prepare_process() -> None:
     """Prepares this process: no denormal numbers, no search for a GPU where there is none, and the user's own modules.
+
+    Numbers below 1.2e-38 become zero, in threads made later too. Adam's moments of a weight without gradient fall to
+    such numbers and stay there, since the smallest times 0.9 rounds to itself; some processors are many times slower
+    with them.
 
     All commands can import a module in the current folder, so that settings may name its classes. That folder comes
     last, and hides no installed package.
     """
     if not torch.cuda.is_available():  # else torch's fused Adam asks the driver for one at every step
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-    flush_denormals()
+    torch.set_flush_denormal(True)
     if (folder := os.getcwd()) not in sys.path:
         sys.path.append(folder)
 
@@ -140,5 +118,5 @@ def clock(seconds: float) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and the libraries that a number may depend on."""
-    modules = {"torch": torch, "pytorch_lightning": pytorch_lightning, "numpy": np, "scikit_learn": sklearn}
-    return {"python": platform.python_version(), **{name: module.__version__ for name, module in modules.items()}}
+    others = {name: version(name) for name in ("pytorch_lightning", "numpy", "scikit_learn")}
+    return {"python": platform.python_version(), "torch": torch.__version__, **others}

@@ -21,10 +21,7 @@ HEADER = ("file_name", "patient", "site", "thickness", "slant", "label")
 def written_digit(pixels: np.ndarray, thickness: float, slant: float) -> np.ndarray:
     """A digit ``(8, 8)`` from 0 to 16 in a hand, ``(28, 28)`` from 0 to 1.
 
-    Args:
-        pixels: the digit.
-        thickness: −1 to 1, from thin to thick strokes.
-        slant: columns that a row is shifted by, per row.
+    Strokes are thin at a thickness of −1 and thick at 1; ``slant`` is the columns that a row is shifted by, per row.
     """
     image = np.pad(zoom(pixels / 16, 2.5, order=1), 4)
     centre = np.array([SIZE, SIZE]) / 2

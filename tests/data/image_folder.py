@@ -29,10 +29,6 @@ def write_formats(folder: Path, number: int = 7, size: int = 32) -> dict[str, Pa
     rgb = picture(number, size)
     grey = rgb.convert("L")
     half = Image.new("RGBA", (size, size), (0, 0, 0, 0))  # transparent black: white when shown
-    rotated = Image.new("RGB", (2 * size, size), "black")
-    rotated.paste("white", (0, 0, size, size))  # left half; EXIF says that it is the upper
-    exif = Image.Exif()
-    exif[0x0112] = 6
     images = {
         "rgb.png": rgb,
         "rgb.bmp": rgb,
@@ -52,5 +48,4 @@ def write_formats(folder: Path, number: int = 7, size: int = 32) -> dict[str, Pa
     }
     for name, image in images.items():
         image.save(folder / name, **({"lossless": True} if name.endswith("webp") else {}))
-    rotated.save(folder / "rotated.jpg", exif=exif, quality=95)
-    return {name: folder / name for name in [*images, "rotated.jpg"]}
+    return {name: folder / name for name in images}

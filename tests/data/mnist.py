@@ -80,12 +80,7 @@ def write_wheel(path: Path, sizes: dict[str, int] = SIZES) -> str:
 
 @contextlib.contextmanager
 def serve(folder: Path, promised: int = 0) -> Iterator[str]:
-    """Serves a folder over HTTP on this machine; gives its URL. With ``promised``, all answers break off.
-
-    Args:
-        folder: what to serve.
-        promised: bytes that the server promises and does not send.
-    """
+    """Serves a folder over HTTP on this machine; gives its URL. Every answer ends ``promised`` bytes too early."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args) -> None:
@@ -109,7 +104,8 @@ def row_in_file(images: Tensor) -> Tensor:
 
 
 def assert_is_tiny(data: MNISTDataModule) -> None:
-    """Every split has images and labels of its own file, row by row."""
+    """Gets the data: every split has images and labels of its own file, row by row."""
+    data.prepare_data()
     for split, size in {"train": SIZES["train"] - 20, "val": 20, "test": SIZES["t10k"]}.items():
         part = "t10k" if split == "test" else "train"
         images, labels = map(torch.from_numpy, fake_part(part, SIZES[part]))

@@ -7,6 +7,7 @@ from tests.data.cars3d import write_cars3d
 from tests.data.celeba import write_celeba
 from tests.data.chairs3d import write_chairs3d
 from tests.data.faces3d import write_faces3d
+from tests.data.icons import write_icons
 from tests.data.image_folder import write_image_folder
 from tests.data.stanford_cars import write_stanford_cars
 
@@ -17,6 +18,7 @@ SAMPLES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "Cars3DDataModule": ("cars3d", write_cars3d),
     "Chairs3DDataModule": ("rendered_chairs", write_chairs3d),
     "StanfordCarsDataModule": ("stanford_cars", write_stanford_cars),
+    "IconsDataModule": ("icons", write_icons),
     "ImageFolderDataModule": ("folder", write_image_folder),
 }
 

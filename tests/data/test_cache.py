@@ -12,39 +12,24 @@ import torch
 
 from tests.data.image_folder import write_image_folder
 from tests.data.pictures import pixel_number, save_picture
-from tests.helpers.cached_folder import SPLITS, cache_folder, contents, count_builds, maker, write_root
+from tests.helpers.cached_folder import cache_folder, contents, pictures_of
 from ugvae.data import build, cache
 from ugvae.data.cache import MANIFEST
 from ugvae.data.listing import Listing
+from ugvae.data.module import SPLITS
 from ugvae.data.table import GroupDataset
 from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import DataError
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return write_root(tmp_path)
-
-
-@pytest.fixture
-def folder(root: Path) -> Callable[..., ImageFolderDataModule]:
-    return maker(root)
-
-
-@pytest.fixture
-def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    return count_builds(monkeypatch)
-
 
 # -------------------------------------------------------------------------------------------------------------- content
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_every_image_is_in_its_row_with_its_label(
-    folder: Callable, root: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+    picture_data: Callable, picture_root: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "CHUNK_IMAGES", 3)
-    data = folder(cache_workers=workers)
+    data = picture_data(cache_workers=workers)
     numbers = []
     for pictures, labels in contents(data).values():
         assert [picture % 2 for picture in pictures] == labels
@@ -54,8 +39,8 @@ def test_every_image_is_in_its_row_with_its_label(
     assert data.names == {"label": ["cat", "dog"]}
 
 
-def test_splits_are_views_of_one_mapped_file(folder: Callable) -> None:
-    data = folder()
+def test_splits_are_views_of_one_mapped_file(picture_data: Callable) -> None:
+    data = picture_data()
     pointers = [data.table(split).images.untyped_storage().data_ptr() for split in SPLITS]
     assert len(set(pointers)) == 1
     assert [len(data.table(split)) for split in SPLITS] == [32, 4, 4]
@@ -64,20 +49,20 @@ def test_splits_are_views_of_one_mapped_file(folder: Callable) -> None:
         assert str(cache_folder(data)) in maps.read_text()
 
 
-def test_table_is_indexed_like_any_other_and_its_file_is_safe(folder: Callable) -> None:
-    data = folder()
+def test_table_is_indexed_like_any_other_and_its_file_is_safe(picture_data: Callable) -> None:
+    data = picture_data()
     table = data.table("train")
     batch = GroupDataset(table)[torch.tensor([[3, 1], [0, 31]])]
     assert batch["image"].shape == (2, 2, 3, 16, 16)
     assert torch.equal(batch["image"][0, 1], table.images[1])
     before = table.images[0].clone()
     table.images[0] = 99  # this process's own copy of the page
-    assert torch.equal(folder().table("train").images[0], before)
+    assert torch.equal(picture_data().table("train").images[0], before)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
-def test_loader_reads_the_mapped_file(folder: Callable, num_workers: int) -> None:
-    data = folder(group_size=4, groups_per_batch=2, num_workers=num_workers)
+def test_loader_reads_the_mapped_file(picture_data: Callable, num_workers: int) -> None:
+    data = picture_data(group_size=4, groups_per_batch=2, num_workers=num_workers)
     seen = []
     for batch in data.train_dataloader():
         images = batch["image"].flatten(0, 1)
@@ -86,8 +71,8 @@ def test_loader_reads_the_mapped_file(folder: Callable, num_workers: int) -> Non
     assert len(set(seen)) == len(seen) == 32
 
 
-def test_nothing_is_left_but_the_cache(folder: Callable) -> None:
-    data = folder()
+def test_nothing_is_left_but_the_cache(picture_data: Callable) -> None:
+    data = picture_data()
     data.prepare_data()
     manifest = json.loads((cache_folder(data) / MANIFEST).read_text())
     files = {path.name: path.stat().st_size for path in cache_folder(data).iterdir() if path.name != "lock"}
@@ -104,7 +89,7 @@ def test_nothing_is_left_but_the_cache(folder: Callable) -> None:
     ("values", "kind"), [((0, 1), np.int8), ((-1, 300), np.int16), ((70_000, 0), np.int32), ((2**40, -1), np.int64)]
 )
 def test_columns_are_stored_narrow_and_read_whole(
-    folder: Callable, monkeypatch: pytest.MonkeyPatch, values: tuple[int, int], kind: type
+    picture_data: Callable, monkeypatch: pytest.MonkeyPatch, values: tuple[int, int], kind: type
 ) -> None:
     describe = ImageFolderDataModule.describe
 
@@ -112,7 +97,7 @@ def test_columns_are_stored_narrow_and_read_whole(
         return replace(describe(self, files), columns={"label": np.resize(np.array(values), len(files))})
 
     monkeypatch.setattr(ImageFolderDataModule, "describe", with_column)
-    data = folder()
+    data = picture_data()
     assert set(torch.cat([data.table(split).columns["label"] for split in SPLITS]).tolist()) == set(values)
     with np.load(next(cache_folder(data).glob("columns-*"))) as arrays:
         assert arrays["columns"].dtype == kind
@@ -121,37 +106,37 @@ def test_columns_are_stored_narrow_and_read_whole(
 # ------------------------------------------------------------------------------------------------------------- rebuilds
 
 
-def test_second_time_nothing_is_decoded(folder: Callable, builds: list[int]) -> None:
-    first = folder()
+def test_second_time_nothing_is_decoded(picture_data: Callable, builds: list[int]) -> None:
+    first = picture_data()
     first.prepare_data()
     first.prepare_data()
-    assert contents(folder()) == contents(first)
+    assert contents(picture_data()) == contents(first)
     assert builds == [40]
 
 
 def test_cache_that_cannot_be_written_any_more_is_still_read(
-    folder: Callable, builds: list[int], monkeypatch: pytest.MonkeyPatch
+    picture_data: Callable, builds: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder().prepare_data()
+    picture_data().prepare_data()
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     monkeypatch.setattr(cache, "FileLock", refuse)
-    assert len(folder().table("train")) == 32
+    assert len(picture_data().table("train")) == 32
     assert builds == [40]
 
 
 @pytest.mark.parametrize("change", ["new file", "removed", "touched", "other content", "renamed", "version"])
 def test_change_of_the_source_rebuilds(
-    folder: Callable, root: Path, builds: list[int], change: str, monkeypatch: pytest.MonkeyPatch
+    picture_data: Callable, picture_root: Path, builds: list[int], change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder().prepare_data()
-    old = {path.name for path in cache_folder(folder()).iterdir()} - {"lock", MANIFEST}
-    first = root / "cat" / "0000.jpg"
+    picture_data().prepare_data()
+    old = {path.name for path in cache_folder(picture_data()).iterdir()} - {"lock", MANIFEST}
+    first = picture_root / "cat" / "0000.jpg"
     if change == "new file":
-        save_picture(root / "dog" / "0099.jpg", 99, 48, 40)
+        save_picture(picture_root / "dog" / "0099.jpg", 99, 48, 40)
     elif change == "removed":
         first.unlink()
     elif change == "touched":
@@ -159,11 +144,11 @@ def test_change_of_the_source_rebuilds(
     elif change == "other content":
         save_picture(first, 98, 50)
     elif change == "renamed":
-        first.rename(root / "cat" / "00000.jpg")
+        first.rename(picture_root / "cat" / "00000.jpg")
     else:
         monkeypatch.setattr("ugvae.data.cache.VERSION", 0)
-    data = folder()
-    numbers = sorted(number for pictures, _ in contents(data).values() for number in pictures)
+    data = picture_data()
+    numbers = pictures_of(data)
     wanted = {"new file": [*range(40), 99], "removed": list(range(1, 40)), "other content": [*range(1, 40), 98]}
     assert numbers == wanted.get(change, list(range(40)))
     assert builds == [40, len(numbers)]
@@ -171,60 +156,32 @@ def test_change_of_the_source_rebuilds(
         assert not old & {path.name for path in cache_folder(data).iterdir()}  # what was there takes no room
 
 
-def test_stray_and_hidden_files_change_nothing(folder: Callable, root: Path, builds: list[int]) -> None:
-    folder().prepare_data()
+def test_stray_and_hidden_files_change_nothing(picture_data: Callable, picture_root: Path, builds: list[int]) -> None:
+    picture_data().prepare_data()
     for name in ("notes.txt", ".DS_Store", "cat/._0000.jpg", "cat/Thumbs.db", ".hidden/0.jpg"):
-        (root / name).parent.mkdir(exist_ok=True)
-        (root / name).write_text("not an image")
-    assert len(folder().table("train")) == 32
+        (picture_root / name).parent.mkdir(exist_ok=True)
+        (picture_root / name).write_text("not an image")
+    assert len(picture_data().table("train")) == 32
     assert builds == [40]
 
 
-def test_other_settings_have_a_cache_of_their_own(folder: Callable, builds: list[int]) -> None:
+def test_other_settings_have_a_cache_of_their_own(picture_data: Callable, builds: list[int]) -> None:
     for _ in range(2):
         for settings in ({}, {"image_size": 8}, {"channels": 1}, {"split_by": "folder"}):
             if "split_by" in settings:
                 with pytest.raises(DataError, match="2 folders"):
-                    folder(**settings).prepare_data()
+                    picture_data(**settings).prepare_data()
             else:
-                data = folder(**settings)
+                data = picture_data(**settings)
                 assert data.table("val").images.shape[1:] == data.image_shape
     assert builds == [40, 40, 40]
 
 
-@pytest.mark.parametrize("damage", ["short", "long", "gone", "columns", "manifest", "not a dict", "other columns"])
-def test_damaged_cache_is_made_anew(folder: Callable, builds: list[int], damage: str) -> None:
-    data = folder()
-    wanted = contents(data)
-    place = cache_folder(data)
-    manifest = json.loads((place / MANIFEST).read_text())
-    images, columns = place / manifest["images"], place / manifest["columns"]
-    if damage == "gone":
-        images.unlink()
-    elif damage in ("manifest", "not a dict"):
-        (place / MANIFEST).write_text({"manifest": '{"version": ', "not a dict": "[]"}[damage])
-    elif damage == "other columns":
-        np.savez(columns, label=np.zeros(7))
-    else:
-        target = columns if damage == "columns" else images
-        content = target.read_bytes()
-        target.write_bytes(content + b"\0" if damage == "long" else content[:-100])
-    assert contents(folder()) == wanted
-    assert builds == [40, 40]
-
-
-def test_data_can_move_together_with_their_cache(folder: Callable, root: Path, builds: list[int]) -> None:
-    folder().prepare_data()
-    root.rename(root.parent / "moved")
-    assert len(folder(root=str(root.parent / "moved")).table("train")) == 32
-    assert builds == [40]
-
-
-def test_one_cache_dir_for_many_roots(folder: Callable, tmp_path: Path, builds: list[int]) -> None:
+def test_one_cache_dir_for_many_roots(picture_data: Callable, tmp_path: Path, builds: list[int]) -> None:
     write_image_folder(tmp_path / "others", num_images=20)
     for _ in range(2):
         for name, size in (("images", 32), ("others", 16)):
-            data = folder(root=str(tmp_path / name), cache_dir=str(tmp_path / "cache"))
+            data = picture_data(root=str(tmp_path / name), cache_dir=str(tmp_path / "cache"))
             assert len(data.table("train")) == size
             assert not (tmp_path / name / ".cache").exists()
     assert builds == [40, 20]

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from tests.data.clinic import write_clinic
-from ugvae.datamodules import ImageFolderDataModule
-
-SPLITS = ("train", "val", "test")
+from tests.helpers.cached_folder import make
+from ugvae.data.module import SPLITS
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +19,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
 
 def test_groups_are_patients_of_1_to_40_images(clinic: tuple[Path, list[dict]]) -> None:
     folder, rows = clinic
-    data = ImageFolderDataModule(
-        str(folder), channels=1, image_size=28, grouping="given", group_column="patient", cache_workers=1
-    )
+    data = make(folder, channels=1, image_size=28, grouping="given", group_column="patient")
     tables = [data.table(split) for split in SPLITS]
     assert sum(map(len, tables)) == len(rows) == 1230
     sizes = torch.cat([table.columns["patient"] for table in tables]).bincount()
@@ -38,7 +35,7 @@ def test_groups_are_patients_of_1_to_40_images(clinic: tuple[Path, list[dict]]) 
 
 def test_images_show_what_the_table_says(clinic: tuple[Path, list[dict]]) -> None:
     folder, _ = clinic
-    table = ImageFolderDataModule(str(folder), channels=1, image_size=28, cache_workers=1).table("train")
+    table = make(folder, channels=1, image_size=28).table("train")
     images = table.images[:, 0].double() / 255
     brightest = images.flatten(1).amax(1)
     site = table.columns["site"]

@@ -55,12 +55,6 @@ def test_black_and_white(tmp_path: Path) -> None:
     assert set(np.unique(decode(write_formats(tmp_path)["bits.png"], 32))) <= {0, 255}
 
 
-def test_exif_rotation(tmp_path: Path) -> None:
-    image = decode(write_formats(tmp_path)["rotated.jpg"], 32)
-    assert image[:, :12].min() > 240  # white above
-    assert image[:, 20:].max() < 15
-
-
 @pytest.mark.parametrize("shape", [(178, 218), (64, 64), (30, 50)])
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_whole_image_as_torchvision_resizes_it(tmp_path: Path, shape: tuple[int, int], suffix: str) -> None:
@@ -109,8 +103,7 @@ def test_trim_leaves_a_white_or_a_full_image_whole(tmp_path: Path, box: tuple | 
 @pytest.mark.parametrize("name", ["RGB.JPG", "rgb.png", "palette.gif", "rgb.webp", "rgb.bmp", "rgb.tiff"])
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.7])
 def test_truncated_file_is_corrupt(tmp_path: Path, name: str, kept: float) -> None:
-    folder = tmp_path / "files"
-    path = write_formats(folder, size=64)[name]
+    path = write_formats(tmp_path, size=64)[name]
     if name == "RGB.JPG":
         random_image(64, 64).save(path)
     data = path.read_bytes()
@@ -118,15 +111,10 @@ def test_truncated_file_is_corrupt(tmp_path: Path, name: str, kept: float) -> No
         decode_image(data[: int(kept * len(data))], Transform(32))
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>404</html>", b"\xff\xd8\xff\xe0" + b"\0" * 200])
+@pytest.mark.parametrize("data", [b"<html>404</html>", b"\xff\xd8\xff\xe0" + b"\0" * 200])
 def test_other_content_is_corrupt(data: bytes) -> None:
     with pytest.raises(CorruptFileError, match="not a whole image"):
         decode_image(data, Transform(32))
-
-
-def test_floating_point_pixels(tmp_path: Path) -> None:
-    with pytest.raises(CorruptFileError, match="floating-point"):
-        decode(write_formats(tmp_path)["float.tiff"], 32)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -1,11 +1,15 @@
 """Rows for groups whose images' values are given. Axes: N groups, B images."""
 
+from itertools import combinations
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.group_tables import make_table
-from ugvae.data.drawing import draw_rows, rows_by_value
+from ugvae.data.drawing import distinct_numbers, draw_rows, in_turns, rows_by_value
+from ugvae.errors import ConfigError
 
 
 @settings(max_examples=60, deadline=None)
@@ -40,3 +44,22 @@ def test_rows_by_value_of_some_rows() -> None:
     column = torch.tensor([5, -1, 5, 2, 5])
     assert {v: r.tolist() for v, r in rows_by_value(column).items()} == {-1: [1], 2: [3], 5: [0, 2, 4]}
     assert {v: r.tolist() for v, r in rows_by_value(column, torch.tensor([4, 1, 0])).items()} == {-1: [1], 5: [4, 0]}
+
+
+def test_distinct_numbers_are_any_set_equally_likely() -> None:
+    limits = torch.tensor([3, 5]).repeat(6000)
+    drawn = distinct_numbers(limits, 3, torch.Generator().manual_seed(0))
+    assert (drawn[::2].sort(1).values == torch.arange(3)).all()  # all that there are
+    sets = drawn[1::2].sort(1).values @ torch.tensor([25, 5, 1])
+    wanted = torch.tensor([25 * a + 5 * b + c for a, b, c in combinations(range(5), 3)])
+    assert torch.equal(sets.unique(), wanted)
+    assert torch.allclose(torch.bincount(sets)[wanted] / 6000, torch.full((10,), 0.1), atol=0.02)
+    with pytest.raises(ConfigError, match=r"^group_size: 3 images cannot be drawn from 2"):
+        distinct_numbers(torch.tensor([4, 2]), 3, torch.Generator())
+
+
+def test_numbers_in_turns_are_spread_evenly() -> None:
+    assert in_turns(torch.tensor([4, 2]), None).tolist() == [0, 1, 0, 0, 1, 0]
+    assert in_turns(torch.tensor([0, 3]), torch.Generator()).tolist() == [1, 1, 1]
+    drawn = in_turns(torch.tensor([60, 30]), torch.Generator().manual_seed(1))
+    assert (drawn.view(30, 3).sum(1) == 1).all()

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from tests.helpers.small_models import quiet_trainer
 from ugvae.data.samplers import GroupLoader, RandomGroupSampler
 from ugvae.data.table import GroupDataset, ImageTable
 from ugvae.datamodules import DigitsDataModule
@@ -114,18 +115,13 @@ class Recorder(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def make_trainer(**options: object) -> pl.Trainer:
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    return pl.Trainer(accelerator="cpu", use_distributed_sampler=False, **quiet, **options)
-
-
 @pytest.mark.parametrize("save_at", [3, 5, 6], ids=["mid-epoch", "end of epoch", "start of epoch"])
 def test_trainer_resumes_with_the_batches_that_were_left(tmp_path: Path, save_at: int) -> None:
     groups = {"group_size": 25, "groups_per_batch": 10}  # five steps an epoch
     whole = Recorder(tmp_path / "saved.ckpt", save_at)
-    make_trainer(max_epochs=3, limit_val_batches=0).fit(whole, DigitsDataModule(**groups))
+    quiet_trainer(max_epochs=3, limit_val_batches=0).fit(whole, DigitsDataModule(**groups))
     resumed = Recorder()
-    make_trainer(max_epochs=3, limit_val_batches=0).fit(
+    quiet_trainer(max_epochs=3, limit_val_batches=0).fit(
         resumed, DigitsDataModule(**groups), ckpt_path=tmp_path / "saved.ckpt", weights_only=True
     )
     assert len(whole.seen) == 15
@@ -135,12 +131,12 @@ def test_trainer_resumes_with_the_batches_that_were_left(tmp_path: Path, save_at
 @pytest.mark.parametrize("changed", [{"groups_per_batch": 5}, {"group_size": 50}])
 def test_trainer_does_not_resume_with_other_groups(tmp_path: Path, changed: dict[str, int]) -> None:
     groups = {"group_size": 25, "groups_per_batch": 10}
-    make_trainer(max_steps=3, limit_val_batches=0).fit(
+    quiet_trainer(max_steps=3, limit_val_batches=0).fit(
         Recorder(tmp_path / "saved.ckpt", save_at=3), DigitsDataModule(**groups)
     )
     resumed = Recorder()
     with pytest.raises(ConfigError, match=r"^group_size.* had 5; resume with the settings of the run"):
-        make_trainer(max_epochs=3, limit_val_batches=0).fit(
+        quiet_trainer(max_epochs=3, limit_val_batches=0).fit(
             resumed, DigitsDataModule(**groups | changed), ckpt_path=tmp_path / "saved.ckpt", weights_only=True
         )
     assert not resumed.seen
@@ -148,7 +144,7 @@ def test_trainer_does_not_resume_with_other_groups(tmp_path: Path, changed: dict
 
 def test_trainer_predicts_the_groups_of_the_test_loader() -> None:
     data = DigitsDataModule(group_size=30, groups_per_batch=3)
-    predicted = make_trainer().predict(Recorder(), data)
+    predicted = quiet_trainer().predict(Recorder(), data)
     want = [batch["index"] for batch in data.test_dataloader()]
     assert len(predicted) == len(want) == 4
     assert all(torch.equal(got, index) for got, index in zip(predicted, want, strict=True))

@@ -7,23 +7,30 @@ import torch
 
 from tests.helpers.group_tables import make_sampler, make_table
 from ugvae.data import module
-from ugvae.data.groupings import Grouping
+from ugvae.data.groupings import OF_DOMAINS, Grouping
 from ugvae.datamodules import DigitsDataModule
 from ugvae.errors import ConfigError
-
-OF_DOMAINS = ["mixed", "pure", "proportions"]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "sorted"}, "grouping: expected random, mixed, pure, proportions, attribute or given, got 'sorted'"),
+        ({"kind": "sorted"}, "grouping: expected random, mixed, .*, similar or augmented, got 'sorted'"),
         ({"proportions": [0.5, 0.6]}, "proportions: .* sum to 1.1, not to 1"),
         ({"proportions": [1.5, -0.5]}, "proportions: expected numbers > 0"),
         ({"proportions": [float("nan"), 0.5]}, "proportions: expected numbers > 0"),
         ({"proportions": []}, "proportions: .* sum to 0, not to 1"),
         ({"concentration": 0.0}, "concentration: expected a number > 0"),
         ({"concentration": math.inf}, "concentration: expected a number > 0"),
+        ({"statistics": ["ink", "hue"]}, "statistics: expected ink, brightness, .* or slant, got 'hue'"),
+        ({"statistics": []}, "statistics: expected one or more of ink, .* got \\[\\]"),
+        ({"statistics": ["slant", "slant"]}, "statistics: .* each once, got"),
+        ({"changes": ["blur"]}, "changes: expected thickness, .* or colour, got 'blur'"),
+        ({"changes": []}, "changes: expected one or more of thickness"),
+        ({"random_share": 1.0}, "random_share: expected 0 or more and less than 1, got 1.0"),
+        ({"random_share": math.nan}, "random_share: expected 0 or more"),
+        ({"widest_window": 0.0}, "widest_window: expected more than 0 and at most 1, got 0.0"),
+        ({"widest_window": 1.5}, "widest_window: expected more than 0"),
     ],
 )
 def test_bad_grouping_is_named(settings: dict, message: str) -> None:
@@ -77,13 +84,38 @@ def test_evaluation_may_have_groups_of_its_own() -> None:
         ({"grouping": "label"}, "grouping"),
         ({"eval_grouping": "label"}, "eval_grouping"),
         ({"proportions": [0.5, 0.5]}, "proportions"),
-        ({"grouping": "mixed", "proportions": [0.5, 0.4]}, "proportions"),
-        ({"concentration": -1.0}, "concentration"),
+        ({"eval_grouping": "augmented"}, "eval_grouping"),
+        ({"statistics": ["slant"]}, "statistics"),
+        ({"grouping": "augmented", "random_share": 0.5}, "random_share"),
+        ({"grouping": "attribute", "widest_window": 0.5}, "widest_window"),
+        ({"grouping": "similar", "changes": ["shear"]}, "changes"),
     ],
 )
 def test_bad_setting_of_a_datamodule_is_named(settings: dict, name: str) -> None:
     with pytest.raises(ConfigError, match=f"^{name}: "):
         DigitsDataModule(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"grouping": "similar", "statistics": ["warmth"]}, "statistics: warmth needs images in colour"),
+        ({"grouping": "augmented", "changes": ["colour"]}, "changes: colour needs images of 3 channels, they have 1"),
+    ],
+)
+def test_what_grey_images_do_not_have_is_named(settings: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        DigitsDataModule(image_size=8, **settings).train_dataloader()
+
+
+def test_similar_groups_of_evaluation_have_the_settings_of_training() -> None:
+    data = DigitsDataModule(image_size=8, group_size=4, eval_grouping="similar", widest_window=0.03)
+    ink = data.table("test").statistics(["ink"])[:, 0]
+    spread = torch.cat([ink[batch["index"]] for batch in data.test_dataloader()]).std(1).mean()
+    assert spread < 0.2 * ink.std()
+    of_training = data.table("train").statistics(["ink"])[:, 0]
+    spread = torch.cat([of_training[batch["index"]] for batch in data.train_dataloader()]).std(1).mean()
+    assert spread > 0.8 * of_training.std()
 
 
 def test_repeats_are_announced_once(monkeypatch: pytest.MonkeyPatch) -> None:

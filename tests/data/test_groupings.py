@@ -6,22 +6,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
-from tests.helpers.group_tables import make_sampler, make_table
-from ugvae.data.groupings import GROUPINGS
-from ugvae.data.samplers import GroupLoader, GroupSampler
+from tests.helpers.group_tables import epoch_of, make_sampler, make_table
+from ugvae.data.groupings import GROUPINGS, OF_ALL_IMAGES, OF_DOMAINS
+from ugvae.data.samplers import GroupLoader
 from ugvae.data.table import GroupDataset
 from ugvae.errors import ConfigError
 
-BY_COLUMN = [kind for kind in GROUPINGS if kind not in ("random", "given")]
-OF_DOMAINS = ["mixed", "pure", "proportions"]
-
-
-def epoch_of(sampler: GroupSampler, epoch: int = 0) -> Tensor:
-    """All groups of one epoch, (groups, B)."""
-    sampler.set_epoch(epoch)
-    return torch.cat(list(sampler))
+BY_COLUMN = [kind for kind in GROUPINGS if kind not in (*OF_ALL_IMAGES, "given")]
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,7 +87,7 @@ def test_ranks_have_no_image_in_common_until_one_comes_again(kind: str) -> None:
         assert seen.sum() == 80
 
 
-@pytest.mark.parametrize("kind", BY_COLUMN)
+@pytest.mark.parametrize("kind", [*BY_COLUMN, "random", "similar", "augmented"])
 def test_groups_are_a_function_of_seed_and_epoch(kind: str) -> None:
     table = make_table([40, 9])
     first, again = make_sampler(table, kind), make_sampler(table, kind)

@@ -1,21 +1,13 @@
 """The structure of MATLAB files: what SciPy writes passes, what would mislead its reader does not."""
 
 import struct
-from io import BytesIO
 
 import numpy as np
 import pytest
-from scipy.io import savemat
 
+from tests.data.cars3d import mat_bytes
 from ugvae.data.decoding import BROKEN
 from ugvae.data.matlab import check_structure
-
-
-def written(compress: bool = False, **content: object) -> bytes:
-    buffer = BytesIO()
-    savemat(buffer, content, do_compression=compress)
-    return buffer.getvalue()
-
 
 CONTENT = {
     "images": np.arange(24, dtype=np.uint8).reshape(2, 3, 4),
@@ -30,9 +22,9 @@ CONTENT = {
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_what_is_written_passes(compress: bool) -> None:
-    check_structure(written(compress, **CONTENT))
+    check_structure(mat_bytes(compress, **CONTENT))
     for name, value in CONTENT.items():
-        check_structure(written(compress, **{name: value}))
+        check_structure(mat_bytes(compress, **{name: value}))
 
 
 def changed(data: bytes, offset: int, value: int) -> bytes:
@@ -51,14 +43,14 @@ def changed(data: bytes, offset: int, value: int) -> bytes:
     ],
 )
 def test_what_is_changed_is_named(offset: int, value: int, message: str) -> None:
-    data = written(x=np.arange(12.0).reshape(3, 4))
+    data = mat_bytes(x=np.arange(12.0).reshape(3, 4))
     with pytest.raises(ValueError, match=message):
         check_structure(changed(data, offset, value))
 
 
 def test_what_is_cut_is_named() -> None:
     for compress in (False, True):
-        data = written(compress, **CONTENT)
+        data = mat_bytes(compress, **CONTENT)
         for length in (0, 100, 130, 150, len(data) // 2, len(data) - 9):
             with pytest.raises(BROKEN):
                 check_structure(data[:length])

@@ -4,19 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
+from tests.helpers.group_tables import epoch_of
 from ugvae.data.samplers import RandomGroupSampler, epoch_seed
 from ugvae.distributed import distributed_rank
 from ugvae.errors import ConfigError
 
 SIZES = {"group_size": st.integers(1, 8), "groups_per_batch": st.integers(1, 4), "num_ranks": st.integers(1, 3)}
-
-
-def epoch_of(sampler: RandomGroupSampler, epoch: int) -> Tensor:
-    """All groups of one epoch, (groups, B)."""
-    sampler.set_epoch(epoch)
-    return torch.cat(list(sampler))
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,25 +102,10 @@ def test_images_left_out_differ_between_epochs() -> None:
     assert len(left_out) > 1
 
 
-def test_order_is_a_function_of_seed_and_epoch() -> None:
-    first, again = RandomGroupSampler(40, 4, 2, seed=5), RandomGroupSampler(40, 4, 2, seed=5)
-    later, earlier = epoch_of(first, 7), epoch_of(first, 2)
-    torch.manual_seed(99)  # the global random state plays no part
-    assert torch.equal(epoch_of(again, 2), earlier)  # nor do the epochs drawn before
-    assert torch.equal(epoch_of(again, 7), later)
-    assert not torch.equal(earlier, later)
-    assert not torch.equal(epoch_of(RandomGroupSampler(40, 4, 2, seed=6), 2), earlier)
-
-
 def test_groups_are_new_in_every_epoch() -> None:
     sampler = RandomGroupSampler(40, 4, 2)
     groups = [{frozenset(group) for group in epoch_of(sampler, epoch).tolist()} for epoch in (0, 1)]
     assert not groups[0] & groups[1]
-
-
-def test_without_shuffle_every_epoch_is_the_same() -> None:
-    sampler = RandomGroupSampler(40, 4, 2, shuffle=False)
-    assert torch.equal(epoch_of(sampler, 0), epoch_of(sampler, 3))
 
 
 @given(seeds=st.tuples(st.integers(0, 2**20), st.integers(0, 2**20)), epochs=st.tuples(*[st.integers(0, 10**6)] * 2))

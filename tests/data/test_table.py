@@ -32,21 +32,15 @@ def test_batch_has_five_axes_uint8_and_aligned_columns() -> None:
     assert torch.equal(batch["domain"], indices % 2)
 
 
-def test_batch_is_a_copy_of_the_table() -> None:
-    dataset = GroupDataset(make_table())
-    dataset[torch.tensor([[0, 1]])]["image"].fill_(99)
+def test_batch_is_a_copy_and_needs_no_columns() -> None:
+    dataset = GroupDataset(ImageTable(make_table().images))
+    assert len(dataset) == len(dataset.table) == 10
+    batch = dataset[torch.tensor([[0, 1]])]
+    assert set(batch) == {"image", "index"}
+    batch["image"].fill_(99)
     assert torch.equal(dataset.table.images, make_table().images)
-
-
-def test_dataset_is_as_long_as_its_table_and_needs_no_columns() -> None:
-    table = ImageTable(make_table().images)
-    assert len(GroupDataset(table)) == len(table) == 10
-    assert set(GroupDataset(table)[torch.tensor([[0]])]) == {"image", "index"}
-
-
-def test_row_outside_the_table_fails() -> None:
     with pytest.raises(IndexError):
-        GroupDataset(make_table())[torch.tensor([[10]])]
+        dataset[torch.tensor([[10]])]
 
 
 def test_subset_takes_rows_in_the_order_given() -> None:

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from PIL import Image
 
 from tests.data.arrays import array_of_pictures, write_arrays
 from tests.data.pictures import pixel_number
+from tests.helpers.small_models import quiet_trainer
+from ugvae.data.module import SPLITS
 from ugvae.data.table import ConcatImages
 from ugvae.datamodules import ArrayDataModule
 from ugvae.errors import ConfigError, DataError
 from ugvae.models import UGVAE
 
-SPLITS = ("train", "val", "test")
 RNG = np.random.default_rng(0)
 PICTURES = array_of_pictures(40)
 
@@ -76,11 +76,12 @@ def test_medmnist(tmp_path: Path) -> None:
     for number, split in enumerate(SPLITS):
         arrays[f"{split}_images"] = PICTURES[number * 10 : number * 10 + 10]
         arrays[f"{split}_labels"] = np.arange(10, dtype=np.uint8)[:, None] % 3
-    np.savez(tmp_path / "pathmnist.npz", **arrays)
+    np.savez(tmp_path / "pathmnist.npz", **arrays, train_site=np.zeros(10))
     data = ArrayDataModule(str(tmp_path / "pathmnist.npz"))
     assert data.image_shape == (3, 20, 20)
     for number, split in enumerate(SPLITS):
         assert pixel_number(data.table(split).images) == list(range(number * 10, number * 10 + 10))
+        assert data.table(split).columns.keys() == {"label"}  # not all parts have a site
         assert data.table(split).columns["label"].tolist() == [row % 3 for row in range(10)]
 
 
@@ -145,8 +146,7 @@ def test_sixteen_channels_of_16_bits_train(tmp_path: Path) -> None:
     np.save(tmp_path / "wells.npy", RNG.integers(0, 65536, (60, 20, 20, 16), np.uint16))
     data = ArrayDataModule(str(tmp_path / "wells.npy"), image_size=16, group_size=4, groups_per_batch=4)
     model = UGVAE(data.image_shape, backbone="mlp", z_dim=2, beta_dim=2, num_components=2)
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = pl.Trainer(accelerator="cpu", max_epochs=1, use_distributed_sampler=False, **quiet)
+    trainer = quiet_trainer(max_epochs=1)
     trainer.fit(model, data)
     assert trainer.global_step == len(data.train_dataloader()) > 0
     assert all(parameter.isfinite().all() for parameter in model.parameters())
@@ -189,20 +189,19 @@ def test_bad_columns_are_named(columns: dict, message: str) -> None:
 
 
 def test_bad_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"Array: no file .npy or .npz, or more than one, under .*nowhere"):
-        ArrayDataModule(str(tmp_path / "nowhere")).prepare_data()
     (tmp_path / "text.npy").write_text("no array")
-    with pytest.raises(DataError, match=r"text.npy: cannot be read as a NumPy file"):
-        ArrayDataModule(str(tmp_path / "text.npy")).prepare_data()
     np.save(tmp_path / "pickle.npy", np.array([{}] * 3), allow_pickle=True)
-    with pytest.raises(DataError, match=r"pickle.npy: cannot be read as a NumPy file"):
-        ArrayDataModule(str(tmp_path / "pickle.npy")).prepare_data()
     np.savez(tmp_path / "other.npz", pictures=PICTURES)
-    with pytest.raises(DataError, match=r"no array 'images' or 'train_images'; it has pictures"):
-        ArrayDataModule(str(tmp_path / "other.npz")).prepare_data()
     np.save(tmp_path / "good.npy", PICTURES)
     (tmp_path / "metadata.csv").write_text("plate\n1\n2\n")
-    with pytest.raises(DataError, match=r"metadata.csv: 2 rows for 40 images"):
-        ArrayDataModule(str(tmp_path / "good.npy")).prepare_data()
+    for name, message in {
+        "nowhere": "Array: no file .npy or .npz, or more than one, under .*nowhere",
+        "text.npy": "text.npy: cannot be read as a NumPy file",
+        "pickle.npy": "pickle.npy: cannot be read as a NumPy file",
+        "other.npz": "no array 'images' or 'train_images'; it has pictures",
+        "good.npy": "metadata.csv: 2 rows for 40 images",
+    }.items():
+        with pytest.raises(DataError, match=message):
+            ArrayDataModule(str(tmp_path / name)).prepare_data()
     with pytest.raises(ConfigError, match=r"^metadata: no such file: none.csv"):
         ArrayDataModule(str(tmp_path / "good.npy"), metadata="none.csv").prepare_data()

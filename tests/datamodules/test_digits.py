@@ -11,14 +11,6 @@ from ugvae.errors import ConfigError
 COUNTS = {"train": 1257, "val": 180, "test": 360}
 
 
-def native() -> DigitsDataModule:
-    return DigitsDataModule(image_size=8)
-
-
-def as_bytes(images: torch.Tensor) -> list[bytes]:
-    return [image.numpy().tobytes() for image in images]
-
-
 @pytest.mark.parametrize("image_size", [8, 28, 32])
 def test_counts_and_shapes(image_size: int) -> None:
     data = DigitsDataModule(image_size=image_size)
@@ -51,13 +43,13 @@ def test_margin_without_room_for_the_digit(margin: int) -> None:
 
 
 def test_splits_hold_every_image_of_scikit_learn_once_with_its_label() -> None:
-    digits, data = load_digits(), native()
+    digits, data = load_digits(), DigitsDataModule(image_size=8)
     want = sorted((image.tobytes(), int(label)) for image, label in zip(digits.images, digits.target, strict=True))
     got = []
     for split in COUNTS:
         table = data.table(split)
         originals = (table.images[:, 0].double() * 16 / 255).round()  # undoes the scaling of 0-16 to 0-255
-        got += zip(as_bytes(originals), table.columns["label"].tolist(), strict=True)
+        got += zip([image.numpy().tobytes() for image in originals], table.columns["label"].tolist(), strict=True)
     assert sorted(got) == want  # no image is lost or in two splits: the 1,797 are all different
     assert len({image for image, _ in want}) == 1797
 
@@ -66,7 +58,7 @@ def test_splits_do_not_move() -> None:
     digits = load_digits()
     rows = split_rows(1797, 360, seed=0)[1]
     assert rows[:6].tolist() == [10, 14, 21, 22, 26, 27]
-    table = native().table("test")
+    table = DigitsDataModule(image_size=8).table("test")
     assert torch.equal(table.columns["label"], torch.from_numpy(digits.target)[rows])
     assert torch.equal(table.images[:, 0], torch.from_numpy(digits.images * 255 / 16).round().byte()[rows])
 
@@ -81,7 +73,7 @@ def test_seed_moves_the_groups_and_not_the_splits() -> None:
 
 @pytest.mark.parametrize("image_size", [28, 32])
 def test_larger_images_are_the_bilinear_interpolation(image_size: int) -> None:
-    small, large = native().table("val").images, DigitsDataModule(image_size=image_size).table("val").images
+    small, large = (DigitsDataModule(image_size=size).table("val").images for size in (8, image_size))
     want = torch.nn.functional.interpolate(small.float(), size=[image_size, image_size], mode="bilinear")
     assert (large.float() - want).abs().max() <= 1  # rounding
 
@@ -89,8 +81,8 @@ def test_larger_images_are_the_bilinear_interpolation(image_size: int) -> None:
 def test_loaders_yield_groups_of_their_own_split() -> None:
     data = DigitsDataModule(group_size=16, groups_per_batch=3, image_size=8)
     groups = {"train": [3] * 26, "val": [3, 3, 3, 2], "test": [3] * 7 + [1]}  # of 78, 11 and 22 whole ones
-    loaders = {"train": data.train_dataloader(), "val": data.val_dataloader(), "test": data.test_dataloader()}
-    for split, loader in loaders.items():
+    for split in groups:
+        loader = getattr(data, f"{split}_dataloader")()
         batches = list(loader)
         assert len(loader) == len(batches)
         assert [len(batch["image"]) for batch in batches] == groups[split]
@@ -114,23 +106,12 @@ def test_only_training_groups_change_between_passes() -> None:
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_predict_reads_the_split_asked_for(split: str) -> None:
     data = DigitsDataModule(image_size=8, predict_split=split)
-    assert data.predict_dataloader().dataset.table is data.table(split)
-
-
-def test_table_is_read_once() -> None:
-    data = native()
-    assert data.table("val") is data.table("val")
+    assert data.predict_dataloader().dataset.table is data.table(split)  # read once
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("image_size", 0),
-        ("group_size", 0),
-        ("groups_per_batch", -1),
-        ("num_workers", -1),
-        ("predict_split", "validation"),
-    ],
+    [("image_size", 0), ("group_size", 0), ("groups_per_batch", -1), ("num_workers", -1), ("predict_split", "dev")],
 )
 def test_bad_setting_is_named(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"^{name}: "):

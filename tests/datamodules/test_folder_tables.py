@@ -7,14 +7,9 @@ import pytest
 import torch
 
 from tests.data.pictures import pixel_number, save_picture
-from ugvae.datamodules import ImageFolderDataModule
+from tests.helpers.cached_folder import make
+from ugvae.data.module import SPLITS
 from ugvae.errors import ConfigError, DataError
-
-SPLITS = ("train", "val", "test")
-
-
-def make(root: Path, **settings) -> ImageFolderDataModule:
-    return ImageFolderDataModule(str(root), **{"image_size": 8, "cache_workers": 1, **settings})
 
 
 def write_patients(root: Path, num_images: int = 60, extra: str = "", values: str = "") -> None:
@@ -134,20 +129,17 @@ def test_no_splits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "message"),
+    ("settings", "message"),
     [
-        (
-            {"grouping": "given", "group_column": "ward"},
-            ConfigError,
-            "group_column: no column 'ward'; the data have age",
-        ),
-        ({"grouping": "given", "split_by": "file"}, ConfigError, "split_by: file would divide the given groups"),
-        ({"split_by": "class"}, ConfigError, "split_by: expected"),
+        ({"grouping": "given", "group_column": "ward"}, "group_column: no column 'ward'; the data have age"),
+        ({"grouping": "given", "split_by": "file"}, "split_by: file would divide the given groups"),
+        ({"split_by": "class"}, "split_by: expected"),
+        ({"channels": 4}, "channels: expected"),
     ],
 )
-def test_bad_settings_are_named(tmp_path: Path, settings: dict, error: type[Exception], message: str) -> None:
+def test_bad_settings_are_named(tmp_path: Path, settings: dict, message: str) -> None:
     write_patients(tmp_path, num_images=12)
-    with pytest.raises(error, match=f"^{message}"):
+    with pytest.raises(ConfigError, match=f"^{message}"):
         make(tmp_path, **settings).prepare_data()
 
 

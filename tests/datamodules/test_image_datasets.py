@@ -8,31 +8,29 @@ import pytest
 import torch
 import yaml
 
+from tests.data.icons import icon_number
 from tests.data.pictures import NUM_COLOURS, pixel_number
 from tests.data.samples import SAMPLES, write_samples
+from tests.helpers.package_index import pip_finds_nothing
 from ugvae import datamodules
 from ugvae.data.image_files import ImageFilesDataModule
+from ugvae.data.module import SPLITS
 from ugvae.errors import ConfigError, DataError
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-SPLITS = ("train", "val", "test")
-# what is never in two splits; None: each image is its own
-OBJECTS = {
-    "CelebADataModule": None,
-    "Faces3DDataModule": "scan",
-    "Cars3DDataModule": "car",
-    "Chairs3DDataModule": "chair",
-    "StanfordCarsDataModule": None,
-    "ImageFolderDataModule": None,
+SIZES = {  # train, val, test; and what is never in two splits, if there is such a column
+    "CelebADataModule": ((160, 20, 20), None),
+    "Faces3DDataModule": ((216, 27, 27), "scan"),
+    "Cars3DDataModule": ((768, 96, 96), "car"),
+    "Chairs3DDataModule": ((160, 20, 20), "chair"),
+    "StanfordCarsDataModule": ((162, 18, 40), None),
+    "IconsDataModule": ((168, 24, 24), "icon"),
+    "ImageFolderDataModule": ((170, 26, 24), None),
 }
-COUNTS = {  # train, val, test
-    "CelebADataModule": (160, 20, 20),
-    "Faces3DDataModule": (216, 27, 27),
-    "Cars3DDataModule": (768, 96, 96),
-    "Chairs3DDataModule": (160, 20, 20),
-    "StanfordCarsDataModule": (162, 18, 40),
-    "ImageFolderDataModule": (170, 26, 24),
-}
+NUMBER = {"IconsDataModule": icon_number}  # what says which picture an image is, if not its colour
+YAML = {"rendered_chairs": "chairs3d"}  # where it is not the name of the folder
+GREY = {"IconsDataModule"}
+OBJECTS_IN_ALL = {"IconsDataModule": 36}  # 10 in the others
 DIFFERENT = {"StanfordCarsDataModule": 180}  # pictures: some of its test images are also training images here
 every_dataset = pytest.mark.parametrize("name", sorted(SAMPLES))
 
@@ -55,17 +53,17 @@ def data(samples: Path, name: str) -> ImageFilesDataModule:
 
 
 def test_every_dataset_is_here() -> None:
-    assert set(SAMPLES) == set(OBJECTS) == set(COUNTS)
+    assert set(SAMPLES) == set(SIZES)
     for name in SAMPLES:
         assert issubclass(getattr(datamodules, name), ImageFilesDataModule)
 
 
 @every_dataset
 def test_counts_shapes_and_types(data: ImageFilesDataModule, name: str) -> None:
-    assert data.image_shape == (3, 16, 16)
-    for split, count in zip(SPLITS, COUNTS[name], strict=True):
+    assert data.image_shape == (data.channels, 16, 16)
+    for split, count in zip(SPLITS, SIZES[name][0], strict=True):
         table = data.table(split)
-        assert table.images.shape == (count, 3, 16, 16)
+        assert table.images.shape == (count, data.channels, 16, 16)
         assert table.images.dtype == torch.uint8
         for column in table.columns.values():
             assert column.dtype == torch.int64
@@ -74,20 +72,20 @@ def test_counts_shapes_and_types(data: ImageFilesDataModule, name: str) -> None:
 
 @every_dataset
 def test_default_size_is_that_of_the_paper(samples: Path, name: str) -> None:
-    assert getattr(datamodules, name)(str(samples)).image_shape == (3, 64, 64)
+    assert getattr(datamodules, name)(str(samples)).image_shape == (1 if name in GREY else 3, 64, 64)
     assert getattr(datamodules, name)().root == f"data/{SAMPLES[name][0]}"
 
 
 @every_dataset
 def test_splits_keep_objects_apart_and_lose_no_image(data: ImageFilesDataModule, name: str) -> None:
-    numbers = sorted(number for split in SPLITS for number in pixel_number(data.table(split).images))
-    assert len(numbers) == sum(COUNTS[name])
+    numbers = sorted(number for split in SPLITS for number in NUMBER.get(name, pixel_number)(data.table(split).images))
+    assert len(numbers) == sum(SIZES[name][0])
     assert len(set(numbers)) == DIFFERENT.get(name, min(len(numbers), NUM_COLOURS))
-    if column := OBJECTS[name]:
+    if column := SIZES[name][1]:
         objects = [set(data.table(split).columns[column].tolist()) for split in SPLITS]
         assert not objects[0] & objects[1] | objects[0] & objects[2] | objects[1] & objects[2]
-        assert set.union(*objects) == set(range(10))
-        assert len(data.names[column]) == 10
+        assert set.union(*objects) == set(range(OBJECTS_IN_ALL.get(name, 10)))
+        assert len(data.names[column]) == OBJECTS_IN_ALL.get(name, 10)
 
 
 @every_dataset
@@ -103,7 +101,7 @@ def test_seed_moves_the_groups_and_not_the_splits(samples: Path, name: str) -> N
 def test_loaders_yield_groups_of_their_split(data: ImageFilesDataModule, name: str) -> None:
     for split, loader in (("train", data.train_dataloader()), ("test", data.test_dataloader())):
         batch = next(iter(loader))
-        assert batch["image"].shape == (2, 6, 3, 16, 16)
+        assert batch["image"].shape == (2, 6, data.channels, 16, 16)
         assert set(batch) == {"image", "index", *data.table(split).columns}
         assert torch.equal(batch["image"], data.table(split).images[batch["index"]])
 
@@ -117,7 +115,8 @@ def test_names_belong_to_columns(data: ImageFilesDataModule, name: str) -> None:
 
 @every_dataset
 @pytest.mark.parametrize("there", ["nothing", "empty", "other files"])
-def test_missing_data_say_what_to_do(tmp_path: Path, name: str, there: str) -> None:
+def test_missing_data_say_what_to_do(tmp_path: Path, name: str, there: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pip_finds_nothing(monkeypatch)
     root = tmp_path / "data"
     if there != "nothing":
         root.mkdir()
@@ -145,16 +144,16 @@ def test_bad_setting_is_named(name: str, setting: str, value: int) -> None:
 def test_moving_to_another_folder_reads_that_one(samples: Path, name: str) -> None:
     data = make(name, samples / "nowhere", image_size=8)
     data.relocate(str(samples / SAMPLES[name][0]), 16)
-    assert data.table("val").images.shape == (COUNTS[name][1], 3, 16, 16)
+    assert data.table("val").images.shape == (SIZES[name][0][1], data.channels, 16, 16)
     data.relocate(data.root, 8)
-    assert data.table("val").images.shape == (COUNTS[name][1], 3, 8, 8)
+    assert data.table("val").images.shape == (SIZES[name][0][1], data.channels, 8, 8)
 
 
 @every_dataset
 def test_yaml_of_the_dataset_takes_its_sample(samples: Path, name: str) -> None:
     folder = SAMPLES[name][0]
-    (path,) = (path for path in EXPERIMENTS.glob("*.yaml") if yaml.safe_load(path.read_text())["data"] == name)
-    assert path.stem == {"rendered_chairs": "chairs3d"}.get(folder, folder)
+    settings = yaml.safe_load((EXPERIMENTS / f"{YAML.get(folder, folder)}.yaml").read_text())["data"]
+    assert name == (settings if isinstance(settings, str) else settings["class_path"])
     data = make(name, samples / folder)  # with the groups that the YAML leaves at their defaults
     assert len(data.train_dataloader()) > 0
     assert len(data.val_dataloader()) > 0

@@ -7,14 +7,10 @@ import pytest
 
 from tests.data.image_folder import write_formats, write_image_folder, write_split_folders
 from tests.data.pictures import pixel_number, save_picture
+from tests.helpers.cached_folder import contents, make
+from ugvae.data.module import SPLITS
 from ugvae.datamodules import ImageFolderDataModule
-from ugvae.errors import ConfigError, DataError
-
-SPLITS = ("train", "val", "test")
-
-
-def make(root: Path, **settings) -> ImageFolderDataModule:
-    return ImageFolderDataModule(str(root), **{"image_size": 16, "cache_workers": 1, **settings})
+from ugvae.errors import DataError
 
 
 def pictures(data: ImageFolderDataModule) -> dict[str, list[int]]:
@@ -38,14 +34,9 @@ def test_images_outside_of_the_classes(tmp_path: Path) -> None:
     write_image_folder(tmp_path, num_images=12)
     save_picture(tmp_path / "loose.png", 99, 20)
     save_picture(tmp_path / "cat" / "deeper" / "still" / "100.png", 100, 20)
-    data = make(tmp_path)
-    labels = dict(
-        pair
-        for split in SPLITS
-        for pair in zip(
-            pixel_number(data.table(split).images), data.table(split).columns["label"].tolist(), strict=True
-        )
-    )
+    labels = {}
+    for numbers, values in contents(make(tmp_path)).values():
+        labels |= dict(zip(numbers, values, strict=True))
     assert labels == {number: number % 2 for number in range(12)} | {99: -1, 100: 0}
 
 
@@ -61,8 +52,7 @@ def test_folders_of_splits(tmp_path: Path, classes: bool, val: str) -> None:
         "test": list(range(100, 104)),
     }
     if classes:
-        for split in SPLITS:
-            assert data.table(split).columns["label"].tolist() == [number % 2 for number in numbers[split]]
+        assert all(values == [number % 2 for number in shown] for shown, values in contents(data).values())
         assert data.names == {"label": ["cat", "dog"]}
 
 
@@ -82,12 +72,6 @@ def test_one_image_cannot_be_cut(tmp_path: Path) -> None:
         make(tmp_path).prepare_data()
 
 
-def test_images_beside_the_folders_of_splits(tmp_path: Path) -> None:
-    write_split_folders(tmp_path, {"train": 8, "test": 4, "extra": 2})
-    with pytest.raises(DataError, match=r"2 images beside the folders train, val and test: extra/cat/0100.png, "):
-        make(tmp_path).prepare_data()
-
-
 def test_split_by_folder_keeps_folders_whole(tmp_path: Path) -> None:
     for number in range(20):
         save_picture(tmp_path / f"object{number // 2}" / f"{number % 2}.png", number, 20)
@@ -100,7 +84,7 @@ def test_split_by_folder_keeps_folders_whole(tmp_path: Path) -> None:
 def test_grey(tmp_path: Path) -> None:
     write_image_folder(tmp_path, num_images=6)
     data = make(tmp_path, channels=1)
-    assert data.image_shape == data.table("train").images.shape[1:] == (1, 16, 16)
+    assert data.image_shape == data.table("train").images.shape[1:] == (1, 8, 8)
 
 
 def test_all_formats_in_one_folder(tmp_path: Path) -> None:
@@ -120,20 +104,6 @@ def test_linked_folders_and_a_circle(tmp_path: Path) -> None:
     assert sum(len(data.table(split)) for split in SPLITS) == 8
 
 
-def test_link_that_leads_nowhere(tmp_path: Path) -> None:
-    write_image_folder(tmp_path, num_images=4)
-    (tmp_path / "cat" / "lost.jpg").symlink_to(tmp_path / "nothing.jpg")
-    with pytest.raises(DataError, match=r"^.*/cat/lost.jpg: cannot be read \(No such file"):
-        make(tmp_path).prepare_data()
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_too_few_images(tmp_path: Path, count: int) -> None:
-    write_image_folder(tmp_path, num_images=count)
-    with pytest.raises(DataError, match=f"^{count} images under .* at least 3 are needed"):
-        make(tmp_path).prepare_data()
-
-
 def test_split_that_lost_all_its_images(tmp_path: Path) -> None:
     write_split_folders(tmp_path, {"train": 8, "val": 3, "test": 1})
     for path in (tmp_path / "test").rglob("*.png"):
@@ -143,9 +113,3 @@ def test_split_that_lost_all_its_images(tmp_path: Path) -> None:
         assert len(data.table("train")) == 8
     with pytest.raises(DataError, match=r"no image under .* is in the test split"):
         data.table("test")
-
-
-@pytest.mark.parametrize(("setting", "value"), [("channels", 4), ("split_by", "class")])
-def test_bad_setting_is_named(setting: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=f"^{setting}: "):
-        ImageFolderDataModule(**{setting: value})

@@ -61,6 +61,14 @@ def pair(grey: dict | None = None, colour: dict | None = None, **options) -> Mix
     return MixedDataModule([first, second], **{"group_size": 4, "groups_per_batch": 2, **options})
 
 
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a mixture says."""
+    lines: list[str] = []
+    monkeypatch.setattr(mixed, "rank_zero_info", lines.append)
+    return lines
+
+
 @pytest.mark.parametrize("split", list(SIZES))
 def test_split_is_that_of_every_domain_with_its_number(split: str) -> None:
     data = pair()
@@ -89,19 +97,18 @@ def test_grey_domains_stay_grey() -> None:
     assert data.table("val").images.shape == (36, 1, 4, 4)
 
 
-@pytest.mark.parametrize("grouping", ["random", "mixed", "pure", "proportions", "attribute"])
+GROUPINGS = ["random", "mixed", "pure", "proportions", "attribute", "similar", "augmented"]
+
+
+@pytest.mark.parametrize("grouping", GROUPINGS)
 def test_batches_of_every_grouping(grouping: str) -> None:
     data = pair(grouping=grouping)
-    for split, loader in {
-        "train": data.train_dataloader(),
-        "val": data.val_dataloader(),
-        "test": data.test_dataloader(),
-        "predict": data.predict_dataloader(),
-    }.items():
+    for split in ("train", "val", "test", "predict"):
         table = data.table("test" if split == "predict" else split)
-        batches = list(loader)
+        batches = list(getattr(data, f"{split}_dataloader")())
         for batch in batches:
-            assert set(batch) == {"image", "index", "label", "domain"}
+            change = {"group_change"} if grouping == "augmented" and split == "train" else set()
+            assert set(batch) == {"image", "index", "label", "domain", *change}
             assert batch["image"].dtype == torch.uint8
             assert batch["image"].shape[1:] == (4, 3, 4, 4)
             assert torch.equal(batch["image"], table.images[batch["index"]])
@@ -120,7 +127,7 @@ def pixels(batches: list[dict[str, Tensor]]) -> set[tuple[int, int]]:
     return {pair for domain, pixel in pairs for pair in zip(domain.tolist(), pixel.tolist(), strict=True)}
 
 
-@pytest.mark.parametrize("grouping", ["random", "mixed", "pure", "proportions", "attribute"])
+@pytest.mark.parametrize("grouping", GROUPINGS)
 def test_training_never_sees_a_held_out_image(grouping: str) -> None:
     data = pair(grouping=grouping, group_column="domain")
     loader = data.train_dataloader()
@@ -141,9 +148,7 @@ def test_prepare_and_setup_are_those_of_the_domains() -> None:
     assert [domain.calls for domain in data.domains] == [["prepare_data", "fit"]] * 2
 
 
-def test_columns_that_some_lack_are_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(mixed, "rank_zero_info", told.append)
+def test_columns_that_some_lack_are_left_out_with_a_note(told: list[str]) -> None:
     data = pair(colour={"names": ("pose", "label")})
     assert set(data.table("train").columns) == {"label", "domain"}
     data.table("val")
@@ -154,9 +159,7 @@ def test_columns_that_some_lack_are_left_out_with_a_note(monkeypatch: pytest.Mon
     assert told[1].startswith("domains: label, a, b, c, d and 3 more left out")
 
 
-def test_labels_of_other_classes_are_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(mixed, "rank_zero_info", told.append)
+def test_labels_of_other_classes_are_left_out_with_a_note(told: list[str]) -> None:
     same = {"classes": ("cat", "dog", "owl")}
     assert pair(same, same).value_names("label") == {0: "cat", 1: "dog", 2: "owl"}
     assert set(pair(same, same).table("train").columns) == {"label", "domain"}

@@ -1,4 +1,4 @@
-"""MNIST as it is read: damaged files, splits and sizes; where it comes from is in test_mnist_sources.py."""
+"""MNIST as it is read: splits and sizes. Sources are in test_mnist_sources.py, damaged files in test_bad_mnist.py."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,36 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.data.mnist import IMAGES, LABELS, SIZES, fake_arrays, idx_bytes, row_in_file, write_mnist
+from tests.data.mnist import LABELS, row_in_file, write_mnist
 from ugvae.data import decoding
 from ugvae.data.module import split_rows
 from ugvae.datamodules import mnist_files
 from ugvae.errors import ConfigError, DataError
-
-# ------------------------------------------------------------------------------------------------------- damaged files
-
-
-@pytest.mark.parametrize("damage", ["other pixel", "label file", "truncated", "empty", "flat", "folded"])
-def test_damaged_file_is_named(mnist_root: Path, tiny_mnist: Callable, damage: str) -> None:
-    write_mnist(mnist_root)
-    array, path = fake_arrays()[IMAGES], mnist_root / IMAGES
-    whole, changed = path.read_bytes(), array.copy()
-    changed[7, 3, 3] ^= 1
-    path.write_bytes(
-        {
-            "other pixel": idx_bytes(changed),
-            "label file": (mnist_root / LABELS).read_bytes(),
-            "truncated": whole[:-1],
-            "empty": b"",
-            "flat": idx_bytes(array.reshape(len(array), -1)),  # the right bytes under another shape
-            "folded": idx_bytes(array.reshape(len(array) * 4, 14, 14)),
-        }[damage]
-    )
-    data = tiny_mnist()
-    data.prepare_data()  # the file is there: nothing of the user's is replaced
-    with pytest.raises(DataError, match=rf"^{path}: .* Delete this file"):
-        data.table("train")
-    assert len(data.table("test")) == SIZES["t10k"]  # its files are whole
 
 
 def test_wrong_hash_shows_both_hashes(mnist_root: Path, tiny_mnist: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,9 +18,6 @@ def test_wrong_hash_shows_both_hashes(mnist_root: Path, tiny_mnist: Callable, mo
     monkeypatch.setitem(mnist_files.SHA256, LABELS, "0" * 64)
     with pytest.raises(DataError, match=f"SHA-256 {actual}, expected {'0' * 64}"):
         tiny_mnist().table("train")
-
-
-# ------------------------------------------------------------------------------------------------------- splits, sizes
 
 
 def test_splits_do_not_move_with_the_seed(mnist_root: Path, tiny_mnist: Callable) -> None:

@@ -112,15 +112,6 @@ def test_axes_of_the_mat_files(tmp_path: Path) -> None:
         assert torch.equal(table.images[row], want)
 
 
-@pytest.mark.parametrize("scale", [1, 255])
-def test_mat_files_of_floats(tmp_path: Path, scale: int) -> None:
-    images = np.zeros((128, 128, 3, 24, 4))
-    images[:, :, 1], images[0] = 0.4 * scale, scale
-    for car in range(3):
-        savemat(tmp_path / f"car_{car}_mesh.mat", {"im": images}, do_compression=True)
-    assert make(Cars3DDataModule, tmp_path).table("val").images[0, :, 8, 8].tolist() == [0, 102, 0]
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -180,9 +171,7 @@ def test_chairs_on_a_grid_as_jpeg(tmp_path: Path) -> None:
 def test_chairs_with_other_names_have_no_angles(tmp_path: Path) -> None:
     for number in range(6):
         save_picture(tmp_path / f"chair{number // 2}" / "renders" / f"{number}.png", number, 32)
-    assert {frozenset(row) for row in rows(make(Chairs3DDataModule, tmp_path))} == {
-        frozenset({"picture", "chair", "view"})
-    }
+    assert all(row.keys() == {"picture", "chair", "view"} for row in rows(make(Chairs3DDataModule, tmp_path)))
 
 
 def test_trim_cuts_the_white_border(tmp_path: Path) -> None:

@@ -181,13 +181,15 @@ def run(tmp_path: Path) -> Path:
 def test_table_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["table1", "--run", str(run), "--values", "0", "1", "--values", "3", "8", *QUICK])
     report = json.loads((run / "paper" / "table1.json").read_text())
-    assert list(report["results"]) == ["label 0 / label 1", "label 3 / label 8"]
+    names = ["label 0 / label 1", "label 3 / label 8"]
+    assert list(report["results"]) == [*names, *(f"{name}, the paper's protocol" for name in names)]
     result = from_json(Classification, report["results"]["label 0 / label 1"])
     assert mean(result, PIXELS) == 1
     assert list(result.accuracy) == ["kinds", "kinds and random"]
     assert report["paper"] == {}
     assert report["config"]["seed_everything"] == 1
     assert (run / "paper" / "table1.png").stat().st_size > 10_000
+    assert (run / "paper" / "table1_paper.png").stat().st_size > 10_000
     assert "| untrained beta sample | " in capsys.readouterr().out
 
 
@@ -208,6 +210,10 @@ def test_commands_say_what_they_lack(run: Path, tmp_path: Path, capsys: pytest.C
         (
             ["table1", "--run", str(run), "--values", "3", "3"],
             "pair, values: the two kinds of a comparison must differ",
+        ),
+        (
+            ["table1", "--run", str(run), "--values", "3", "8", "--protocol", "paper", "--group_size", "1"],
+            "group_size: a group of one image has no statistics for BatchNorm",
         ),
         (["table1", "--run", str(run), "--values", "3", "11", *QUICK], "group_size: 0 images with label 11"),
         (["series", "--run", str(vae)], "series: the model is VAE, which has no beta"),

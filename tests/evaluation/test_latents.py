@@ -72,6 +72,18 @@ def test_a_column_that_is_not_there_is_named(data: DigitsDataModule) -> None:
         encode(make(UGVAE, SHAPE, double=False), data, by="patient")
 
 
+def test_columns_that_have_the_names_of_ours_are_kept(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((30, 8, 8), np.uint8))
+    lines = [f"{number % 3},{number},{number % 2}" for number in range(30)]
+    (tmp_path / "metadata.csv").write_text("\n".join(["group,row,z_0", *lines]))
+    data = ArrayDataModule(root=str(tmp_path), image_size=8, group_size=2)
+    images = encode(make(UGVAE, SHAPE, double=False), data, by="z_0").images
+    assert sorted(images["data_row"].tolist(), key=int) == list(map(str, range(30)))
+    assert images["data_z_0"].tolist() == images["group"].tolist()
+    for own, theirs in zip(images["data_group"], images["data_row"], strict=True):
+        assert int(own) == int(theirs) % 3
+
+
 def test_columns_of_groups_of_one_image_and_long_numbers() -> None:
     columns = {"patient": torch.tensor([0, 1, 1]), "visit": torch.tensor([20260131123, 20260131124, 20260131124])}
     data = ArrayDataModule.from_arrays(torch.zeros(3, 8, 8), columns, split_by="none")

@@ -24,12 +24,12 @@ QUICK = ["--data", "digits", "--epochs", "1", "--images", "64", "--image_samples
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """An empty working folder; ``fit`` runs in this process, once for each model; gives what was run."""
+    """An empty working folder; ``fit`` runs in this process, but goes on with nothing; gives what was run."""
     done = []
 
     def run(command: list[str]) -> subprocess.CompletedProcess:
         done.append(command[3:])
-        if not list((tmp_path / "lightning_logs" / option(command, "--experiment")).glob("version_*")):
+        if "--ckpt_path" not in command:
             cli.main(command[3:])
         return subprocess.CompletedProcess(command, 0)
 
@@ -58,7 +58,8 @@ def test_trains_scores_and_does_nothing_twice(commands: list[list[str]], capsys:
     report = json.loads(Path("lightning_logs/compare_digits/compare.json").read_text())
     assert list(report["models"]) == ["NestedVAE", "UGVAE"]
     assert (report["epochs"], report["group_samples"], report["image_samples"]) == (1, 2, 4)
-    for name, content in report["models"].items():
+    assert report["training_seeds"] == {"NestedVAE": [1], "UGVAE": [1]}
+    for name, (content,) in report["models"].items():
         entry = from_json(compare.Entry, content)
         score, terms = entry.score, entry.score.terms
         kls = sum(terms.get(term, 0) for term in ("kl_z", "kl_d", "kl_beta"))
@@ -71,6 +72,8 @@ def test_trains_scores_and_does_nothing_twice(commands: list[list[str]], capsys:
     table = Path("lightning_logs/compare_digits/compare.md").read_text()
     assert "| UGVAE | " in table
     assert "S = 2, T = 4" in table
+    assert "One training seed: no error is known." in table
+    assert "±" not in table
 
     compare.main(arguments)
     assert len(commands) == 2
@@ -78,7 +81,8 @@ def test_trains_scores_and_does_nothing_twice(commands: list[list[str]], capsys:
     manifest = Path("lightning_logs/compare_digits/UGVAE/manifest.json")
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "finished": False}))
     compare.main(arguments)
-    assert [option(command, "--ckpt_path") for command in commands[2:]] == ["last"]  # goes on, of UGVAE alone
+    last = "lightning_logs/compare_digits/UGVAE/version_0/checkpoints/last.ckpt"
+    assert [option(command, "--ckpt_path") for command in commands[2:]] == [last]  # goes on, of UGVAE alone
     compare.main([*arguments[:-1], "5"])
     assert len(commands) == 5  # other settings: trained anew
     assert not any("--ckpt_path" in command for command in commands[3:])
@@ -119,7 +123,7 @@ def test_table_has_a_column_for_every_term_of_any_bound() -> None:
     quality, clusters = ReconstructionQuality(20.126, 0.5), ClusterScores(0.5, 0.25, 0.75, 1.0)
     plain = Score(2, 4, {"elbo": 1.234, "kl_z": 3.0}, [], 2.0, quality, 12345)
     other = Score(2, 4, {"elbo": -2.0, "independence": 0.25}, ["independence"], 1.0, quality, 99, clusters=clusters)
-    entries = {"A": compare.Entry("a", 1.0, 2.5, plain), "B": compare.Entry("b", 1.0, 2.5, other)}
+    entries = {"A": [compare.Entry("a", 1.0, 2.5, plain)], "B": [compare.Entry("b", 1.0, 2.5, other)]}
     assert Table("", compare.rows(entries)).markdown().splitlines() == [
         "| model | ELBO | KL_z | independence / B | IW bound | PSNR, dB | SSIM | NMI | ARI | accuracy | parameters "
         "| s per epoch |",
@@ -127,3 +131,11 @@ def test_table_has_a_column_for_every_term_of_any_bound() -> None:
         "| A | 1.23 | 3.00 | — | 2.00 | 20.13 | 0.500 | — | — | — | 12,345 | 2.5 |",
         "| B | −2.00 | — | 0.25 | 1.00 | 20.13 | 0.500 | 0.500 | 0.250 | 0.750 | 99 | 2.5 |",
     ]
+
+
+def test_table_over_training_seeds() -> None:
+    quality = ReconstructionQuality(20.0, 0.5)
+    scores = [Score(2, 4, {"elbo": elbo}, [], 2.0, quality, 12345) for elbo in (1.0, 2.0, 6.0)]
+    (row,) = compare.rows({"A": [compare.Entry("a", 1.0, 2.5, score) for score in scores]})
+    assert (row["ELBO"], row["IW bound"]) == ("3.00 ± 2.65", "2.00 ± 0.00")  # s.d. with n − 1
+    assert (row["parameters"], row["seeds"]) == ("12,345", 3)

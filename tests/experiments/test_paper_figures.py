@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from experiments.paper import crossing
+from experiments.paper import baselines, crossing, own_grids
 from experiments.paper.maps import separation
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import DIGITS, call, refused, run_of, write_run
+from ugvae.datamodules import Cars3DDataModule, MixedDataModule, StanfordCarsDataModule
 from ugvae.evaluation.trained_run import load_run
 from ugvae.models import GMVAE, MLVAE, UGVAE, VAE
 from ugvae.plots.maps import map_figure
@@ -24,7 +26,8 @@ def test_crossing_is_between_two_pure_groups(tmp_path: Path) -> None:
     domain = load_run(run).table.columns["domain"]
     assert [int(domain[row]) for row in result["rows"]] == [0, 1]
     assert result["kinds"] == {"left": {"domain": 0}, "right": {"domain": 1}}
-    assert list(result["change"]) == ["fixed", "transported"]
+    assert list(result["change"]) == list(result["change_within"]) == ["fixed", "transported"]
+    assert [figure["file"] for figure in result["figures"]] == ["fig5_a.png", "fig5_c.png", "fig5_b.png"]
     assert all(0 < change < 1 for way in result["change"].values() for change in way.values())
     assert result["group_size"] == 6
     assert {"versions", "config", "options", "split"} <= set(result)
@@ -35,7 +38,11 @@ def test_crossing_is_between_two_pure_groups(tmp_path: Path) -> None:
 
 def test_figures_follow_from_the_seed(tmp_path: Path) -> None:
     run = run_of(tmp_path, UGVAE)
-    for name, key, options in (("fig5", "rows", QUICK), ("fig10", "components", ["--rows", "3"])):
+    for name, key, options in (
+        ("fig5", "rows", QUICK),
+        ("fig10", "components", ["--steps", "5"]),
+        ("samples", "components", ["--rows", "3"]),
+    ):
         first = call(name, run, *options)
         picture = imread(run / "paper" / first["figures"][0]["file"])
         state = torch.get_rng_state()
@@ -50,22 +57,22 @@ def test_grids_of_one_domain_are_between_groups_without_a_common_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    draw = crossing.groups_where
+    draw = own_grids.groups_where
 
     def spy(*arguments: object, **settings: object) -> object:
         seen.append(draw(*arguments, **settings))
         return seen[-1]
 
-    monkeypatch.setattr(crossing, "groups_where", spy)
+    monkeypatch.setattr(own_grids, "groups_where", spy)
     run = run_of(tmp_path, MLVAE)
-    result = call("fig6", run, *QUICK)
+    result = call("within", run, *QUICK)
     assert list(result["change"]) == ["left", "right"]
     assert list(result["change"]["left"]) == ["fixed"], "nothing is transported without a mixture"
     domain = load_run(run).table.columns["domain"]
     for number, groups in enumerate(drawn.groups for drawn in seen[:2]):
         assert domain[groups].unique().tolist() == [number]
         assert len(groups.unique()) == groups.numel()
-    single = call("fig6", run_of(tmp_path / "single", MLVAE, DIGITS), *QUICK)
+    single = call("within", run_of(tmp_path / "single", MLVAE, DIGITS), *QUICK)
     assert list(single["change"]) == ["any images"]
 
 
@@ -77,8 +84,65 @@ def test_components_are_counted_by_domain(tmp_path: Path) -> None:
     counts = [[int(((d == k) & (table.columns["domain"] == value)).sum()) for value in (0, 1)] for k in range(5)]
     assert result["counts"] == counts
     assert result["domains"] == ["left", "right"]
+    assert call("components", run)["counts"] == counts
     shares = [component["share"] for component in call("fig3", run)["components"]]
     assert shares == pytest.approx([sum(row) / len(table) for row in counts])
+
+
+def test_walk_of_every_dimension_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    draw = baselines.grid_figure
+    monkeypatch.setattr(baselines, "grid_figure", lambda images, *words: seen.append(images) or draw(images, *words))
+    run = run_of(tmp_path, VAE)
+    change, model = call("fig9", run, "--steps", "3")["change"], load_run(run).model
+    expected = model.decode(torch.tensor([-1.0, 0.0, 1.0]).view(1, 3, 1).expand(-1, -1, model.z_dim))
+    torch.testing.assert_close(seen[0], expected)
+    assert change == pytest.approx(float((expected[0, 0] - expected[0, 2]).abs().mean()))
+
+
+def test_walk_with_a_component_drawn_for_each_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    draw = baselines.panels_figure
+    monkeypatch.setattr(
+        baselines, "panels_figure", lambda panels, *a, **b: seen.append(panels) or draw(panels, *a, **b)
+    )
+    run = run_of(tmp_path, UGVAE)
+    components, model = call("fig10", run, "--steps", "3")["components"], load_run(run).model
+    assert len(set(components)) > 1
+    for row, (value, k) in enumerate(zip((-1.0, 0.0, 1.0), components, strict=True)):
+        beta = torch.full((1, model.beta_dim), value)
+        z = model.prior(beta).mean[:, k].unsqueeze(1) + torch.tensor([-3.0, 0.0, 3.0]).view(1, 3, 1)
+        torch.testing.assert_close(seen[0][0][row], model.decode(z, beta)[0])
+
+
+def test_map_of_z_with_the_interpolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    def spy(points: torch.Tensor, domain: torch.Tensor, names: dict, title: str, paths: dict, seed: int) -> Figure:
+        seen.update(points=points, domain=domain, names=names, paths=paths)
+        return Figure()
+
+    monkeypatch.setattr(baselines, "tsne_figure", spy)
+    run = run_of(tmp_path, GMVAE)
+    result = call("fig12", run, "--mapped", "20", "--steps", "5")
+    assert seen["names"] == {0: "left", 1: "right"}
+    assert seen["domain"].tolist() == [0] * 10 + [1] * 10
+    table, model = load_run(run).table, load_run(run).model
+    assert table.columns["domain"][result["rows"]].tolist() == [0, 1]
+    z = model.infer(table.images[torch.tensor(result["rows"])].unsqueeze(1)).z.mean.squeeze(1)
+    (path,) = seen["paths"].values()
+    torch.testing.assert_close(path, torch.stack([z[0].lerp(z[1], share) for share in (0, 0.25, 0.5, 0.75, 1)]))
+
+
+def test_figure_6_is_of_cars(tmp_path: Path) -> None:
+    run = run_of(tmp_path, UGVAE)
+    assert crossing.FIG6.reason_not(load_run(run)).startswith("Fig. 6 is of cars and chairs")
+    result = call("fig6", run, "--images", "2", "3", "--group_size", "6")  # asked for by name it draws any two domains
+    assert list(result["kinds"]) == ["left", "right"]
+    assert [figure["file"] for figure in result["figures"]] == ["fig6.png"]
+    cars = Cars3DDataModule(), StanfordCarsDataModule()
+    of_cars = load_run(run)._replace(data=MixedDataModule(list(cars)))
+    assert crossing.FIG6.reason_not(of_cars) is None
 
 
 def test_kinds_of_the_map_by_attribute(tmp_path: Path) -> None:
@@ -118,6 +182,7 @@ def test_what_does_not_apply_and_what_is_mistyped(tmp_path: Path, capsys: pytest
         (["fig5", "--run", single], "domain: the data are of one domain; name two kinds of image"),
         (["fig7", "--run", vae], "fig7: the model is VAE, which has no beta"),
         (["fig9", "--run", run], "fig9: UGVAE has beta besides z; see fig3"),
+        (["fig6", "--run", vae], "fig6: VAE has no beta; see fig13"),
         (["fig10", "--run", vae], "fig10: VAE has no mixture"),
         (["fig11", "--run", run], "fig11: UGVAE has beta and a mixture; see fig5"),
         (["fig12", "--run", run], "fig12: UGVAE has beta for what a group shares"),
@@ -134,7 +199,7 @@ def test_what_does_not_apply_and_what_is_mistyped(tmp_path: Path, capsys: pytest
         (["figures", "--run", str(tmp_path)], f"run: {tmp_path} is not the folder of a run"),
     ):
         assert refused(capsys, *arguments).startswith(message)
-    for name, option, value in (("fig5", "steps", "1"), ("fig6", "mapped", "0"), ("fig3", "z_range", "0")):
+    for name, option, value in (("fig5", "steps", "1"), ("within", "mapped", "0"), ("fig3", "z_range", "0")):
         assert f'key "{option}"' in refused(capsys, name, "--run", run, f"--{option}", value)
     for typed in (["fig33", "--run", run], ["fig5", "--run", run, "--atribute", "Male"], ["fig5"]):
         assert "usage: experiments.paper" in refused(capsys, *typed)

@@ -21,10 +21,10 @@ from ugvae.models import UGVAE, VAE, GroupVAE
 from ugvae.plots import maps
 
 APPLY = {  # to runs on two domains with labels, by whether the model has beta, and whether it has a mixture
-    (True, True): {"fig3", "fig5", "fig6", "fig7", "fig10", "prior"},
-    (True, False): {"fig4", "fig6", "fig7", "fig11", "prior"},
-    (False, True): {"fig3", "fig10", "fig12", "fig13", "prior"},
-    (False, False): {"fig9", "fig13", "prior"},
+    (True, True): {"fig3", "fig5", "fig7", "fig10", "samples", "prior"},
+    (True, False): {"fig4", "fig7", "fig11", "within", "prior"},
+    (False, True): {"fig3", "fig10", "fig12", "fig13", "samples", "components", "prior"},
+    (False, False): {"fig9", "fig13", "dimensions", "prior"},
 }
 
 
@@ -69,12 +69,12 @@ def test_index_keeps_what_was_done_when_a_later_call_is_mistyped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = run_of(tmp_path, UGVAE)
-    call("fig10", run, "--rows", "2")
+    call("fig10", run, "--steps", "2")
     call("fig3", run)
     entry = read_index(run)["commands"]["fig10"]
     assert entry["status"] == "done"
-    assert entry["command"] == f"python -m experiments.paper fig10 --run {run} --rows 2"
-    refused(capsys, "fig10", "--run", str(run), "--rows", "0")
+    assert entry["command"] == f"python -m experiments.paper fig10 --run {run} --steps 2"
+    refused(capsys, "fig10", "--run", str(run), "--steps", "0")
     refused(capsys, "fig4", "--run", str(run))
     index = read_index(run)["commands"]
     assert index["fig10"] == entry

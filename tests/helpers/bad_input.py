@@ -36,15 +36,10 @@ READ: Counter[str] = Counter()
 
 
 def attempt(kind: str, read: Callable[[], Any], *names: object) -> Any:
-    """Tries one bad input, and counts it.
+    """Tries one bad input, and counts it by its kind.
 
-    Args:
-        kind: of input, for the counts.
-        read: gives what was read, for the caller to compare with the truth.
-        *names: an error must contain one of these.
-
-    Returns:
-        What was read; None if it was refused.
+    Gives what was read, for the caller to compare with the truth; None if it was refused, by an error that must contain
+    one of ``names``.
     """
     try:
         content = read()

@@ -1,11 +1,7 @@
-"""Training sessions in processes of their own that kill themselves at a given moment, and what they leave.
-
-The processes start from a server that has imported everything once, so that a session costs a second or two.
-"""
+"""Training sessions in processes of their own that kill themselves at a given moment, and what they leave."""
 
 import csv
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -17,25 +13,40 @@ from typing import Any
 import numpy as np
 import torch
 
+from tests.helpers.ranks import Ranks
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.models import GroupVAE
 from ugvae.runs import loggers
 
 RUN = Path("lightning_logs/digits/version_0")
-COMMAND = [
+SMALL = [
     "fit",
     f"--config={EXPERIMENTS / 'digits.yaml'}",
     "--data.image_size=8",
     "--model.z_dim=2",
-    "--trainer.accelerator=cpu",
-    "--trainer.max_epochs=4",  # of 9 steps
     "--trainer.log_every_n_steps=4",
     "--checkpoint.every_n_train_steps=5",
-    "--figures.every_n_epochs=2",
     "--figures.groups_per_label=0",
 ]
-ORDER = "order.jsonl"  # a line per training step: its number, its images, a draw of each random source
+COMMAND = [*SMALL, "--trainer.accelerator=cpu", "--trainer.max_epochs=4", "--figures.every_n_epochs=2"]  # of 9 steps
+
+FOLDER = [
+    "fit",
+    f"--config={EXPERIMENTS / 'folder.yaml'}",
+    "--data.root=images",
+    "--data.image_size=16",
+    "--data.group_size=4",
+    "--data.groups_per_batch=1",
+    "--data.cache_workers=1",
+    "--model.z_dim=2",
+    "--trainer.accelerator=cpu",
+    "--trainer.precision=32-true",
+    "--trainer.max_epochs=2",
+    "--trainer.check_val_every_n_epoch=1",
+    "--figures.every_n_epochs=0",
+    "--figures.groups_per_label=0",
+]
 
 
 def send(number: signal.Signals = signal.SIGKILL) -> None:
@@ -51,7 +62,6 @@ def session(
     command: list[str] = COMMAND,
     output: str = "output.txt",
     environment: dict[str, str] | None = None,
-    timeout: float = 240,
 ) -> int:
     """Trains in ``folder`` until the end, or until the ``count``-th ``moment``; gives the exit status.
 
@@ -63,49 +73,29 @@ def session(
         command: of training.
         output: file for what the process prints.
         environment: variables besides WANDB_MODE=disabled.
-        timeout: seconds, then it counts as hanging.
     """
     install = MOMENTS[moment] if isinstance(moment, str) and moment else moment or None
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ugvae.cli", "sklearn.datasets"])
-    variables = {"WANDB_MODE": "disabled", **(environment or {})}
-    process = context.Process(target=_train, args=(folder, [*command, *arguments], install, count, output, variables))
-    process.start()
-    process.join(timeout)
-    if process.exitcode is None:
-        process.kill()
-        raise TimeoutError(f"not done after {timeout} s: {(folder / output).read_text()[-1000:]}")
-    return process.exitcode
+    process = Ranks(folder, [environment or {}], _train, [*command, *arguments], install, count, output=output)
+    (status,) = process.finish()
+    assert status is not None, process.printed
+    return status
 
 
-def _train(
-    folder: Path,
-    command: list[str],
-    install: Callable[[int], None] | None,
-    count: int,
-    output: str,
-    variables: dict[str, str],
-) -> None:
-    os.environ.update(variables)
-    os.environ.pop("WANDB_SERVICE", None)  # an earlier test's, which serves the process of the tests
-    torch.set_num_threads(1)
-    os.chdir(folder)
-    with Path(output).open("a") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    _record_order()
+def _train(command: list[str], install: Callable[[int], None] | None, count: int) -> None:
+    record_order()
     if install:
         install(count)
     cli.main(command)
 
 
-def _record_order() -> None:
+def record_order() -> None:
+    """Makes training steps add a line to ``order.RANK.jsonl``: number, images, a draw of each random source."""
     step = GroupVAE.training_step
 
     def recorded(model: GroupVAE, batch: dict, batch_idx: int) -> torch.Tensor:
         draws = [random.random(), float(np.random.rand()), float(torch.rand(()))]  # noqa: NPY002
         line = {"step": model.trainer.global_step, "images": batch["index"].tolist(), "draws": draws}
-        with Path(ORDER).open("a") as file:
+        with Path(f"order.{model.global_rank}.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         return step(model, batch, batch_idx)
 
@@ -196,10 +186,14 @@ MOMENTS = {
 # ------------------------------------------------------------------------------------------------------- what is left
 
 
+def steps(folder: Path, rank: int = 0) -> list[dict]:
+    """The lines of one rank."""
+    return [json.loads(line) for line in (folder / f"order.{rank}.jsonl").read_text().splitlines()]
+
+
 def order(folder: Path) -> dict[int, dict]:
     """Images and draws of each step; of a step that was done again, the last time."""
-    lines = (json.loads(line) for line in (folder / ORDER).read_text().splitlines())
-    return {line["step"]: line for line in lines}
+    return {line["step"]: line for line in steps(folder)}
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

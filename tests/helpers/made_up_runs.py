@@ -108,12 +108,12 @@ def save_picture(path: Path) -> None:
 
 
 def write_run(
-    directory: Path, model: str = "UGVAE", results: dict[str, Any] | None = None, grouping: str = "pure"
+    directory: Path, model: str = "UGVAE", results: dict[str, Any] | None = None, grouping: str = "pure", seed: int = 3
 ) -> Path:
     """A folder as it is after ``make evaluate``; ``results`` in place of all of them."""
     arguments = {"group_size": 16, "groups_per_batch": 8, "grouping": grouping, "root": "data/mnist"}
     config = {
-        "seed_everything": 3,
+        "seed_everything": seed,
         "experiment": "mnist",
         "trainer": {"max_epochs": 12, "gradient_clip_val": 100.0},
         "model": {"class_path": f"ugvae.models.{model}", "init_args": {"z_dim": 11}},

@@ -1,6 +1,5 @@
 """Training by several ranks that note the images of each step, and that can be made to die in one."""
 
-import json
 import os
 import signal
 import sys
@@ -11,45 +10,31 @@ from types import SimpleNamespace
 import torch
 import torch.distributed
 
+from tests.helpers.killed_runs import SMALL, record_order, send, steps
 from tests.helpers.ranks import Ranks, join, launched
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.callbacks import RankWatch
 from ugvae.models import GroupVAE
 
-RUN = Path("lightning_logs/digits/version_0")
 TWO = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
-FIT = [
-    "fit",
-    f"--config={EXPERIMENTS / 'digits.yaml'}",
-    "--data.image_size=8",
-    "--data.groups_per_batch=4",
-    "--model.z_dim=2",
-    "--trainer.max_epochs=2",  # of 9 steps
-    "--trainer.log_every_n_steps=4",
-    "--checkpoint.every_n_train_steps=5",
-    "--figures.every_n_epochs=1",
-    "--figures.groups_per_label=0",
-]
-STEP = GroupVAE.training_step
-
-
-def recorded(model: GroupVAE, batch: dict, batch_idx: int) -> torch.Tensor:
-    """A training step that adds a line to ``order.RANK.jsonl``.
-
-    With DIE_RANK and DIE_STEP in the environment, that rank gets DIE_SIGNAL in that step.
-    """
-    rank, step = model.global_rank, model.trainer.global_step
-    with Path(f"order.{rank}.jsonl").open("a") as file:
-        file.write(json.dumps({"step": step, "images": batch["index"].tolist()}) + "\n")
-    if (str(rank), str(step)) == (os.environ.get("DIE_RANK"), os.environ.get("DIE_STEP")):
-        os.kill(os.getpid(), signal.Signals[os.environ["DIE_SIGNAL"]])
-    return STEP(model, batch, batch_idx)
+FIT = [*SMALL, "--data.groups_per_batch=4", "--trainer.max_epochs=2", "--figures.every_n_epochs=1"]  # of 9 steps
 
 
 def train(arguments: list[str]) -> None:
-    """One rank: the command ``python -m ugvae ARGUMENTS`` with recorded steps."""
-    GroupVAE.training_step = recorded
+    """One rank: the command ``python -m ugvae ARGUMENTS`` with recorded steps.
+
+    With DIE_RANK and DIE_STEP in the environment, that rank gets DIE_SIGNAL in that step.
+    """
+    record_order()
+    step = GroupVAE.training_step
+
+    def deadly(model: GroupVAE, batch: dict, batch_idx: int) -> torch.Tensor:
+        here = str(model.global_rank), str(model.trainer.global_step)
+        if here == (os.environ.get("DIE_RANK"), os.environ.get("DIE_STEP")):
+            send(signal.Signals[os.environ["DIE_SIGNAL"]])
+        return step(model, batch, batch_idx)
+
+    GroupVAE.training_step = deadly
     cli.main(arguments)
 
 
@@ -61,7 +46,7 @@ def fit(folder: Path, *arguments: str) -> None:
 
 def order(folder: Path) -> list[list[dict]]:
     """The lines of each rank."""
-    return [[json.loads(line) for line in (folder / f"order.{r}.jsonl").read_text().splitlines()] for r in (0, 1)]
+    return [steps(folder, rank) for rank in (0, 1)]
 
 
 def images_of(lines: list[dict]) -> list[int]:
@@ -76,7 +61,7 @@ def watched(freeze: bool) -> None:
     watch.on_train_start(SimpleNamespace(world_size=num_ranks, global_rank=rank), None)
     time.sleep(0.5)
     if rank == 1 and freeze:
-        os.kill(os.getpid(), signal.SIGSTOP)
+        send(signal.SIGSTOP)
     if rank == 1:
         watch.on_train_end(None, None)
     elif freeze:

@@ -1,4 +1,4 @@
-"""Processes that talk over gloo, each with a time limit, none left running.
+"""Processes of tests, which may talk over gloo: each has a time limit, none is left running.
 
 They start from a server that has imported everything once, so that a process costs a second.
 """
@@ -19,7 +19,18 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 PROJECT = Path(__file__).parents[2]
 OWN = {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
-LAUNCHERS = ("SLURM_", "TORCHELASTIC", "MASTER_", "LOCAL_", "GROUP_", "RANK", "WORLD_SIZE", "NODE_RANK", "PL_")
+LAUNCHERS = (
+    "SLURM_",
+    "TORCHELASTIC",
+    "MASTER_",
+    "LOCAL_",
+    "GROUP_",
+    "RANK",
+    "WORLD_SIZE",
+    "NODE_RANK",
+    "PL_",
+    "WANDB_SERVICE",
+)
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -42,22 +53,30 @@ def launched(num_ranks: int = 2) -> list[dict[str, str]]:
 
 
 class Ranks:
-    """Processes that do one function in one folder, each with its own environment and ``output.N.txt``.
+    """Processes that do one function in one folder, each with its own environment and output.
 
     Args:
         folder: where they run.
         environments: of each, added to ``environment()``.
         target: a function of a module.
         *arguments: its own.
+        output: file in the folder for what they print, with a place for their number.
     """
 
-    def __init__(self, folder: Path, environments: list[dict[str, str]], target: Callable, *arguments: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environments: list[dict[str, str]],
+        target: Callable,
+        *arguments: Any,
+        output: str = "output.{}.txt",
+    ) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-        self.outputs = [folder / f"output.{number}.txt" for number in range(len(environments))]
+        context.set_forkserver_preload([__name__, "ugvae.cli", "sklearn.datasets"])
+        self.outputs = [folder / output.format(number) for number in range(len(environments))]
         self.processes: list[ForkServerProcess] = []
-        for output, own in zip(self.outputs, environments, strict=True):
-            wanted = (folder, output, environment(**own), target, arguments)
+        for path, own in zip(self.outputs, environments, strict=True):
+            wanted = (folder, path, environment(**own), target, arguments)
             self.processes.append(context.Process(target=_run, args=wanted))
             self.processes[-1].start()
 
@@ -87,9 +106,8 @@ def _run(folder: Path, output: Path, own: dict[str, str], target: Callable, argu
         os.dup2(file.fileno(), 2)
     sys.stdout.reconfigure(line_buffering=True)
     torch.set_num_threads(1)
-    rank_zero_only.rank = int(
-        own.get("RANK") or own.get("SLURM_PROCID") or 0
-    )  # Lightning asked the server's environment
+    # Lightning asked the server's environment
+    rank_zero_only.rank = int(own.get("RANK") or own.get("SLURM_PROCID") or 0)
     target(*arguments)
 
 

@@ -102,15 +102,10 @@ def _reference_group(model: UGVAE, images: Tensor, z_noise: Tensor, beta_noise: 
 
 
 def reference_elbo(model: UGVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -> dict[str, Tensor]:
-    """The terms of the bound, with the names and shapes of ``ugvae.models.Bound``.
+    """The terms of the bound, with the names and shapes of ``ugvae.models.Bound``, with the weights of ``model``.
 
-    ``model`` must be in eval mode if it holds a BatchNorm, since images pass one at a time.
-
-    Args:
-        model: the model whose weights to use.
-        images: ``(G, B, C, H, W)``.
-        z_noise: standard normal ``(G, B, z_dim)``.
-        beta_noise: standard normal ``(G, beta_dim)``.
+    It must be in eval mode if it holds a BatchNorm, since images ``(G, B, C, H, W)`` pass one at a time. The noise is
+    standard normal, ``(G, B, z_dim)`` and ``(G, beta_dim)``.
     """
     groups = [_reference_group(model, *group) for group in zip(images, z_noise, beta_noise, strict=True)]
     return {name: torch.stack([group[name] for group in groups]) for name in groups[0]}
@@ -119,13 +114,7 @@ def reference_elbo(model: UGVAE, images: Tensor, z_noise: Tensor, beta_noise: Te
 class PlainUGVAE(nn.Module):
     """UG-VAE for one group per batch, with K prior modules and a Python loop wherever one comes naturally.
 
-    Args:
-        image_shape: (C, H, W).
-        backbone: ``mlp`` or ``conv``, the latter with BatchNorm.
-        z_dim: dimensions of the local latent.
-        beta_dim: dimensions of the global latent.
-        num_components: K.
-        x_std: standard deviation of a pixel.
+    The backbone is ``mlp``, or ``conv`` with BatchNorm. Settings are called as in ``ugvae.models.UGVAE``.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
 
 from ugvae import models
 from ugvae.models import GroupVAE
@@ -27,6 +28,12 @@ def make(model_class: type[GroupVAE], shape=(2, 5, 7), double: bool = True, **se
     own = {name: value for name, value in {**SETTINGS, **settings}.items() if name in known or name not in SETTINGS}
     own = {name: value for name, value in own.items() if name in known or name not in WEIGHTS}
     return model_class(shape, **own).to(torch.float64 if double else torch.float32).eval()
+
+
+def quiet_trainer(**options) -> Trainer:
+    """A trainer on the CPU that writes and prints nothing."""
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return Trainer(accelerator="cpu", use_distributed_sampler=False, **quiet, **options)
 
 
 def make_images(model: GroupVAE, groups: int = G, size: int = B) -> torch.Tensor:

@@ -41,26 +41,28 @@ class Loss(torch.nn.Module):
         self.model = model
         self.bound = torch.compile(model._bound) if model.hparams.compile else model._bound
 
-    def forward(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        elbo = self.bound(images)
+    def forward(self, images: Tensor, mask: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        elbo = self.bound(images, mask)
         return self.model.loss(elbo), dict(elbo)
 
 
-def spanning_step(rank: int, name: str, prior_expert: bool, **settings: bool) -> dict[str, Any]:
+def step(model: GroupVAE, images: Tensor, mask: Tensor | None, *noise: Tensor) -> dict[str, Any]:
     """Loss, terms and gradients of one step on this rank's images."""
-    model, images, z, beta = case(name, prior_expert, span=True, **settings)
     parallel = DistributedDataParallel(Loss(model))
+    with fixed_noise(*noise):
+        loss, elbo = parallel(images, mask)
+    loss.backward()
+    gradients = {name: value.grad for name, value in model.named_parameters()}
+    terms = {term: value.detach() for term, value in elbo.items()}
+    return {"loss": loss.detach(), "elbo": terms, "gradients": gradients}
+
+
+def spanning_step(rank: int, name: str, prior_expert: bool, **settings: bool) -> dict[str, Any]:
+    """A step on this rank's part of every group."""
+    model, images, z, beta = case(name, prior_expert, span=True, **settings)
     mine = slice(rank * B, (rank + 1) * B)
     other = beta if rank == 0 else torch.full_like(beta, torch.nan)  # the first rank's noise alone may count
-    with fixed_noise(z[:, mine], other):
-        loss, elbo = parallel(images[:, mine])
-    loss.backward()
-    gradients = {parameter: value.grad for parameter, value in model.named_parameters()}
-    return {
-        "loss": loss.detach(),
-        "elbo": {term: value.detach() for term, value in elbo.items()},
-        "gradients": gradients,
-    }
+    return step(model, images[:, mine], None, z[:, mine], other)
 
 
 def masked_groups(model: GroupVAE) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -71,40 +73,20 @@ def masked_groups(model: GroupVAE) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return images, mask, z.to(model.dtype), beta.to(model.dtype)
 
 
-class MaskedLoss(torch.nn.Module):
-    """The training loss of groups with a mask."""
-
-    def __init__(self, model: GroupVAE) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor, mask: Tensor) -> Tensor:
-        return self.model.loss(self.model.elbo(images, mask))
-
-
 def masked_step(rank: int) -> dict[str, Any]:
-    """Loss and gradients of one step on this rank's groups of unequal size."""
+    """A step on this rank's groups of unequal size."""
     torch.manual_seed(3)
     model = make(models.UGVAE)
-    images, mask, z, beta = masked_groups(model)
+    mine = slice(2 * rank, 2 * rank + 2)
+    groups = [values[mine] for values in masked_groups(model)]
     model.counts_are_shared = True
-    parallel, mine = DistributedDataParallel(MaskedLoss(model)), slice(2 * rank, 2 * rank + 2)
-    with fixed_noise(z[mine], beta[mine]):
-        loss = parallel(images[mine], mask[mine])
-    loss.backward()
-    return {"loss": loss.detach(), "gradients": {name: value.grad for name, value in model.named_parameters()}}
+    return step(model, *groups)
 
 
 def as_bound(terms: Tensor) -> Bound:
     """Rows of ``TERMS`` as a bound of groups of 2 images."""
-    return Bound(
-        {
-            "reconstruction": terms[:, 0:2],
-            "kl_z": terms[:, 2:4],
-            "kl_d": terms[:, 4:5].expand(-1, 2),
-            "kl_beta": terms[:, 5],
-        }
-    )
+    of_images = {"reconstruction": terms[:, 0:2], "kl_z": terms[:, 2:4], "kl_d": terms[:, 4:5].expand(-1, 2)}
+    return Bound({**of_images, "kl_beta": terms[:, 5]})
 
 
 def metered(rank: int, spoil: int | None) -> tuple[dict[str, float], tuple | None]:
@@ -133,6 +115,6 @@ def compiled_work() -> None:
     """The same with a bound that is traced and split into graphs; the step that makes machine code is left out."""
     rank, _ = join()
     with patch("torch.compile", partial(torch.compile, backend="aot_eager")):
-        step = spanning_step(rank, *CASES[0], compile=True)
-    torch.save({"steps": {CASES[0]: step}}, f"{rank}.pt")
+        found = spanning_step(rank, *CASES[0], compile=True)
+    torch.save({"steps": {CASES[0]: found}}, f"{rank}.pt")
     torch.distributed.destroy_process_group()

@@ -23,7 +23,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 def found_by_ranks(folder: Path, work: Callable[[], None]) -> list[dict[str, Any]]:
     ranks = Ranks(folder, launched(), work)
-    assert ranks.finish() == [0, 0], ranks.said
+    assert ranks.finish() == [0, 0], ranks.printed
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from tests.data.image_folder import write_image_folder
 from tests.helpers.bad_input import attempt, damaged, files_below
-from tests.helpers.cached_folder import SPLITS, cache_folder, contents
+from tests.helpers.cached_folder import cache_folder, contents, make
 from ugvae.data.cache import MANIFEST
-from ugvae.datamodules import ImageFolderDataModule
 
 KIND = "caches"
 TRUTH: dict[str, list] = {}
@@ -28,10 +27,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_image_folder(folder, num_images=12)
     TRUTH.update(contents(make(folder)))
     return folder
-
-
-def make(root: Path) -> ImageFolderDataModule:
-    return ImageFolderDataModule(str(root), image_size=8, cache_workers=1)
 
 
 def check(root: Path) -> None:
@@ -119,7 +114,7 @@ def test_moved_with_its_data_and_other_times_it_is_still_used(root: Path, tmp_pa
     assert part(tmp_path / "moved", "images").stat().st_ino == before
 
 
-@pytest.mark.parametrize("kind", ["folder", "link to a folder", "link to nothing"])
+@pytest.mark.parametrize("kind", ["nothing", "folder", "link to a folder", "link to nothing"])
 @pytest.mark.parametrize("name", ["images", "columns", MANIFEST])
 def test_something_else_in_the_place_of_a_file(root: Path, tmp_path: Path, kind: str, name: str) -> None:
     shutil.copytree(root, tmp_path / "copy" / "images")
@@ -129,7 +124,7 @@ def test_something_else_in_the_place_of_a_file(root: Path, tmp_path: Path, kind:
     path.unlink()
     if kind == "folder":
         path.mkdir()
-    else:
+    elif kind != "nothing":
         path.symlink_to(tmp_path / "copy" / ("outside" if "folder" in kind else "nothing"))
     read = attempt(KIND, lambda: contents(make(tmp_path / "copy" / "images")), tmp_path)
     assert read in (None, TRUTH)
@@ -138,5 +133,5 @@ def test_something_else_in_the_place_of_a_file(root: Path, tmp_path: Path, kind:
 
 
 def test_splits_are_those_of_the_pictures(root: Path) -> None:
-    assert sorted(TRUTH) == sorted(SPLITS)
+    assert sorted(TRUTH) == ["test", "train", "val"]
     assert sorted(number for pictures, _ in TRUTH.values() for number in pictures) == list(range(12))

@@ -28,11 +28,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read_with(root: Path, file: str, content: bytes, renamed: bool = False) -> dict | None:
     """Reads the listing with other content in one text file, and checks that all it says is true.
 
-    Args:
-        root: of the tree.
-        file: to be replaced.
-        content: of it.
-        renamed: the content names other attributes, whose values are not checked.
+    Where the content names other attributes, ``renamed``, their values are not checked.
     """
     path = root / file
     whole = path.read_bytes()
@@ -62,6 +58,13 @@ def lines_of(root: Path, file: str) -> list[str]:
 
 def text(lines: list[str]) -> bytes:
     return "\n".join([*lines, ""]).encode()
+
+
+def copy_with(attributes: bytes, root: Path, folder: Path) -> CelebADataModule:
+    """The data of a copy of the tree in ``folder``, with another file of attributes."""
+    shutil.copytree(root, folder, ignore=shutil.ignore_patterns(".cache"), dirs_exist_ok=True)
+    (folder / ATTRIBUTES).write_bytes(attributes)
+    return CelebADataModule(str(folder), image_size=8, cache_workers=1)
 
 
 @given(data=st.data())
@@ -132,19 +135,14 @@ def test_header_that_cannot_be_right(root: Path, header: str, tmp_path: Path) ->
     if header not in ("image", "index"):
         assert read_with(root, ATTRIBUTES, content) is None
         return
-    shutil.copytree(root, tmp_path / "copy", ignore=shutil.ignore_patterns(".cache"))
-    (tmp_path / "copy" / ATTRIBUTES).write_bytes(content)
-    data = CelebADataModule(str(tmp_path / "copy"), image_size=8, cache_workers=1)
     with pytest.raises(DataError, match=f"column '{header}'"):
-        data.table("train")
+        copy_with(content, root, tmp_path).table("train")
 
 
 @pytest.mark.parametrize("name", ["file", "allow_pickle", "Ma\0le", "a/b", "..", "x" * 300])
 def test_attribute_names_that_are_awkward_as_names_of_files(root: Path, name: str, tmp_path: Path) -> None:
-    shutil.copytree(root, tmp_path / "copy", ignore=shutil.ignore_patterns(".cache"))
     count, _, *rows = lines_of(root, ATTRIBUTES)
-    (tmp_path / "copy" / ATTRIBUTES).write_bytes(text([count, " ".join([name, *NAMES[1:]]), *rows]))
-    data = CelebADataModule(str(tmp_path / "copy"), image_size=8, cache_workers=1)
+    data = copy_with(text([count, " ".join([name, *NAMES[1:]]), *rows]), root, tmp_path)
     table = attempt("CelebA text files", lambda: data.table("train"))
     assert list(table.columns) == [name, *NAMES[1:]]
     numbers = [number for number in range(1, COUNT + 1) if number % 10 in range(1, 9)]

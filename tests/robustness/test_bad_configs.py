@@ -101,6 +101,10 @@ REFUSED = {  # a bad value or two for every kind of setting and of check
     "data.image_size": ["0", "abc"],
     "data.num_workers": ["-1"],
     "data.predict_split": ["some"],
+    "data.statistics": ["[hue]", "[]", "ink"],
+    "data.random_share": ["-1", "nan"],
+    "data.widest_window": ["0", "2"],
+    "data.changes": ["[blur]", "7"],
 }
 
 
@@ -118,6 +122,7 @@ KEYS = sorted(
         *("seed_everything", "experiment", "ckpt_path", "matmul_precision"),
         *(f"model.{name}" for name in ("z_dim", "backbone", "x_std", "norm", "learning_rate", "num_components")),
         *(f"data.{name}" for name in ("num_workers", "predict_split", "grouping", "group_column", "proportions")),
+        *(f"data.{name}" for name in ("statistics", "random_share", "widest_window", "changes")),
     }
 )
 VALUES = ["-1", "0", "1.5", "nan", "-inf", "1e400", "-" + HUGE, "abc", "", "true", "[]", "[1, 2]", "{a: 1}", "[[[", "é"]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.data.image_folder import write_image_folder
 from tests.data.pictures import pixel_number, save_picture
 from tests.helpers.bad_input import attempt, files_below
+from tests.helpers.cached_folder import make
 from ugvae.data.decoding import IMAGE_SUFFIXES
 from ugvae.data.splits import SPLIT_OF
-from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import DataError
 
 KIND = "image folders"
@@ -44,10 +44,6 @@ def names() -> st.SearchStrategy[str]:
     text = st.text(st.one_of(st.sampled_from(AWKWARD), letters, st.sampled_from(string.ascii_letters)), min_size=1)
     usable = text.map(lambda name: name[:20]).filter(lambda name: name not in (".", "..") and not name.startswith("."))
     return usable.filter(lambda name: Path(name).suffix.lower() not in IMAGE_SUFFIXES)
-
-
-def make(root: Path, **settings) -> ImageFolderDataModule:
-    return ImageFolderDataModule(str(root), image_size=8, cache_workers=1, **settings)
 
 
 def table_of(root: Path, *named: object, **settings) -> dict[int, str] | None:
@@ -156,13 +152,13 @@ def test_folders_that_link_to_each_other_end(tmp_path: Path) -> None:
     assert table_of(root) is None
 
 
-@pytest.mark.parametrize("kind", ["itself", "each other", "device", "pipe", "no permission"])
+@pytest.mark.parametrize("kind", ["nothing", "itself", "each other", "device", "pipe", "no permission"])
 def test_files_that_are_no_files(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     root = fresh(tmp_path)
     write_image_folder(root, num_images=6, suffix=".png")
     path = root / "cat" / "odd.png"
-    if kind == "itself":
-        path.symlink_to(path)
+    if kind in ("nothing", "itself"):
+        path.symlink_to(path if kind == "itself" else root / "nothing.png")
     elif kind == "each other":
         path.symlink_to(root / "cat" / "other.png")
         (root / "cat" / "other.png").symlink_to(path)

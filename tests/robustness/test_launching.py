@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tests.helpers import rank_runs
-from tests.helpers.cached_folder import write_root
-from tests.helpers.rank_runs import FIT, RUN, images_of, order
+from tests.helpers.killed_runs import FOLDER, RUN
+from tests.helpers.rank_runs import FIT, images_of, order
 from tests.helpers.ranks import Ranks, environment, free_port
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
@@ -73,20 +73,8 @@ def test_run_folder_is_taken_by_one_run_alone(tmp_path: Path, monkeypatch: pytes
     assert sorted(path.name for path in (tmp_path / "digits").iterdir()) == ["version_0", "version_1", "version_2"]
 
 
-def test_runs_started_at_once_share_cache_and_log_folder(tmp_path: Path) -> None:
-    root = write_root(tmp_path)
-    arguments = [
-        "fit",
-        f"--config={EXPERIMENTS / 'folder.yaml'}",
-        f"--data.root={root}",
-        "--data.image_size=16",
-        "--data.group_size=2",
-        "--data.groups_per_batch=1",
-        "--model.backbone=mlp",
-        "--trainer.max_epochs=1",
-        "--trainer.accelerator=cpu",
-        "--figures.groups_per_label=0",
-    ]
+def test_runs_started_at_once_share_cache_and_log_folder(picture_root: Path, tmp_path: Path) -> None:
+    arguments = [*FOLDER, "--model.backbone=mlp", "--trainer.max_epochs=1", "--figures.every_n_epochs=1"]
     runs = Ranks(tmp_path, [{}, {}], cli.main, arguments)
     assert runs.finish() == [0, 0], runs.printed
     assert sum("images decoded" in text for text in runs.printed) == 1, "the cache is built once"

@@ -99,6 +99,26 @@ def test_killed_and_resumed_again_and_again(whole: Path, tmp_path: Path) -> None
     assert_same_run(tmp_path, whole)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["--data.grouping=similar", "--data.statistics=[ink, slant]", "--data.random_share=0.5"],
+        ["--data.grouping=augmented"],
+    ],
+    ids=["similar", "augmented"],
+)
+def test_groups_without_labels_go_on_alike(settings: list[str], tmp_path: Path) -> None:
+    settings = [*settings, "--trainer.max_epochs=2", "--figures.every_n_epochs=0"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    assert session(whole, *settings) == 0, (whole / "output.txt").read_text()
+    assert session(killed, *settings, moment="in a training step", count=14) == -signal.SIGKILL
+    assert step_of(killed) == 10
+    assert session(killed, *settings, RESUME) == 0
+    assert_same_run(killed, whole)
+
+
 @pytest.mark.slow
 def test_killed_at_every_other_moment(whole: Path, tmp_path: Path) -> None:
     assert {moment for moment, *_ in [*KILLS, *MORE_KILLS]} == set(MOMENTS)
@@ -122,6 +142,8 @@ def test_checkpoints_by_time(tmp_path: Path) -> None:
     [
         (["--data.group_size=8", "--data.groups_per_batch=16"], "data.group_size was 16, now 8; data.groups_per_batch"),
         (["--data.grouping=attribute"], "data.grouping was random, now attribute; data.group_column was None, now"),
+        (["--data.grouping=similar"], "data.grouping was random, now similar; data.statistics was None, now ['ink']"),
+        (["--data.grouping=augmented"], "; data.changes was None, now ['thickness', 'shear', 'brightness']"),
         (["--data.seed=2"], "data.seed was 1, now 2."),
         (["--data.image_size=9"], "data.image_shape was [1, 8, 8], now [1, 9, 9]"),
         (["--model.z_dim=3"], "model.z_dim was 2, now 3."),

@@ -125,10 +125,11 @@ def test_forty_images_end_to_end(
     for path in run.rglob("*.json"):
         json.loads(path.read_text(), parse_constant=not_json)
     commands = json.loads((run / "paper/index.json").read_text())["commands"]
-    assert {name for name, entry in commands.items() if entry["status"] == "done"} == {"fig3", "fig6", "fig10", "prior"}
+    done = {name for name, entry in commands.items() if entry["status"] == "done"}
+    assert done == {"fig3", "fig10", "samples", "within", "prior"}
     assert re.match(r"[45] test images, at least 20", commands["bound"]["reason"])
     assert json.loads((run / "test.json").read_text())["clusters"] is None
     assert re.search(r"left out: [45] images with a label", (run / "report.html").read_text())
     assert "nan" not in (run / "images.csv").read_text()
     assert len((run / "images.csv").read_text().splitlines()) == 41
-    assert not (run / "paper/fig6_map.png").exists()
+    assert not (run / "paper/within_map.png").exists()

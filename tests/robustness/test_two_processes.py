@@ -1,6 +1,5 @@
 """Training with two processes: what each sees, what is written, and what happens when one of them dies."""
 
-import csv
 import functools
 import json
 import os
@@ -19,7 +18,8 @@ import yaml
 from pytorch_lightning import Trainer
 
 from tests.helpers import rank_runs
-from tests.helpers.rank_runs import FIT, RUN, TWO, fit, order
+from tests.helpers.killed_runs import RUN, rows
+from tests.helpers.rank_runs import FIT, TWO, fit, order
 from tests.helpers.ranks import Ranks, environment, launched
 from ugvae import cli
 from ugvae.callbacks import RankWatch
@@ -37,11 +37,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(folder / RUN / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / RUN / "metrics.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if k != "train/images_per_second"} for row in csv.DictReader(file)]
 
 
 def test_ranks_share_the_groups_out(whole: Path) -> None:

@@ -10,7 +10,10 @@ from experiments.paper.table import one_line
 from ugvae.runs.files import atomic_path
 from ugvae.runs.folder import RunFolder
 
-DECODED = ("fig3", "fig4", "fig5", "fig6", "fig10", "fig11", "fig12", "fig13", "latent_use", "prior", "translation")
+DECODED = (
+    *("fig3", "fig4", "fig5", "fig6", "fig9", "fig10", "fig11", "fig12", "fig13"),
+    *("within", "prior", "dimensions", "samples", "components", "latent_use", "translation"),
+)
 LARGEST = 300 * 1024  # bytes of a picture
 SHRINK = 0.85  # of the width, until it fits
 

@@ -4,7 +4,8 @@ import itertools
 from collections.abc import Sequence
 
 from experiments.paper.reproduction.commands import train_command
-from experiments.paper.table import Row, Table, code, number
+from experiments.paper.reproduction.families import Family
+from experiments.paper.table import Row, Table, code, number, over_seeds
 from experiments.paper.tables import CHANCE, PAPER, accuracies, tables_of
 from ugvae.evaluation.classification import PERMUTED, PIXELS
 from ugvae.evaluation.controls import FITTED, UNTRAINED
@@ -27,28 +28,44 @@ FEATURES = (  # of Table 1, what the page shows of them
 )
 
 
-def classification(runs: Sequence[RunFolder]) -> str | None:
+def classification(settings: Sequence[Family]) -> str | None:
     """Accuracies of table1 and the series: a line per task and kernel; None if none was measured."""
     rows: list[Row] = []
-    for run, command in itertools.product(runs, ("table1", "series")):
+    runs = [(family.name, run) for family in settings for run in family.runs]
+    for (family_name, run), command in itertools.product(runs, ("table1", "series")):
         paper = run.results.get(command, {}).get("paper", {})
         for name, scores in getattr(read_results(run.results), command).items():
             for line in accuracies(name, scores, paper.get(name, {})).transposed("groups, SVM"):
                 features = {feature: line[feature] for feature in FEATURES if feature in line}
                 groups = f"{name}: {line['groups, SVM']}"
-                rows.append({"run": run.name, "groups, SVM": groups, **features, "seeds": len(scores.seeds)})
-    return Table("", rows).markdown() if rows else None
+                rows.append({"run": family_name, "groups, SVM": groups, **features, "re-splits": len(scores.seeds)})
+    return Table("", over_seeds(rows)).markdown() if rows else None
 
 
-def of_runs(runs: Sequence[RunFolder], command: str) -> str | None:
+def of_runs(settings: Sequence[Family], command: str) -> str | None:
     """The first table of a command in the report, of all runs in one; None if none was measured."""
     rows = [
-        {"run": f"{run.name}, {run.model}", **row}
-        for run in runs
+        {"run": f"{family.name}, {run.model}", **row}
+        for family in settings
+        for run in family.runs
         for table in tables_of(command, read_results(run.results), {})[:1]
         for row in table.rows
     ]
-    return Table("", rows).markdown() if rows else None
+    return Table("", over_seeds(rows)).markdown() if rows else None
+
+
+def test_bounds(settings: Sequence[Family]) -> str | None:
+    """The test ELBO of settings that were trained with several seeds; None if there is none."""
+    rows = [
+        {
+            "run": f"{family.name}, {run.model}",
+            "test ELBO, nats per image": number(run.test["metrics"].get("test/elbo")),
+        }
+        for family in settings
+        for run in family.runs
+        if len(family.runs) > 1 and run.test
+    ]
+    return Table("", over_seeds(rows)).markdown() if rows else None
 
 
 def runs_table(runs: Sequence[RunFolder]) -> str:

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from ugvae.data.augmented_groups import changes_for
 from ugvae.data.cache import check_mapped
+from ugvae.data.groupings import OF_DOMAINS
 from ugvae.data.module import GroupDataModule, describe_data
 from ugvae.distributed import distributed_rank, gather_objects
 from ugvae.errors import ConfigError, plain_value
@@ -88,7 +90,7 @@ def describe_run(model: LightningModule, data: GroupDataModule) -> dict[str, Any
     """Settings by the name that the user gave them."""
     groups = data.training_groups
     own = {f"model.{name}": value for name, value in model.hparams.items() if name not in FREE}
-    by_domain = groups.kind in ("mixed", "pure", "proportions")
+    similar = groups.kind == "similar"
     settings = {
         "model": type(model).__name__,
         **own,
@@ -101,7 +103,11 @@ def describe_run(model: LightningModule, data: GroupDataModule) -> dict[str, Any
         "data.group_column": groups.column if groups.kind in ("attribute", "given") else None,
         "data.min_group_size": groups.min_group_size,
         "data.proportions": list(groups.proportions) if groups.proportions else None,
-        "data.concentration": groups.concentration if by_domain else None,
+        "data.concentration": groups.concentration if groups.kind in OF_DOMAINS else None,
+        "data.statistics": list(groups.statistics) if similar else None,
+        "data.random_share": groups.random_share if similar else None,
+        "data.widest_window": groups.widest_window if similar else None,
+        "data.changes": changes_for(data.image_shape[0], groups.changes) if groups.kind == "augmented" else None,
         "trainer.devices × num_nodes": distributed_rank()[1],
         **describe_data(data),
     }

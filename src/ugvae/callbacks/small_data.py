@@ -7,6 +7,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from ugvae.callbacks.progress import say
+from ugvae.data.groupings import OF_ALL_IMAGES
 from ugvae.data.module import SPLITS, GroupDataModule, Split
 from ugvae.errors import ConfigError, DataError
 
@@ -18,13 +19,13 @@ class SmallData(Callback):
     """Refuses groups that the splits cannot fill, with numbers that would do; says when a run has few steps."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Compares the splits with the size of random groups; the other kinds name their own values.
+        """Compares the splits with the size of groups of all images; the other kinds name their own values.
 
         Raises:
             ConfigError: training or validation has no batch.
         """
         data = trainer.datamodule
-        if stage != "fit" or not isinstance(data, GroupDataModule) or data.training_groups.kind != "random":
+        if stage != "fit" or not isinstance(data, GroupDataModule) or data.training_groups.kind not in OF_ALL_IMAGES:
             return
         sizes = {split: _images(data, split) for split in SPLITS}
         processes = trainer.world_size

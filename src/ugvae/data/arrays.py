@@ -4,7 +4,7 @@ Axes: N images, C channels, H and W pixels.
 """
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ugvae.data.decoding import RESIZE_CHUNK, Transform, fit, resized, to_mode
 from ugvae.data.metadata import coded
+from ugvae.data.module import SPLITS
 from ugvae.errors import ConfigError, DataError
 
 MAX_CHANNELS = 16
@@ -53,23 +54,11 @@ def layout_of(shape: Sequence[int], layout: Layout, where: str) -> Layout:
     return possible[0]
 
 
-def channels_first(images: np.ndarray, layout: Layout) -> np.ndarray:
-    """A view ``(N, C, H, W)`` of images of a known layout."""
-    if layout == "nhw":
-        return images[:, None]
-    return images.transpose(0, 3, 1, 2) if layout == "nhwc" else images
-
-
 def to_bytes(images: np.ndarray, size: int, maximum: float | None, where: str) -> Tensor:
     """Images ``(N, C, H, W)`` of any type as uint8 of ``size``; what need not change is not copied.
 
-    A value v becomes ``round(255 v / maximum)``.
-
-    Args:
-        images: numbers.
-        size: H = W of the result.
-        maximum: the value that becomes 255; by default 255 for uint8, 65,535 for uint16, and 1 for floats.
-        where: what the images are, for messages.
+    A value v becomes ``round(255 v / maximum)``; by default the maximum is 255 for uint8, 65,535 for uint16, and 1 for
+    floats.
 
     Raises:
         DataError: values outside 0 to ``maximum``, with the range found; a type that needs a ``maximum``.
@@ -92,63 +81,104 @@ def to_bytes(images: np.ndarray, size: int, maximum: float | None, where: str) -
     return torch.cat(parts)
 
 
-def column_of(values: Any, name: str, count: int) -> dict[str, tuple[np.ndarray, list[str] | None]]:
-    """Columns from an array, list or tensor of ``count`` values: numbers, and names of text; see ``coded``.
+def prepared(
+    images: np.ndarray,
+    layout: Layout,
+    shape: tuple[int, int, int],
+    first: Sequence[int] | None,
+    maximum: float | None,
+    where: str,
+) -> Tensor:
+    """Images of any layout and type as uint8 ``(N, C, H, W)`` of ``shape (C, H, W)``, the ``first`` channels first.
+
+    Raises:
+        ConfigError: see ``layout_of``.
+        DataError: see ``layout_of`` and ``to_bytes``; or another number of channels.
+    """
+    layout = layout_of(images.shape, layout, where)
+    images = images[..., None] if layout == "nhw" else images
+    images = images if layout == "nchw" else images.transpose(0, 3, 1, 2)
+    if images.shape[1] != shape[0]:
+        raise DataError(f"{where}: images of {images.shape[1]} channels, expected {shape[0]}")
+    if first is not None and [*first] != [0, 1, 2]:
+        images = images[:, [*first, *(channel for channel in range(shape[0]) if channel not in first)]]
+    return to_bytes(images, shape[1], maximum, where)
+
+
+def columns_of(values: Mapping[str, Any], count: int) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
+    """Columns ``(N,)`` from arrays, lists or tensors of ``count`` values; text as numbers and names, see ``coded``.
 
     ``(N, 1)`` is one column, ``(N, k)`` are k columns ``name_0``, ….
 
     Raises:
         DataError: another length, or values that are neither numbers nor text.
     """
-    values = values.cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-    if len(values.shape) not in (1, 2) or len(values) != count:
-        raise DataError(f"column {name!r} has shape {values.shape} for {count} images")
-    if values.ndim == 2:
-        parts = values.T if values.shape[1] > 1 else [values[:, 0]]
-        names = [f"{name}_{number}" if len(parts) > 1 else name for number in range(len(parts))]
-        return {key: column_of(part, key, count)[key] for key, part in zip(names, parts, strict=True)}
-    if values.dtype.kind == "U":
-        return {name: coded(values.tolist())}
-    if values.dtype.kind not in "buif":
-        raise DataError(f"column {name!r} holds neither numbers nor text ({values.dtype})")
-    whole = values.dtype.kind in "bui" and values.min(initial=0) >= -1
-    return {name: (values.astype(np.int64 if whole else np.float64), None)}
+    columns, names = {}, {}
+    for name, column in values.items():
+        column = column.cpu().numpy() if isinstance(column, Tensor) else np.asarray(column)
+        if column.ndim not in (1, 2) or len(column) != count or not column.size:
+            raise DataError(f"column {name!r} has shape {column.shape} for {count} images")
+        parts = column.reshape(count, -1).T
+        for number, part in enumerate(parts):
+            key = f"{name}_{number}" if len(parts) > 1 else name
+            if part.dtype.kind == "U":
+                numbers, value_names = coded(part.tolist())
+                if value_names is not None:
+                    names[key] = value_names
+            elif part.dtype.kind in "buif":
+                whole = part.dtype.kind != "f" and part.min(initial=0) >= -1
+                numbers = part.astype(np.int64 if whole else np.float64)
+            else:
+                raise DataError(f"column {key!r} holds neither numbers nor text ({part.dtype})")
+            columns[key] = torch.from_numpy(numbers)
+    return columns, names
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an ``.npz``; or that of an ``.npy``, memory-mapped, as ``images``. Nothing is unpickled.
+    """The ``images`` and columns of a NumPy file; an ``.npy`` stays memory-mapped. Nothing is unpickled.
+
+    The parts of a file as MedMNIST has them, ``train_images``, ``train_labels``, ``val_images``, …, are put together,
+    with the columns that all of them have, and with a column ``split``.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or holds no images.
     """
     try:
         if path.suffix.lower() == ".npy":
             return {"images": np.load(path, mmap_mode="c", allow_pickle=False)}  # writing would not change the file
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read as a NumPy file ({error})") from error
+    if "images" in arrays:
+        return arrays
+    if "train_images" not in arrays:
+        raise DataError(f"{path}: no array 'images' or 'train_images'; it has {', '.join(sorted(arrays)) or 'none'}")
+    parts = [name for name in SPLITS if f"{name}_images" in arrays]
+    keys = [name.removeprefix("train_") for name in arrays if name.startswith("train_")]
+    joined = {"split": np.repeat(parts, [len(arrays[f"{part}_images"]) for part in parts])}
+    for key in keys:
+        if all(f"{part}_{key}" in arrays for part in parts):
+            values = np.concatenate([arrays[f"{part}_{key}"] for part in parts])
+            joined["label" if key == "labels" else key] = values
+    return joined
 
 
-def shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of the arrays in a NumPy file, without their values; nothing if it cannot be read."""
+def shape_of_images(path: Path) -> tuple[int, ...] | None:
+    """The shape of the images in a NumPy file, without their values; None if it cannot be read."""
     try:
         if path.suffix.lower() == ".npy":
-            return {"images": np.load(path, mmap_mode="r", allow_pickle=False).shape}
+            return np.load(path, mmap_mode="r", allow_pickle=False).shape
         with zipfile.ZipFile(path) as archive:
-            shape_of = {}
-            for member in archive.namelist():
-                with archive.open(member) as file:
-                    version = np.lib.format.read_magic(file)
-                    read = (
-                        np.lib.format.read_array_header_1_0
-                        if version == (1, 0)
-                        else np.lib.format.read_array_header_2_0
-                    )
-                    shape_of[member.removesuffix(".npy")] = read(file)[0]
-            return shape_of
+            members = [name for name in ("images.npy", "train_images.npy") if name in archive.namelist()]
+            if not members:
+                return None
+            with archive.open(members[0]) as file:
+                old = np.lib.format.read_magic(file) == (1, 0)
+                read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+                return read(file)[0]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return {}
+        return None
 
 
 def read_dataset(dataset: Any, size: int | None) -> tuple[np.ndarray, dict[str, Sequence], dict[str, list[str]]]:
@@ -162,18 +192,16 @@ def read_dataset(dataset: Any, size: int | None) -> tuple[np.ndarray, dict[str, 
     """
     images, rows = [], []
     for number in tqdm(range(len(dataset)), desc="reading the dataset", unit=" images", disable=None):
-        item = dataset[number]
+        item, key, entries = dataset[number], None, {}
         if isinstance(item, dict):
-            key = next((name for name in IMAGE_KEYS if name in item), None)
-            values = {name: value for name, value in item.items() if name != key and _is_value(value)}
+            key, entries = next((name for name in IMAGE_KEYS if name in item), None), item
         elif isinstance(item, tuple | list) and len(item) == 2:
-            key, values = 0, {"label": item[1]} if _is_value(item[1]) else {}
-        else:
-            key, values = None, {}
+            key, entries = 0, {"label": item[1]}
         if key is None:
             raise DataError(f"item {number} of the dataset is neither (image, label) nor a dict with an image")
         images.append(_pixels(item[key], size))
-        rows.append(values)
+        values = {name: _value(entry) for name, entry in entries.items() if name != key}
+        rows.append({name: value for name, value in values.items() if value is not None})
     if len({(image.shape, image.dtype) for image in images}) != 1:
         raise DataError("the images of the dataset differ in size or type; set image_size, or make them alike")
     shared = [name for name in rows[0] if all(name in row for row in rows)]
@@ -181,17 +209,14 @@ def read_dataset(dataset: Any, size: int | None) -> tuple[np.ndarray, dict[str, 
     names = {name: list(features[name].names) for name in shared if hasattr(features.get(name), "names")}
     if "label" in shared and "label" not in names and hasattr(dataset, "classes"):
         names["label"] = list(map(str, dataset.classes))
-    return np.stack(images), {name: [_plain(row[name]) for row in rows] for name in shared}, names
+    return np.stack(images), {name: [row[name] for row in rows] for name in shared}, names
 
 
-def _is_value(value: Any) -> bool:
-    return isinstance(value, bool | int | float | str | np.generic) or (
-        isinstance(value, Tensor) and value.numel() == 1
-    )
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, Tensor | np.generic) else value
+def _value(entry: Any) -> bool | int | float | str | None:
+    """A number or text; None for anything else."""
+    if isinstance(entry, np.generic) or (isinstance(entry, Tensor) and entry.numel() == 1):
+        entry = entry.item()
+    return entry if isinstance(entry, bool | int | float | str) else None
 
 
 def _pixels(image: Any, size: int | None) -> np.ndarray:

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -92,31 +91,14 @@ def build_cache(folder: Path, key: CacheKey, listing: Listing, workers: int, ski
     )
 
 
-@dataclass(frozen=True)
-class DecodedChunk:
-    """What a worker reports.
-
-    Attributes:
-        images: number of images of the chunk.
-        corrupt: reasons of the corrupt files, by position in the listing.
-        error: what else went wrong. It is returned, since a ``DataLoader`` rewrites the message of what is raised.
-    """
-
-    images: int
-    corrupt: dict[int, str] = field(default_factory=dict)
-    error: Exception | None = None
-
-
 class DecodedFiles(Dataset):
-    """The files of a listing in chunks. Item i decodes chunk i, writes its rows and reports on it.
+    """The files of a listing in chunks. Item i decodes chunk i and writes its rows; those of corrupt files stay black.
 
-    Rows of corrupt files stay black.
+    It is the number of images of the chunk, and the reasons of its corrupt files by position in the listing. Another
+    error is returned, since a ``DataLoader`` rewrites the message of what is raised.
 
-    Args:
-        root: folder that the names of files start from.
-        listing: the files. File i fills rows from ``i * images_per_file`` on.
-        transform: what is done to each image.
-        array: the file to write, already of its full size.
+    File i of the listing, below ``root``, fills rows of ``array`` from ``i * images_per_file`` on. The array is a file
+    already of its full size.
     """
 
     def __init__(self, root: Path, listing: Listing, transform: Transform, array: Path) -> None:
@@ -126,7 +108,7 @@ class DecodedFiles(Dataset):
     def __len__(self) -> int:
         return -(-len(self.listing.files) // self.length)
 
-    def __getitem__(self, chunk: int) -> DecodedChunk:
+    def __getitem__(self, chunk: int) -> tuple[int, dict[int, str]] | Exception:
         if chunk >= len(self):
             raise IndexError(chunk)
         start, size = chunk * self.length, self.transform.size
@@ -139,33 +121,26 @@ class DecodedFiles(Dataset):
                 warnings.simplefilter("ignore", UserWarning)  # odd EXIF data and the like, which change no pixel
                 for place, name in enumerate(names):
                     try:
-                        rows[place] = self.listing.decode(read_bytes(self.root / name), self.transform)
+                        inside = self.listing.contents.get(name)
+                        data = read_bytes(self.root / name) if inside is None else inside
+                        rows[place] = self.listing.decode(data, self.transform)
                     except CorruptFileError as error:
                         corrupt[start + place] = str(error)
             with self.array.open("r+b") as file:
                 file.seek(start * rows[0].nbytes)
                 file.write(rows)
         except (DataError, OSError) as error:
-            return DecodedChunk(0, error=error)
-        return DecodedChunk(rows.shape[0] * rows.shape[1], corrupt)
+            return error
+        return rows.shape[0] * rows.shape[1], corrupt
 
 
 def decode_files(files: DecodedFiles, key: CacheKey, workers: int, skip_corrupt: bool) -> dict[int, str]:
-    """Decodes all files with a progress bar.
+    """Decodes all files with a progress bar; gives the reasons of the corrupt files, by position.
 
-    Args:
-        files: what to decode, and where to.
-        key: of the cache, for messages.
-        workers: number of processes; 1 decodes in this one.
-        skip_corrupt: go on after a corrupt file.
-
-    Returns:
-        The reasons of the corrupt files, by position.
+    One worker is this process; ``key`` is for messages.
 
     Raises:
-        DataError: a corrupt file without ``skip_corrupt``; nothing but corrupt files; a file that cannot be read; a
-            worker that died.
-        OSError: the array cannot be written.
+        DataError, OSError: as ``build_cache`` says.
     """
     names, corrupt = files.listing.files, {}
     workers = min(workers, len(files))
@@ -185,10 +160,10 @@ def decode_files(files: DecodedFiles, key: CacheKey, workers: int, skip_corrupt:
         with tqdm(total=len(names) * files.listing.images_per_file, desc=f"{key.title}: decoding", unit=" images",
                   disable=None) as bar:  # fmt: skip
             for report in reports:
-                if report.error is not None:
-                    raise report.error
-                bar.update(report.images)
-                corrupt |= report.corrupt
+                if isinstance(report, Exception):
+                    raise report
+                bar.update(report[0])
+                corrupt |= report[1]
                 if corrupt and (not skip_corrupt or len(corrupt) == len(names)):
                     position, reason = min(corrupt.items())
                     raise corrupt_error(f"{key.root / names[position]}: {reason}", len(corrupt))

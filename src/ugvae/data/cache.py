@@ -11,14 +11,13 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
@@ -34,13 +33,9 @@ LOCK = "lock"
 
 @dataclass(frozen=True)
 class CacheKey:
-    """What a cache contains. Another ``source`` or ``transform`` needs another cache.
+    """What a cache contains: files below ``root``, of names, sizes and times with the digest ``source``, transformed.
 
-    Attributes:
-        title: name of the dataset, for messages.
-        root: folder that the names of files start from.
-        source: digest of the names, sizes and times of all files of the dataset.
-        transform: what is done to each image.
+    Another ``source`` or ``transform`` needs another cache. ``title``, the name of the dataset, is for messages.
     """
 
     title: str
@@ -56,14 +51,7 @@ class CacheKey:
 
 @dataclass(frozen=True)
 class Cache:
-    """An open cache.
-
-    Attributes:
-        images: uint8 ``(N, C, H, W)``, memory-mapped.
-        columns: int64 or float64 ``(N,)`` by name.
-        files: the file of each image.
-        manifest: the content of the manifest.
-    """
+    """An open cache: images uint8 ``(N, C, H, W)``, mapped; columns int64 or float64 ``(N,)``; files of the images."""
 
     images: Tensor
     columns: dict[str, Tensor]
@@ -72,9 +60,9 @@ class Cache:
 
     def split(self, split: str) -> ImageTable:
         """The table of one split, a view of the memory-mapped file."""
-        counts = [self.manifest["splits"][name] for name in SPLITS]
-        start = sum(counts[: SPLITS.index(split)])
-        rows = slice(start, start + self.manifest["splits"][split])
+        sizes = self.manifest["splits"]
+        start = sum(sizes[name] for name in SPLITS[: SPLITS.index(split)])
+        rows = slice(start, start + sizes[split])
         columns = {name: column[rows] for name, column in self.columns.items()}
         return ImageTable(self.images[rows], columns, self.files[rows])
 
@@ -84,13 +72,9 @@ class StaleCacheError(Exception):
 
 
 def open_cache(folder: Path, key: CacheKey, build: Callable[[], None], skip_corrupt: bool = False) -> Cache:
-    """Opens the cache in ``folder``; builds it first if there is none for ``key``. One process builds, others wait.
+    """Opens the cache in ``folder``; has it built first if there is none for ``key``. One process builds, others wait.
 
-    Args:
-        folder: folder of this cache alone.
-        key: what the cache must contain.
-        build: writes the cache; called with the lock.
-        skip_corrupt: accept a cache from which corrupt files were left out.
+    With ``skip_corrupt``, it may be one from which corrupt files were left out.
 
     Raises:
         DataError: from ``build``; a cache without its corrupt files where ``skip_corrupt`` is False; the folder cannot
@@ -178,9 +162,8 @@ def corrupt_error(first: str, count: int) -> DataError:
     return DataError(f"{first}{more}. Replace the file, or leave such files out with skip_corrupt: true")
 
 
-@contextmanager
-def locked(folder: Path, title: str) -> Iterator[None]:
-    """Holds the lock of a cache's folder. The system releases it when the process dies.
+def locked(folder: Path, title: str) -> AcquireReturnProxy:
+    """Takes the lock of a cache's folder, for a ``with``. The system releases it when the process dies.
 
     Raises:
         OSError: the folder cannot be written.
@@ -188,14 +171,10 @@ def locked(folder: Path, title: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         rank_zero_info(f"{title}: another process is building the cache in {folder}; waiting for it")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return lock.acquire()
 
 
 _mapped: dict[Path, int] = {}

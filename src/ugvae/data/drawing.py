@@ -9,12 +9,7 @@ from ugvae.errors import ConfigError
 
 
 def rows_by_value(column: Tensor, rows: Tensor | None = None) -> dict[int, Tensor]:
-    """The rows of each value of an integer column ``(M,)``, in ascending order of the values.
-
-    Args:
-        column: one value per row.
-        rows: the rows to consider; all by default.
-    """
+    """The rows of each value of an integer column ``(M,)``, in ascending order; of all ``rows`` by default."""
     rows = torch.arange(len(column)) if rows is None else rows
     values, counts = column[rows].unique(return_counts=True)
     order = rows[column[rows].argsort(stable=True)]
@@ -22,18 +17,10 @@ def rows_by_value(column: Tensor, rows: Tensor | None = None) -> dict[int, Tenso
 
 
 def draw_rows(values: Tensor, rows: Mapping[int, Tensor], generator: torch.Generator) -> Tensor:
-    """Draws an image for each place of the groups, given the value that it must have.
+    """Draws rows ``(N, B)`` of images that have the ``values (N, B)``, from the rows of each value.
 
     No image comes twice in a group. The images of a value are used in passes, each in a new random order: none comes
     a second time before all have come once.
-
-    Args:
-        values: the value of each image, ``(N, B)``.
-        rows: the rows of each value.
-        generator: generator of the orders.
-
-    Returns:
-        rows ``(N, B)``.
 
     Raises:
         ConfigError: a group needs more images of a value than there are.
@@ -48,6 +35,38 @@ def draw_rows(values: Tensor, rows: Mapping[int, Tensor], generator: torch.Gener
             )
         drawn[places] = available[_passes(len(available), counts, generator)]
     return drawn.view_as(values)
+
+
+def in_turns(counts: Tensor, generator: torch.Generator | None) -> Tensor:
+    """The numbers 0, 1, …, each as often as ``counts (V,)`` says, spread evenly, so that any part has all of them.
+
+    Args:
+        counts: how often each number comes.
+        generator: draws where the first of each number comes; None puts it in the middle of its part.
+    """
+    starts = [0.5] * len(counts) if generator is None else torch.rand(len(counts), generator=generator)
+    places = [(torch.arange(count) + start) / count for count, start in zip(counts.tolist(), starts, strict=True)]
+    return torch.arange(len(counts)).repeat_interleave(counts)[torch.cat(places).argsort(stable=True)]
+
+
+def distinct_numbers(limits: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """For each limit, ``count`` different numbers below it, all sets equally likely: ``(N,)`` to ``(N, count)``.
+
+    This is Floyd's algorithm (Bentley and Floyd 1987), for all limits at once. The order of the numbers is not random.
+
+    Raises:
+        ConfigError: a limit below ``count``.
+    """
+    if (limits < count).any():
+        raise ConfigError(f"group_size: {count} images cannot be drawn from {int(limits.min())}")
+    drawn = torch.empty(len(limits), count, dtype=torch.long)
+    shares = torch.rand(count, len(limits), generator=generator, dtype=torch.float64)
+    for position, share in enumerate(shares):
+        last = limits - count + position
+        number = (share * (last + 1)).long()  # a double below 1, times a limit below 2^31, stays below the limit
+        taken = (drawn[:, :position] == number.unsqueeze(1)).any(1)
+        drawn[:, position] = torch.where(taken, last, number)
+    return drawn
 
 
 def _passes(size: int, counts: Tensor, generator: torch.Generator) -> Tensor:

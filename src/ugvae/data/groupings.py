@@ -1,26 +1,39 @@
-"""Kinds of groups that depend on a column of the table: by domain, or by the value of an attribute.
+"""Kinds of groups, and those that depend on a column of the table: by domain, or by the value of an attribute.
 
 No image comes twice in a group, and the images of a value are used equally often.
 
 Axes: N groups, B images per group, M rows of the table, V values of the column.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ugvae.data.drawing import draw_rows, rows_by_value
+from ugvae.data.augmented_groups import CHANGES, AugmentedGroupSampler, ChangeName, changes_for
+from ugvae.data.drawing import draw_rows, in_turns, rows_by_value
 from ugvae.data.given_groups import GivenGroupSampler
 from ugvae.data.samplers import GroupSampler, RandomGroupSampler
+from ugvae.data.similar_groups import SimilarGroupSampler
+from ugvae.data.statistics import STATISTICS, Statistic
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError, check_choice, check_counts, check_positive
 
-GroupingKind = Literal["random", "mixed", "pure", "proportions", "attribute", "given"]
+GroupingKind = Literal["random", "mixed", "pure", "proportions", "attribute", "given", "similar", "augmented"]
 GROUPINGS: tuple[GroupingKind, ...] = get_args(GroupingKind)
+OF_ALL_IMAGES = ("random", "similar", "augmented")  # kinds that need no column
+OF_DOMAINS = ("mixed", "pure", "proportions")
+HAS_EFFECT = {  # settings that others than these kinds refuse
+    "proportions": OF_DOMAINS,
+    "min_group_size": ("given",),
+    "statistics": ("similar",),
+    "random_share": ("similar",),
+    "widest_window": ("similar",),
+    "changes": ("augmented",),
+}
 DOMAIN = "domain"  # the column that mixed, pure and proportions need; MixedDataModule provides it
 
 
@@ -35,12 +48,20 @@ class Grouping:
             Dirichlet distribution around ``proportions``. ``attribute``: all images of a group have one value of
             ``column``; each value has as many groups as its images fill; values below 0 are unknown and left out.
             ``given``: all images with one value of ``column`` are a group of any size; a larger one than
-            ``group_size`` makes several draws of an epoch.
+            ``group_size`` makes several draws of an epoch. ``similar``: the images of a group are alike in
+            ``statistics``. ``augmented``: random groups; each has one random change, shared by its images.
         column: the column of ``attribute`` and ``given``.
         proportions: shares of the domains; equal by default.
         concentration: concentration of the Dirichlet distribution, with equal proportions each of its parameters.
             Large values give ``mixed`` groups, values near 0 ``pure`` ones.
         min_group_size: ``given`` groups of fewer images are left out.
+        statistics: what the images of ``similar`` groups are alike in, all together.
+        random_share: share of random groups among ``similar`` ones.
+        widest_window: share of the table from which the widest of the ``similar`` groups is drawn.
+        changes: of ``augmented`` groups; by default those that suit the number of channels.
+
+    Raises:
+        ConfigError: a value out of range; the message names the setting.
     """
 
     kind: GroupingKind = "random"
@@ -48,9 +69,20 @@ class Grouping:
     proportions: Sequence[float] | None = None
     concentration: float = 1.0
     min_group_size: int = 1
+    statistics: Sequence[Statistic] = ("ink",)
+    random_share: float = 0.0
+    widest_window: float = 1.0
+    changes: Sequence[ChangeName] | None = None
 
     def __post_init__(self) -> None:
         check_choice("grouping", self.kind, GROUPINGS)
+        _check_names("statistics", self.statistics, STATISTICS)
+        if self.changes is not None:
+            _check_names("changes", self.changes, CHANGES)
+        if not 0 <= self.random_share < 1:
+            raise ConfigError(f"random_share: expected 0 or more and less than 1, got {self.random_share}")
+        if not 0 < self.widest_window <= 1:
+            raise ConfigError(f"widest_window: expected more than 0 and at most 1, got {self.widest_window}")
         check_positive(concentration=self.concentration)
         check_counts(min_group_size=self.min_group_size)
         if self.proportions is not None:
@@ -58,6 +90,13 @@ class Grouping:
                 raise ConfigError(f"proportions: expected numbers > 0 that sum to 1, got {list(self.proportions)}")
             if abs(sum(self.proportions) - 1) > 1e-6:
                 raise ConfigError(f"proportions: {list(self.proportions)} sum to {sum(self.proportions):.6g}, not to 1")
+
+    def check_effect(self, kinds: Collection[str]) -> None:
+        """Raises a ConfigError that names the first setting without effect on groups of these kinds."""
+        defaults = {field.name: field.default for field in fields(self)}
+        for name, with_effect in HAS_EFFECT.items():
+            if getattr(self, name) != defaults[name] and not set(with_effect) & set(kinds):
+                raise ConfigError(f"{name}: without effect on {self.kind} groups")
 
     @property
     def value_column(self) -> str:
@@ -73,10 +112,16 @@ class Grouping:
             **options: the options of ``GroupSampler``.
 
         Raises:
-            ConfigError: the table lacks the column, has not as many domains as ``proportions``, or too few images.
+            ConfigError: the table lacks the column, has not as many domains as ``proportions``, or too few images; or
+                the images do not have a statistic, or cannot be changed so.
         """
         if self.kind == "random":
             return RandomGroupSampler(len(table), **options)
+        if self.kind == "similar":
+            settings = (self.statistics, self.random_share, self.widest_window)
+            return SimilarGroupSampler(table.statistics(self.statistics), *settings, **options)
+        if self.kind == "augmented":
+            return AugmentedGroupSampler(len(table), len(changes_for(table.images.shape[1], self.changes)), **options)
         column = self.value_column
         if self.kind == "given":
             return GivenGroupSampler(table.column(column), column, self.min_group_size, **options)
@@ -85,6 +130,14 @@ class Grouping:
                 f"grouping: {self.kind} needs the column {column!r}, as in MixedDataModule; {table.described_columns}"
             )
         return ColumnGroupSampler(self, column, table.column(column), dict(names or {}), **options)
+
+
+def _check_names(setting: str, names: Sequence[str], known: Collection[str]) -> None:
+    """Raises a ConfigError if some names are unknown, come twice, or there are none."""
+    for name in names:
+        check_choice(setting, name, known)
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"{setting}: expected one or more of {', '.join(known)}, each once, got {list(names)}")
 
 
 class ColumnGroupSampler(GroupSampler):
@@ -177,10 +230,7 @@ class ColumnGroupSampler(GroupSampler):
         In training each batch then has every value in about its proportion, which makes the steps and the statistics
         of BatchNorm less noisy. Where the first group of a value comes is random.
         """
-        values = self.values.repeat_interleave(self.counts)
-        starts = torch.rand(len(self.counts), generator=generator) if self.shuffle else [0.5] * len(self.counts)
-        places = [(torch.arange(count) + at) / count for count, at in zip(self.counts.tolist(), starts, strict=True)]
-        return values[torch.cat(places).argsort(stable=True)]
+        return self.values[in_turns(self.counts, generator if self.shuffle else None)]
 
     def _group_shares(self, generator: torch.Generator) -> Tensor:
         """Shares of the values in each group, ``(N, V)``."""

@@ -81,13 +81,11 @@ class ImageFilesDataModule(GroupDataModule):
 
     @abstractmethod
     def describe(self, files: list[str]) -> Listing:
-        """The columns and splits of the files; called only when there is a cache to build.
-
-        Args:
-            files: the names that ``find`` returned.
+        """The columns and splits of the files that ``find`` returned; called only when there is a cache to build.
 
         Raises:
-            DataError: files that disagree, or cannot be understood.
+            DataError: too few files, or files that disagree or cannot be understood.
+            ConfigError: a column that the settings name is not there.
         """
 
     def transform(self) -> Transform:
@@ -100,7 +98,6 @@ class ImageFilesDataModule(GroupDataModule):
 
     @property
     def names(self) -> dict[str, list[str]]:
-        """The names of the values 0, 1, … of some columns, such as the classes of ``label``."""
         return self.cache().manifest["names"]
 
     def prepare_data(self) -> None:
@@ -112,11 +109,7 @@ class ImageFilesDataModule(GroupDataModule):
         self.cache()
 
     def read_split(self, split: str) -> ImageTable:
-        """One split, a view of the memory-mapped images.
-
-        Raises:
-            DataError: see ``prepare_data``; or the split is empty.
-        """
+        """One split, a view of the memory-mapped images."""
         table = self.cache().split(split)
         if len(table) == 0:
             raise DataError(f"{self.title}: no image under {self.root} is in the {split} split")
@@ -125,11 +118,11 @@ class ImageFilesDataModule(GroupDataModule):
     def cache(self) -> Cache:
         """The decoded images, opened or built at the first call; see ``prepare_data`` for the errors."""
         if self._cache is None:
-            files = self.find()
-            transform, options, root = self.transform(), self.options(), Path(self.root)
+            files, transform, options, root = self.find(), self.transform(), self.options(), Path(self.root)
             key = CacheKey(self.title, root, source_digest(files, options), transform)
             variant = {**asdict(transform), **options, **({"root": str(root.resolve())} if self.cache_dir else {})}
-            name = f"{re.sub(r'[^a-z0-9]+', '-', self.title.lower())}-{self.image_size}-{short_digest(variant)}"
+            digest = hashlib.sha256(json.dumps(variant, sort_keys=True).encode()).hexdigest()
+            name = f"{re.sub(r'[^a-z0-9]+', '-', self.title.lower())}-{self.image_size}-{digest[:8]}"
             folder = (Path(self.cache_dir) if self.cache_dir else root / ".cache") / name
 
             def build() -> None:
@@ -140,11 +133,6 @@ class ImageFilesDataModule(GroupDataModule):
         return self._cache
 
 
-def short_digest(content: dict) -> str:
-    """Eight hexadecimal digits that differ between settings."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-
-
 def inner(root: Path, name: str) -> str:
     """``name`` if that is a folder in ``root``, else "." for ``root`` itself: users give the one or the other."""
     return name if (root / name).is_dir() else "."
@@ -153,10 +141,7 @@ def inner(root: Path, name: str) -> str:
 class NamedObjectsDataModule(ImageFilesDataModule):
     """Base of the datasets whose files are named after objects, such as scans. No object is in two splits.
 
-    Args:
-        root: folder of the images, at any depth.
-        pattern: a regular expression with a named group ``object_column``; None for the known ``patterns``.
-        **kwargs: the settings of ``ImageFilesDataModule``.
+    ``pattern`` is a regular expression with a named group ``object_column``; None for the known ``patterns``.
 
     Raises:
         ConfigError: ``pattern`` is no regular expression, or has no such group.

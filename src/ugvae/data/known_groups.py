@@ -1,9 +1,10 @@
 """Groups of known structure, to ask afterwards what beta knows of it: by value, by conditions, by number series.
 
-The functions draw from the rows of one table, in general that of the test split. Two sets of groups without a common
-image, as for a classifier's training and test, come from disjoint ``rows`` (``ugvae.data.module.split_rows``).
+The functions draw from the rows of one table, in general that of the test split: from ``rows``, by default from all.
+Two sets of groups without a common image, as for a classifier's training and test, come from disjoint ``rows``
+(``ugvae.data.module.split_rows``). A draw is a function of its ``seed``.
 
-Axes: N groups, B images per group, M rows.
+Axes: N groups, B = ``group_size`` images per group, M rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,15 +59,8 @@ def groups_where(
 ) -> StructuredGroups:
     """Groups whose images all meet a condition, such as ``{"Male": 1}`` or ``{"Male": 1, "Black_Hair": 1}``.
 
-    Args:
-        table: the images and their columns.
-        conditions: the values of columns that an image must have; the position of a condition is the label.
-        group_size: B.
-        groups_per_condition: number of groups of each condition.
-        num_random: number of random groups, which come first.
-        seed: seed of the draw.
-        rows: the rows to draw from; all by default.
-        names: names of the conditions; by default their content.
+    The position of a condition is the label of its groups; its name is by default its content. Random groups come
+    first.
 
     Example:
         >>> table = ImageTable(torch.zeros(6, 1, 2, 2, dtype=torch.uint8), {"Male": torch.tensor([0, 1, 0, 1, 1, 0])})
@@ -94,14 +88,9 @@ def groups_where(
 def mixed_groups(
     table: ImageTable, conditions: Sequence[Mapping[str, int]], group_size: int, num_groups: int, seed: int = 0
 ) -> Tensor:
-    """Groups ``(num_groups, group_size)`` that mix kinds of images: each image's kind is drawn, all are equally likely.
+    """Groups ``(N, B)`` that mix kinds of images: the kind of each image is drawn, all are equally likely.
 
-    Args:
-        table: the images and their columns.
-        conditions: conditions that define the kinds; no image may meet two of them.
-        group_size: B.
-        num_groups: N.
-        seed: seed of the draw.
+    ``conditions`` define the kinds; no image may meet two of them.
 
     Raises:
         ConfigError: the table lacks a column, or has fewer images of a kind than a group takes.
@@ -124,23 +113,14 @@ def groups_by_value(
     """Groups of each value of a column, such as ``label`` or ``domain``, and as many random groups as all of them.
 
     Values below 0 are unknown and get no groups. All groups have the same size, since the precision of beta grows with
-    it: ``group_size``, or the number of images of the rarest value if that is smaller.
-
-    Args:
-        table: the images and their columns.
-        column: the column; the rank of a value, 0 for the smallest, is the label.
-        group_size: B.
-        groups_per_value: number of groups of each value.
-        seed: seed of the draw.
-        rows: the rows to draw from; all by default.
-        names: names of the values; by default the numbers.
+    it: ``group_size``, or the number of images of the rarest value if that is smaller. The rank of a value, 0 for the
+    smallest, is the label of its groups, which are called by its name, or by the value itself.
 
     Raises:
         ConfigError: the table lacks the column, or has no value of it.
     """
-    sizes = {
-        value: len(matching) for value, matching in rows_by_value(table.column(column), rows).items() if value >= 0
-    }
+    by_value = rows_by_value(table.column(column), rows)
+    sizes = {value: len(matching) for value, matching in by_value.items() if value >= 0}
     if not sizes:
         raise ConfigError(f"group_column: no image has a value of {column!r}")
     return groups_where(
@@ -165,15 +145,8 @@ def series_groups(
 ) -> StructuredGroups:
     """Groups that write the digits of a number series with images of those digits (Fig. 14).
 
-    A group begins anywhere in the first 256 digits of its series; the first digit follows the last one.
-
-    Args:
-        table: the images, with the column ``label``, the digit of each.
-        group_size: B.
-        groups_per_series: number of groups of each of ``SERIES``, in that order.
-        num_random: number of random groups, which come last.
-        seed: seed of the draw.
-        rows: the rows to draw from; all by default.
+    A group begins anywhere in the first 256 digits of its series; the first digit follows the last one. The column
+    ``label`` is the digit of each image. The labels of the groups are positions in ``SERIES``; random groups come last.
 
     Raises:
         ConfigError: the table has no ``label``, or too few images of a digit.

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -31,6 +31,7 @@ class Listing:
         names: names of the values 0, 1, … of some columns.
         images_per_file: images in each file.
         decode: function from the bytes of a file to uint8 ``(images_per_file, C, H, W)``.
+        contents: bytes, by name, of files that lie in an archive; the others are read from the disk.
     """
 
     files: list[str]
@@ -39,6 +40,7 @@ class Listing:
     names: dict[str, list[str]] = field(default_factory=dict)
     images_per_file: int = 1
     decode: Callable[[bytes, Transform], np.ndarray] = decode_image
+    contents: Mapping[str, bytes] = field(default_factory=dict)
 
     def subset(self, positions: np.ndarray) -> "Listing":
         """The files at ``positions``, in that order, with the columns of their images."""
@@ -51,12 +53,8 @@ class Listing:
 def scan(root: Path, folder: str = ".", suffixes: Collection[str] = IMAGE_SUFFIXES) -> Sources:
     """All files of some kinds below a folder, links followed, in the order of their names.
 
-    Hidden files and folders are left out (among them the cache, and the ``._*`` files of archives from a Mac).
-
-    Args:
-        root: folder that names are relative to.
-        folder: where to look, relative to ``root``; nothing is found if it is no folder.
-        suffixes: suffixes of the files, in lower case, with the dot.
+    Names are relative to ``root``, as is ``folder``; nothing is found if that is no folder. Hidden files and folders
+    are left out (among them the cache, and the ``._*`` files of archives from a Mac). ``suffixes`` are in lower case.
 
     Raises:
         DataError: a folder cannot be read; a name belongs to a pipe or a device; a link leads nowhere, or a second time
@@ -94,6 +92,11 @@ def scan(root: Path, folder: str = ".", suffixes: Collection[str] = IMAGE_SUFFIX
 
 def _stamp(status: os.stat_result) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def first_file(*paths: Path) -> Path | None:
+    """The first of the paths that is a file."""
+    return next((path for path in paths if path.is_file()), None)
 
 
 def existing(root: Path, names: Sequence[str]) -> Sources:
@@ -146,9 +149,7 @@ def columns_of_names(names: list[str], patterns: Sequence[str]) -> dict[str, lis
 def split_by_object(objects: np.ndarray, what: str) -> np.ndarray:
     """0 (train), 1 (val) or 2 (test) for each image, about 80, 10 and 10 % of the objects, none of them in two.
 
-    Args:
-        objects: ``(N,)`` number of the object of each image, from 0 on without gaps.
-        what: the objects, for the message.
+    ``objects (N,)`` are their numbers, from 0 on without gaps; ``what`` they are is for the message.
 
     Raises:
         DataError: fewer than three objects.
@@ -161,13 +162,9 @@ def split_by_object(objects: np.ndarray, what: str) -> np.ndarray:
 
 
 def hold_out(split: np.ndarray, number: int, what: str, count: int | None = None) -> np.ndarray:
-    """Moves ``count`` entries of the training split, drawn with a fixed seed, to the split ``number``.
+    """Moves entries of ``split (N,)`` from training, drawn with a fixed seed, to the split ``number``.
 
-    Args:
-        split: ``(N,)``: 0 train, 1 val, 2 test.
-        number: 1 or 2.
-        what: the entries, for the message.
-        count: 10 % of the training split by default, at least one.
+    By default ``count`` is 10 % of them, at least one; ``what`` they are is for the message.
 
     Raises:
         DataError: none would be left for training.

@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ugvae.data.annotations import check_names
-from ugvae.data.listing import read_bytes
+from ugvae.data.listing import first_file, read_bytes
+from ugvae.data.module import user_path
 from ugvae.data.table import RESERVED
-from ugvae.errors import DataError
+from ugvae.errors import ConfigError, DataError
 
 TABLE_NAMES = ("metadata.csv", "metadata.tsv", "metadata.jsonl")  # found beside the images without a setting
 FILE_COLUMNS = ("file_name", "file")
@@ -22,6 +23,17 @@ INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
 NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
 UNKNOWN = ("", "nan", "NaN")
 ADVICE = "Names are paths from the table's folder or from the root; each image needs one row"
+
+
+def stated_table(metadata: str, folder: Path) -> Path:
+    """The table that the setting ``metadata`` names: by its path, or by that from a folder.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if path := first_file(Path(user_path(metadata)), folder / metadata):
+        return path
+    raise ConfigError(f"metadata: no such file: {metadata}")
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -81,13 +93,22 @@ def _json_rows(path: Path, text: str) -> list[dict[str, str]]:
     return rows
 
 
-def join_tables(root: Path, tables: Sequence[str], images: Sequence[str]) -> dict[str, list[str]]:
-    """The columns of tables about the images of a folder, as text ``(N,)`` in the order of the images.
+def read_columns(path: Path, count: int) -> dict[str, list[str]]:
+    """The columns of a table as text ``(N,)``, a row for each of ``count`` images in their order.
 
-    Args:
-        root: folder that ``tables`` and ``images`` are relative to.
-        tables: files of tables; their rows are put together.
-        images: files of images.
+    Raises:
+        DataError: another number of rows; see ``read_table`` too.
+    """
+    rows = read_table(path)
+    if len(rows) != count:
+        raise DataError(f"{path}: {len(rows):,} rows for {count:,} images; it needs one for each, in their order")
+    return {name: [row.get(name, "") for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
+
+
+def join_tables(root: Path, tables: Sequence[str], images: Sequence[str]) -> dict[str, list[str]]:
+    """The columns of tables about ``images``, as text ``(N,)`` in their order; all files are relative to ``root``.
+
+    The rows of all tables are put together.
 
     Raises:
         DataError: a table has no column of files; rows without an image, images without a row, or two rows of one

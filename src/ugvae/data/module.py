@@ -13,14 +13,16 @@ from typing import Literal, get_args
 
 import torch
 from jsonargparse import ArgumentParser
-from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
+from ugvae.data.augmented_groups import ChangeName, change_groups, changes_for
 from ugvae.data.groupings import GROUPINGS, Grouping, GroupingKind
 from ugvae.data.samplers import GroupLoader
-from ugvae.data.table import GroupDataset, ImageTable, digest
+from ugvae.data.statistics import Statistic
+from ugvae.data.table import AMOUNTS, GroupDataset, ImageTable, digest
 from ugvae.errors import ConfigError, DataError, check_choice, check_counts, check_not_negative
 from ugvae.runs.folder import read_config
 
@@ -56,8 +58,13 @@ class GroupDataModule(LightningDataModule):
         proportions: shares of the domains in ``mixed``, ``pure`` and ``proportions`` groups; equal by default.
         concentration: concentration of the Dirichlet distribution of ``proportions``.
         eval_grouping: kind of the groups in validation, test and prediction. By default that of training, so that the
-            curves of both can be compared.
+            curves of both can be compared; but images of evaluation are never changed, so that of ``augmented`` is
+            ``random``.
         min_group_size: ``given`` groups of fewer images are left out.
+        statistics: what the images of ``similar`` groups are alike in, all together; by default ``ink``.
+        random_share: share of random groups among ``similar`` ones.
+        widest_window: share of the split from which the widest of the ``similar`` groups is drawn.
+        changes: what ``augmented`` groups change; by default what suits the number of channels.
         accept_changed: evaluate a run although its data have changed since it was trained.
 
     Raises:
@@ -85,6 +92,10 @@ class GroupDataModule(LightningDataModule):
         concentration: PositiveFloat = 1.0,
         eval_grouping: GroupingKind | None = None,
         min_group_size: PositiveInt = 1,
+        statistics: list[Statistic] | None = None,
+        random_share: NonNegativeFloat = 0.0,
+        widest_window: PositiveFloat = 1.0,
+        changes: list[ChangeName] | None = None,
         accept_changed: bool = False,
     ) -> None:
         super().__init__()
@@ -92,17 +103,25 @@ class GroupDataModule(LightningDataModule):
         check_not_negative(num_workers=num_workers)
         check_choice("predict_split", predict_split, (*SPLITS, "all"))
         check_choice("grouping", grouping, GROUPINGS)
-        check_choice("eval_grouping", eval_grouping or grouping, GROUPINGS)
+        of_evaluation = eval_grouping or ("random" if grouping == "augmented" else grouping)
+        check_choice("eval_grouping", of_evaluation, [kind for kind in GROUPINGS if kind != "augmented"])
         self.root, self.image_size, self.num_workers, self.seed = user_path(root), image_size, num_workers, seed
         self.group_size, self.groups_per_batch, self.predict_split = group_size, groups_per_batch, predict_split
         self.accept_changed = accept_changed
         self.span_devices = False  # the model sets it if its groups span all processes (docs/distributed.md)
-        self.training_groups = Grouping(grouping, group_column, proportions, concentration, min_group_size)
-        self.evaluation_groups = replace(self.training_groups, kind=eval_grouping or grouping)
-        if proportions is not None and not {grouping, eval_grouping} & {"mixed", "pure", "proportions"}:
-            raise ConfigError(f"proportions: without effect on {grouping} groups")
-        if min_group_size > 1 and "given" not in (grouping, eval_grouping):
-            raise ConfigError(f"min_group_size: without effect on {grouping} groups")
+        self.training_groups = Grouping(
+            grouping,
+            group_column,
+            proportions,
+            concentration,
+            min_group_size,
+            ("ink",) if statistics is None else tuple(statistics),
+            random_share,
+            widest_window,
+            changes,
+        )
+        self.training_groups.check_effect({grouping, of_evaluation})
+        self.evaluation_groups = replace(self.training_groups, kind=of_evaluation)
         self.image_shape = (self.channels, image_size, image_size)
         self._tables: dict[str, ImageTable] = {}
         self._on_device: dict[str, ImageTable] = {}
@@ -160,6 +179,13 @@ class GroupDataModule(LightningDataModule):
             pin_memory=torch.cuda.is_available() and rows is table,
             persistent_workers=self.num_workers > 0,
         )
+
+    def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
+        """Changes the images of ``augmented`` groups, on their device."""
+        if (amounts := batch.pop(AMOUNTS, None)) is not None:
+            names = changes_for(batch["image"].shape[2], self.training_groups.changes)
+            batch["image"] = change_groups(batch["image"], names, amounts)
+        return batch
 
     def _table_of_loader(self, split: Split) -> ImageTable:
         """The table of a split, on the trainer's GPU if it fits there; worker processes need it in memory."""

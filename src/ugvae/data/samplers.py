@@ -100,12 +100,18 @@ class GroupSampler(Sampler[Tensor]):
 
     def batches(self, generator: torch.Generator) -> Sequence[Tensor]:
         """The batches ``(G, B)`` of one epoch on this rank."""
-        return self._share(self.draw(generator)).split(self.groups_per_batch)[: len(self)]
+        groups = self.draw(generator)
+        own = groups.unflatten(1, (self.span, -1))[:, self.rank] if self.span > 1 else groups
+        return self.share(own).split(self.groups_per_batch)[: len(self)]
 
-    def _share(self, groups: Tensor) -> Tensor:
-        """The groups of this rank, or its images of every group."""
+    def entries(self) -> dict[str, Sequence[Tensor]]:
+        """Further entries for the batches of this epoch on this rank, by name; none by default."""
+        return {}
+
+    def share(self, groups: Tensor) -> Tensor:
+        """What belongs to the groups of this rank, of something ``(num_groups, ...)`` of all groups."""
         if self.span > 1:
-            return groups.unflatten(1, (self.span, -1))[:, self.rank]
+            return groups
         if not self.shuffle:
             return groups[: self.groups_per_rank * self.num_ranks][self.rank :: self.num_ranks]
         shape = (len(self), self.num_ranks, self.groups_per_batch)
@@ -167,7 +173,9 @@ class GroupLoader(DataLoader):
         self._epoch = self.sampler.epoch
         self.position = resume["position"] if resume and resume["epoch"] == self._epoch else 0
         self.sampler.start = self.position
+        entries = self.sampler.entries()
         for batch in super().__iter__():
+            batch |= {name: parts[self.position] for name, parts in entries.items()}
             self.position += 1
             yield batch
         self.sampler.start = 0

@@ -6,25 +6,65 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from ugvae.data.listing import HELD_OUT, numbered
+from ugvae.data.listing import HELD_OUT, hold_out, numbered, split_by_object
 from ugvae.data.module import SPLITS, summary
-from ugvae.errors import DataError
+from ugvae.errors import ConfigError, DataError
 
 SPLIT_OF = {  # the number of a split by the names that people give it, in lower case
     "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2,
 }  # fmt: skip
 
 
+def rule_of_splits(split_by: str | None, kinds: Sequence[str]) -> str:
+    """The setting ``split_by``: by default ``group`` for groupings with ``given`` groups, else ``file``.
+
+    Raises:
+        ConfigError: a rule that would divide given groups.
+    """
+    given = "given" in kinds
+    if given and split_by not in (None, "group", "none"):
+        raise ConfigError(f"split_by: {split_by} would divide the given groups; use group, or leave it out")
+    return split_by or ("group" if given else "file")
+
+
+def split_by_rule(
+    rule: str, split: np.ndarray | None, files: Sequence[str], groups: Sequence[str], column: str, where: str
+) -> np.ndarray:
+    """The user's ``split (N,)``, completed by the names that ``rule`` chooses: of the file, its folder or the group.
+
+    The rule ``none`` puts all images into the test split; ``image`` is that of earlier runs: exact shares of all files,
+    drawn with a fixed seed. ``groups`` are empty for images in none, and of use to the rule ``group``. ``column`` and
+    ``where`` are for messages.
+
+    Raises:
+        DataError: too few names, or given groups that are divided.
+    """
+    if rule == "none":
+        return np.full(len(files), 2)
+    if rule == "image" and split is None:
+        return split_by_object(np.arange(len(files)), f"images {where}")
+    if rule == "image":
+        for number in (2, 1):
+            if not (split == number).any():
+                split = hold_out(split, number, f"images {where}/train")
+        return split
+    names = files
+    if rule == "folder":
+        names = [str(PurePosixPath(file).parent) for file in files]
+    elif rule == "group":
+        names = [group or file for group, file in zip(groups, files, strict=True)]
+    split = completed(split, names, f"{'image' if rule == 'file' else rule}s {where}")
+    if rule == "group":
+        check_whole(groups, split, column)
+    return split
+
+
 def split_by_name(names: Sequence[str], what: str, held_out: Sequence[int] = (2, 1)) -> np.ndarray:
     """The split of each image, ``(N,)``: 0 train, 1 val, 2 test. It depends on the image's own name alone.
 
-    A hash of the name is a number that is uniform in [0, 1). Names below 0.1 are in the first of the splits that are
-    held out, those below 0.2 in the second. Where few names would leave a split empty, it takes the nearest one.
-
-    Args:
-        names: of the images, or of the objects that must not be divided.
-        what: the objects in the plural, for the message.
-        held_out: numbers of the splits besides train.
+    A hash of the name is a number that is uniform in [0, 1). Names below 0.1 are in the first of the splits
+    ``held_out``, those below 0.2 in the second. Where few names would leave a split empty, it takes the nearest one.
+    The names are of the images, or of the objects that must not be divided; ``what`` is their plural, for the message.
 
     Raises:
         DataError: fewer names than splits.
@@ -50,13 +90,7 @@ def split_by_name(names: Sequence[str], what: str, held_out: Sequence[int] = (2,
 
 
 def completed(split: np.ndarray | None, names: Sequence[str], what: str) -> np.ndarray:
-    """The splits ``(N,)`` that the user has, with a validation or test split that lacks cut from train, by name.
-
-    Args:
-        split: None if there is none at all.
-        names: as in ``split_by_name``, which says more of the arguments and errors.
-        what: the objects in the plural, for the message.
-    """
+    """The user's ``split (N,)``, with a validation or test split that lacks cut from train; see ``split_by_name``."""
     if split is None:
         return split_by_name(names, what)
     train, split = np.flatnonzero(split == 0), split.copy()

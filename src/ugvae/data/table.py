@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ugvae.data.statistics import Statistic, read_statistics
 from ugvae.errors import ConfigError, DataError
 
-RESERVED = frozenset({"image", "index", "mask"})  # entries of a batch, and so no names of columns
+AMOUNTS = "group_change"  # entry of a batch of augmented groups, until they are changed
+RESERVED = frozenset({"image", "index", "mask", AMOUNTS})  # entries of a batch, and so no names of columns
 PADDING = -1  # the index where a group has no further image
 
 
@@ -31,13 +33,13 @@ class ImageTable:
         [3, 1]
 
     Raises:
-        DataError: images of another type or shape; a column of another length, or called ``image``, ``index`` or
-            ``mask``.
+        DataError: images of another type or shape; a column of another length, or with a name of ``RESERVED``.
     """
 
     images: Tensor
     columns: dict[str, Tensor] = field(default_factory=dict)
     files: list[str] | None = None
+    _statistics: dict[tuple[str, ...], Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
@@ -69,6 +71,17 @@ class ImageTable:
         if self.columns[name].is_floating_point():
             raise ConfigError(f"group_column: {name!r} holds fractions, and groups need whole numbers or names")
         return self.columns[name]
+
+    def statistics(self, names: Sequence[Statistic]) -> Tensor:
+        """Statistics of the pixels, float64 ``(N, S)``, read once.
+
+        Raises:
+            ConfigError: one that images of so many channels do not have.
+        """
+        key = tuple(names)
+        if key not in self._statistics:
+            self._statistics[key] = read_statistics(self.images, names)
+        return self._statistics[key]
 
     def subset(self, rows: Tensor) -> "ImageTable":
         """A copy of the rows, in the order given."""

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from sklearn.base import TransformerMixin
 from sklearn.decomposition import PCA
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor
@@ -74,6 +74,8 @@ class Classification:
         model: name of its class.
         note: what was left out, and why.
         controls_note: which controls were left out, and why.
+        protocol: its name where it is another than that of ``classify_groups``.
+        train_accuracy: as ``accuracy``, on the classifier's own training groups.
         information: of beta on the training groups, by seed, nats per group (``gaussian_information``): that of the
             control at the same information too.
     """
@@ -89,6 +91,8 @@ class Classification:
     model: str | None = None
     note: str | None = None
     controls_note: str | None = None
+    protocol: str | None = None
+    train_accuracy: dict[str, dict[str, dict[str, Accuracy]]] | None = None
     information: list[float] | None = None
 
 
@@ -167,7 +171,9 @@ def classify_groups(
         chance={task: _commonest(labels[1][keep[1]]) for task, keep in tasks.items()},
         accuracy={
             task: {
-                name: {kernel: _summary([result[task][name][kernel] for result in rounds]) for kernel in KERNELS}
+                name: {
+                    kernel: over_repetitions([result[task][name][kernel] for result in rounds]) for kernel in KERNELS
+                }
                 for name in rounds[0][task]
             }
             for task in tasks
@@ -244,7 +250,15 @@ def _accuracies(
 def _by_kernel(
     train: np.ndarray, test: np.ndarray, train_labels: np.ndarray, test_labels: np.ndarray, one_scale: bool = False
 ) -> dict[str, float]:
-    """Test accuracy of a support vector machine by kernel, features standardised.
+    """Test accuracy of a support vector machine by kernel, features standardised."""
+    return {
+        kernel: float(classifier(kernel, train, one_scale).fit(train, train_labels).score(test, test_labels))
+        for kernel in KERNELS
+    }
+
+
+def classifier(kernel: Kernel, train: np.ndarray, one_scale: bool = False) -> Pipeline:
+    """A support vector machine on standardised features, to be fitted to ``train (N, F)``.
 
     With ``one_scale`` all features share one scale, that of the largest. Principal components need that: if each were
     standardised, the smallest, which are noise, would count as much as the largest.
@@ -253,10 +267,7 @@ def _by_kernel(
     if one_scale:
         largest = train.std(0).max()
         scaler = FunctionTransformer(lambda features: features / largest)
-    return {
-        kernel: float(make_pipeline(scaler, SVC(kernel=kernel)).fit(train, train_labels).score(test, test_labels))
-        for kernel in KERNELS
-    }
+    return make_pipeline(scaler, SVC(kernel=kernel))
 
 
 def _commonest(labels: np.ndarray) -> float:
@@ -264,5 +275,6 @@ def _commonest(labels: np.ndarray) -> float:
     return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
 
 
-def _summary(values: Sequence[float]) -> Accuracy:
+def over_repetitions(values: Sequence[float]) -> Accuracy:
+    """The accuracy over repetitions on one set of images: its s.d. is no error over training seeds."""
     return Accuracy(statistics.fmean(values), list(values), statistics.stdev(values) if len(values) > 1 else None)

@@ -7,7 +7,7 @@ draw from the prior of z, which moves with beta (in the walk), or the z of a hel
 Axes: N betas, B images per group, S columns, C channels, H and W pixels, P properties.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ import torch
 from sklearn.pipeline import Pipeline
 from torch import Tensor
 
+from ugvae.data.statistics import STATISTICS
 from ugvae.data.table import ImageTable
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
@@ -24,7 +25,6 @@ from ugvae.evaluation.judges import judged_share, pixels, real_images
 from ugvae.models.base import GroupVAE
 
 PIXELS = "pixels"  # all pixels together: the reference, what beta decides of the image as a whole
-INK = 0.5  # a pixel above it belongs to a bright figure, such as the stroke of a digit
 PARTS = ("beta", "local", "both")
 LEAST_SD = 0.002  # half of one of 255 grey levels: a share of less is a share of nothing
 PRIOR, HELD_OUT = "beta from its prior", "beta of held-out groups"  # both in the walk
@@ -79,16 +79,8 @@ class Decided:
         return content if "shares" in content else {"shares": content}
 
 
-Property = Callable[[Tensor], Tensor]  # images (..., C, H, W) to (...)
-
-PROPERTIES: dict[str, Property] = {
-    "brightness": lambda images: images.mean((-3, -2, -1)),
-    "contrast": lambda images: images.mean(-3).flatten(-2).std(-1),
-}
-COLOUR: dict[str, Property] = {  # red minus blue: the tone of skin
-    "warmth": lambda images: (images[..., 0, :, :] - images[..., 2, :, :]).mean((-2, -1))
-}
-GREY: dict[str, Property] = {"thickness": lambda images: (images > INK).double().mean((-3, -2, -1))}
+PROPERTIES = ("brightness", "contrast")
+COLOUR, GREY = "warmth", "thickness"  # one more of images with three channels, and of others
 
 
 class Sources(NamedTuple):
@@ -221,7 +213,7 @@ def variance_shares(values: Tensor) -> VarianceShares:
 
 def factors(images: Tensor) -> dict[str, VarianceShares]:
     """What beta and the local draws decide of a grid of images ``(N, S, C, H, W)`` in [0, 1], N, S ≥ 2, by property."""
-    known = PROPERTIES | (COLOUR if images.shape[-3] == 3 else GREY)
+    known = (*PROPERTIES, COLOUR if images.shape[-3] == 3 else GREY)
     small = pooled(images.flatten(0, 1)).unflatten(0, images.shape[:2])  # 16×16 pixels are enough for all of them
-    values = {PIXELS: small.flatten(2)} | {name: read(images) for name, read in known.items()}
+    values = {PIXELS: small.flatten(2)} | {name: STATISTICS[name](images) for name in known}
     return {name: variance_shares(table) for name, table in values.items()}

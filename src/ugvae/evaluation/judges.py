@@ -43,8 +43,8 @@ def judge_rows(train: ImageTable, column: str, domains: Sequence[int], count: in
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
     values = train.columns[column][order]
     parts = [order[values == value][:count] for value in domains]
-    if not all(map(len, parts)):
-        raise ConfigError(f"data: no training images of {column} {domains[0]} or {domains[1]}")
+    if lacking := [str(value) for value, part in zip(domains, parts, strict=True) if not len(part)]:
+        raise ConfigError(f"data: no training images of {column} {' or '.join(lacking)}")
     return torch.cat(parts)
 
 

@@ -7,6 +7,7 @@ Axes: M images, N groups, P pairs of an image and a group that it is in, K compo
 """
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from ugvae.runs.files import atomic_path, save_arrays
 
 IMAGES_AT_ONCE = 256
 UNKNOWN = ""  # the text of a value that is not known
+OWN_COLUMNS = re.compile(r"file|split|row|group|size|component|pi_max|z_\d+|beta_\d+(_sd)?")
 OF_ONE_VALUE = ("attribute", "given")  # kinds of grouping whose groups have one value of ``group_column``
 
 
@@ -33,8 +35,8 @@ class Latents:
 
     Attributes:
         images: text columns of the images, ``(M,)`` each: ``file`` where there are files, ``split``, ``row`` in the
-            split, every column of the data by the names of its values, ``group``, and ``component`` with its
-            probability ``pi_max`` where there is a mixture.
+            split, every column of the data by the names of its values (under ``column_head``), ``group``, and
+            ``component`` with its probability ``pi_max`` where there is a mixture.
         groups: text columns of the groups, ``(N,)`` each: ``group``, ``split`` unless groups are across splits,
             ``size``, and those columns of the data that have one value within every group.
         arrays: by name ``z_mean``, ``z_log_var`` ``(M, z_dim)``, ``d`` ``(M, K)``, ``image_group`` ``(M,)``, −1 for
@@ -189,7 +191,7 @@ def _encode_part(model: GroupVAE, data: GroupDataModule, part: _Part, by: str | 
     group_of = np.full(len(table), -1)
     group_of[rows.flip(0).numpy()] = numbers.flip(0).numpy()  # of several groups the first
     arrays |= {"image_group": group_of, **sums.product()}
-    texts = {name: _text(data, name, column) for name, column in table.columns.items()}
+    texts = {column_head(name): _text(data, name, column) for name, column in table.columns.items()}
     images = {**part.keys, **texts, "group": np.where(group_of >= 0, np.array([*names, UNKNOWN])[group_of], UNKNOWN)}
     if "d" in arrays:
         images |= {"component": arrays["d"].argmax(1), "pi_max": arrays["d"].max(1)}
@@ -250,6 +252,16 @@ def _groups_of_evaluation(data: GroupDataModule, split: str, table: ImageTable) 
         left[member] = False
     members += [part for part in left.nonzero().flatten().split(data.group_size) if len(part)]
     return [f"{split} {number}" for number in range(len(members))], members
+
+
+def column_head(column: str) -> str:
+    """The head of a column of the data in the tables: its name, with ``data_`` before a name that the tables need.
+
+    Example:
+        >>> column_head("patient"), column_head("group")
+        ('patient', 'data_group')
+    """
+    return f"data_{column}" if OWN_COLUMNS.fullmatch(column) else column
 
 
 def _text(data: GroupDataModule, column: str, values: Tensor) -> np.ndarray:

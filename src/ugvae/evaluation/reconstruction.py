@@ -36,11 +36,23 @@ def reconstructions(model: GroupVAE, images: Tensor, mask: Tensor | None = None)
     return model.decode(posterior.z.mean, posterior.beta.mean if posterior.beta else None)
 
 
-class QualityMetric:
-    """Collects reconstructions of batches, those of this process alone, and gives their quality.
+def ssim_metric(side: int) -> StructuralSimilarityIndexMeasure | None:
+    """The mean SSIM of the images of this process, in [0, 1]; None if they have fewer than 5 pixels.
 
     SSIM compares windows. Its usual Gaussian window, 11×11 pixels with σ = 1.5, would cover a third of a 28×28 image.
     So σ shrinks in proportion for images below 64 pixels, to 0.66 at 28×28, which is a window of 5×5.
+
+    Args:
+        side: pixels of the shorter side.
+    """
+    if side < LEAST_SIZE:
+        return None
+    sigma = max(LEAST_SIGMA, SIGMA * min(1.0, side / FULL_SIZE))
+    return StructuralSimilarityIndexMeasure(sigma=sigma, data_range=1.0, sync_on_compute=False)
+
+
+class QualityMetric:
+    """Collects reconstructions of batches, those of this process alone, and gives their quality.
 
     Args:
         model: in eval mode.
@@ -48,11 +60,8 @@ class QualityMetric:
 
     def __init__(self, model: GroupVAE) -> None:
         self.model = model
-        side = min(model.image_shape[1:])
-        sigma = max(LEAST_SIGMA, SIGMA * min(1.0, side / FULL_SIZE))
         self.psnr = PeakSignalNoiseRatio(data_range=1.0, sync_on_compute=False)
-        window = {"sigma": sigma, "data_range": 1.0, "sync_on_compute": False}
-        self.ssim = StructuralSimilarityIndexMeasure(**window) if side >= LEAST_SIZE else None
+        self.ssim = ssim_metric(min(model.image_shape[1:]))
 
     def update(self, images: Tensor, mask: Tensor | None = None) -> None:
         """Adds a batch of groups ``(G, B, C, H, W)``, uint8 or float in [0, 1].

@@ -14,6 +14,8 @@ from ugvae.evaluation.bounds import BoundLadder
 from ugvae.evaluation.classification import Classification
 from ugvae.evaluation.clusters import DomainCounts
 from ugvae.evaluation.factors import Decided
+from ugvae.evaluation.group_probes import GroupProbe
+from ugvae.evaluation.group_sizes import SizeResult
 from ugvae.evaluation.latent_use import LatentUse
 from ugvae.evaluation.translation import Translation
 
@@ -82,6 +84,8 @@ class RunResults:
         table1: Table 1, by name of the comparison.
         series: Fig. 14, by name of the comparison.
         groups: the values of any column told apart, by name of the comparison.
+        probes: columns read from the latents of whole groups, by column.
+        group_sizes: Table 1 by the size of the groups, by name of the comparison.
         translation: Fig. 5 in numbers.
         latent_use: use of beta, by name of the set of groups.
         factors: what beta decides, by name of the set of betas.
@@ -93,6 +97,8 @@ class RunResults:
     table1: dict[str, Classification] = field(default_factory=dict)
     series: dict[str, Classification] = field(default_factory=dict)
     groups: dict[str, Classification] = field(default_factory=dict)
+    probes: dict[str, GroupProbe] = field(default_factory=dict)
+    group_sizes: dict[str, list[SizeResult]] = field(default_factory=dict)
     translation: Translation | None = None
     latent_use: dict[str, LatentUse] = field(default_factory=dict)
     factors: dict[str, Decided] = field(default_factory=dict)

@@ -15,6 +15,7 @@ import torch
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
 from ugvae.evaluation.content import Probe, Survey, probe_survey, survey
+from ugvae.evaluation.crossed import Crossed
 from ugvae.evaluation.judges import (
     fit_judge,
     judge_accuracy,
@@ -83,6 +84,7 @@ class Translation:
         probes: by column.
         seed: of the draws.
         model: name of its class.
+        crossed: translations between all domains beside the true images, where the data have these.
         validation: the same of the validation split, where the best way is chosen; None if not measured.
     """
 
@@ -96,6 +98,7 @@ class Translation:
     probes: dict[str, Probe] = field(default_factory=dict)
     seed: int | None = None
     model: str | None = None
+    crossed: Crossed | None = None
     validation: "Translation | None" = None
 
     @property

@@ -13,6 +13,7 @@ from ugvae.evaluation.classification import KERNELS, Classification
 from ugvae.evaluation.content import Correlation
 from ugvae.evaluation.controls import UNTRAINED
 from ugvae.evaluation.factors import PARTS, Decided
+from ugvae.evaluation.group_probes import BETA_MEAN, GroupProbe
 from ugvae.evaluation.latent_use import ACTIVE_VARIANCE, LatentUse
 from ugvae.evaluation.translation import Translation
 from ugvae.evaluation.ways import CONTROL, LABELS, PLAIN
@@ -79,6 +80,24 @@ def accuracy_figure(results: Mapping[str, Classification], paper: Mapping[str, P
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.tick_params(axis="x", labelsize=7)
     _shared_legend(figure, panels)
+    return figure
+
+
+def probes_figure(probes: Mapping[str, GroupProbe], by: str) -> Figure:
+    """Numbers of held-out groups against what a probe reads from beta, a panel per column.
+
+    Args:
+        probes: of columns of numbers, by column.
+        by: what a group is.
+    """
+    across = min(len(probes), 4)
+    figure = _figure(3.0 * across + 0.4, 3.1 * -(-len(probes) // across))
+    for axes, (name, probe) in zip(_panels(figure, len(probes), across), probes.items(), strict=True):
+        axes.axline((probe.true[0], probe.true[0]), slope=1, color="0.7", lw=1)
+        axes.plot(probe.true, probe.read, "o", ms=4)
+        title = f"{plain(name)}, R² {probe.scores[BETA_MEAN]:.2f}".replace("-", "−")
+        axes.set(title=title, xlabel=f"{plain(name)} of the {plain(by)}", ylabel="read from its beta")
+        axes.title.set_fontsize(9)
     return figure
 
 

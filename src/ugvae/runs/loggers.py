@@ -26,10 +26,7 @@ FINISH_SECONDS = 60  # to send the rest at the end; what is left can be sent lat
 class MetricsLogger(CSVLogger):
     """Lightning's CSV logger, with every row on disk at once; it keeps the rows that are there already.
 
-    Args:
-        save_dir: folder of all experiments.
-        name: of the experiment.
-        version: number of the run; by default the next free one, whose folder is made.
+    The run is by default the next free ``version`` of the experiment ``name``; its folder is made.
     """
 
     def __init__(self, save_dir: str | Path, name: str, version: int | None = None) -> None:
@@ -71,9 +68,6 @@ def is_first_process() -> bool:
 
 class MetricsWriter:
     """Writes ``metrics.csv``. If the disk refuses, it warns once, and the rows wait for the next try.
-
-    Args:
-        log_dir: the run's folder.
 
     Attributes:
         metrics: rows that wait to be written.
@@ -160,10 +154,7 @@ def _patient(log: Callable[..., None]) -> Callable[..., None]:
 class PatientWandbLogger(WandbLogger):
     """Lightning's W&B logger, silent after its first failure.
 
-    Args:
-        name: of the run.
-        save_dir: folder of the run; W&B writes into ``wandb/`` there.
-        online: send to the server, unless it cannot be reached; else write files only.
+    W&B writes into ``wandb/`` in the run's folder, and sends to its server if ``online``, unless it cannot be reached.
     """
 
     def __init__(self, name: str, save_dir: str, online: bool) -> None:
@@ -214,10 +205,7 @@ def _line(error: Exception) -> str:
 def run_loggers(experiment: str, resume_from: Path | None, root: Path = ROOT) -> list[Logger]:
     """CSV first, so that runs land in ``root``; W&B second, offline unless logged in, absent if WANDB_MODE=disabled.
 
-    Args:
-        experiment: folder of the runs.
-        resume_from: a checkpoint whose run goes on in its own folder.
-        root: folder of all experiments.
+    The run of a checkpoint ``resume_from`` goes on in its own folder.
     """
     directory = run_directory(resume_from) if resume_from else None
     if directory and directory.name.removeprefix("version_").isdigit():
