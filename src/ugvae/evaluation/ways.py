@@ -90,7 +90,7 @@ def decode_ways(model: GroupVAE, images: Tensor, own: GlobalSide, other: GlobalS
     posterior = model.infer(images)
     z = posterior.z.mean
     matched = match_moments(z.cpu(), own.z, other.z).to(model.device)
-    shown = {PLAIN: model.decode(z, ours), "matched": model.decode(matched, theirs)}
+    shown = {PLAIN: model.translate(images, ours, ours, "fixed"), "matched": model.decode(matched, theirs)}
     shown |= {
         way: model.translate(images, ours, theirs, way) for way in CARRIED if way == "fixed" or model.num_components
     }
