@@ -200,8 +200,8 @@ def crossed(result: Crossed) -> Table:
         f"carried into every other {result.column}; mean of the {pairs} pairs, in brackets the worst pair of each "
         "measure. The error is the root of the mean square, of values in [0, 1]. "
         f"{result.content.capitalize()} found: the nearest of the {result.contents} real images of the target is the "
-        "true one. A translation must beat the source itself and the mean image; the reconstruction is about the best "
-        "that the decoder can do."
+        "true one. A translation should have a smaller error than the source itself and the mean image; the "
+        "reconstruction is about the best that the decoder can do."
     )
     return Table(caption, rows, kinds)
 
