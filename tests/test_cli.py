@@ -71,6 +71,10 @@ def test_every_yaml_from_fit_to_predict(path: Path, workplace: Path) -> None:
     report = json.loads((folder / "test.json").read_text())
     assert all(np.isfinite(value) for value in report["metrics"].values())
     assert {"test/elbo", "test/reconstruction", "test/kl_z"} <= report["metrics"].keys()
+    if "test/kl_beta" in report["metrics"] and report["groups"] > 1:
+        parts = report["beta"]
+        assert parts["information"] <= parts["most"] + 1e-6
+        assert parts["information"] + parts["mismatch"] == pytest.approx(report["metrics"]["test/kl_beta"], rel=0.5)
 
     run("predict", *config, "--ckpt_path", str(folder / "checkpoints" / "last.ckpt"))
     with (folder / "images.csv").open() as file:

@@ -44,19 +44,22 @@ SWAP_CAPTION = (
 def latent_use(
     run: TrainedRun,
     group_size: PositiveInt | None = None,
-    groups: PositiveInt = 64,
+    groups: PositiveInt = 512,
+    swapped: PositiveInt = 64,
     column: str | None = None,
     values: Sequence[str] = (),
     seed: int = 0,
 ) -> Made:
-    """How much of beta is used: KL, active units, groups told apart, and what a swap of beta changes in the pictures.
+    """How much of beta is used: information, active units, groups told apart, and what a swap of beta changes.
 
-    Beta may know the groups and control nothing: the swaps show which.
+    KL_beta is what beta tells of its group (information) and how far the betas lie from their prior (mismatch). Beta
+    may know the groups and control nothing: the swaps show which, with z as it is and with z carried along.
 
     Args:
         run: with beta.
         group_size: images per group; by default that of training
-        groups: groups of each set
+        groups: groups of each set, whose posteriors are compared; N groups can show log N nats of information
+        swapped: groups of each set among which latents are swapped
         column: groups of each of its values, in place of the kinds that look different
         values: of --column, by name or number; all by default
         seed: of the groups
@@ -76,15 +79,18 @@ def latent_use(
     before = fitted_untrained(model, data.table("train").images, seed)
     uses = {
         name: replace(
-            measure(model, table, rows), untrained=posterior_use(encode_groups(before, table.images, rows).beta)
+            measure(model, table, rows, swapped),
+            untrained=posterior_use(encode_groups(before, table.images, rows).beta),
         )
         for name, rows in sets.items()
     }
     for name, use in uses.items():
         beta, swap = use.beta, use.swap_beta
         print(
-            f"{name}: KL_beta {beta.kl.mean:.1f} nats per group, {beta.active_units} of {beta.dimensions} units "
-            f"active; a swap of beta changes {swap.pixels:.4f} per pixel, {swap.log_likelihood_loss:.2f} nats per image"
+            f"{name}: KL_beta {beta.kl.mean:.1f} nats per group = {beta.information} "
+            f"(information if Gaussian: {beta.information.gaussian:.1f}); {beta.active_units} of "
+            f"{beta.dimensions} units active; a swap of beta changes {swap.pixels:.4f} per pixel, "
+            f"{swap.log_likelihood_loss:.2f} nats per image"
         )
     shown, labels = _swaps(run, sets["random groups"], kinds, by_kind)
     name = type(model).__name__

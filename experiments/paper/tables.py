@@ -1,5 +1,6 @@
 """The tables of a run, each from the result of one command: for the report and the reproduction page."""
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,21 +11,21 @@ from ugvae.evaluation.classification import PERMUTED, PIXELS, Accuracy, Classifi
 from ugvae.evaluation.content import Probe
 from ugvae.evaluation.controls import FITTED, UNTRAINED
 from ugvae.evaluation.crossed import SHOWN, Crossed
-from ugvae.evaluation.factors import VarianceShares
+from ugvae.evaluation.factors import Decided, VarianceShares
 from ugvae.evaluation.group_probes import BETA_MEAN, GroupProbe
 from ugvae.evaluation.group_sizes import SizeResult
 from ugvae.evaluation.latent_use import LatentUse
 from ugvae.evaluation.paper_protocol import PROTOCOL
 from ugvae.evaluation.results import RunResults, to_json
 from ugvae.evaluation.translation import Domains, Translation
-from ugvae.evaluation.verdict import SAMPLE, best
-from ugvae.evaluation.ways import LABELS, PLAIN, WAYS, Z_ALONE
+from ugvae.evaluation.verdict import SAME_SAMPLE, SAMPLE, best
+from ugvae.evaluation.ways import CONTROL, LABELS, PLAIN, WAYS
 
 Printed = Mapping[str, Mapping[str, float]]  # accuracies of the paper, by task and kernel
 
 PAPER, CHANCE = "the paper prints", "chance"
 TASKS = {"kinds": "kinds alone", "kinds and random": "and random groups"}
-SHOWN_BY_SIZE = (SAMPLE, f"{UNTRAINED} {SAMPLE}", f"{FITTED} {SAMPLE}", f"{SAMPLE}{PERMUTED}", PIXELS)
+SHOWN_BY_SIZE = (SAMPLE, f"{UNTRAINED} {SAMPLE}", f"{FITTED} {SAMPLE}", SAME_SAMPLE, f"{SAMPLE}{PERMUTED}", PIXELS)
 KERNELS = {"linear": "linear SVM", "rbf": "RBF SVM"}
 
 
@@ -76,6 +77,7 @@ def accuracies(name: str, result: Classification, paper: Printed) -> Table:
         f"{groups['train']} training and {groups['test']} test groups of each of {len(result.kinds)} kinds, no image "
         "in both. In bold the samples of beta; in grey the controls."
         + (f" What the paper prints is by its own protocol, on means: see {name}, {PROTOCOL}." if paper else "")
+        + (f" Information of beta: {statistics.fmean(result.information):.1f} nats." if result.information else "")
     )
     if result.protocol:
         caption = (
@@ -160,7 +162,7 @@ def translation(result: Translation) -> list[Table]:
                 }
                 row["source found again"] = number(survey.retrieval[way])
             if way != "fixed":
-                kinds[len(rows)] = "control" if way in (PLAIN, Z_ALONE) else "ours"
+                kinds[len(rows)] = "control" if way in CONTROL.values() else "ours"
             rows.append(row)
     judges = ", ".join(f"{name} {number(share['A'])} and {number(share['B'])}" for name, share in result.judges.items())
     caption = (
@@ -228,37 +230,69 @@ def latent_use(results: Mapping[str, LatentUse]) -> list[Table]:
     for name, use in results.items():
         row = {"groups": f"{name}, {use.groups} of {use.group_size}"}
         if use.beta:
-            kl, units = (
-                use.beta.kl,
-                {"active units": use.beta.active_units, "tell groups apart by a sample": use.beta.apart},
-            )
+            kl, known = use.beta.kl, use.beta.information
             row["KL_beta, nats per group"] = Number(f"{kl.mean:.1f} ± {kl.sd:.1f}", kl.mean, 1)
+            if known:
+                shown = f"{known.information:.1f} ({known.most:.1f})"
+                row["of it information (most that N groups can show)"] = Number(shown, known.information, 1)
+                row["if Gaussian"] = number(known.gaussian, 1)
+                row["of it mismatch"] = number(known.mismatch, 1)
+            units = {"active units": use.beta.active_units, "tell groups apart by a sample": use.beta.apart}
             row |= {name: Number(f"{count} of {use.beta.dimensions}", count, 1) for name, count in units.items()}
-        for latent, swap in (("beta", use.swap_beta), ("z", use.swap_z)):
+        swaps = {
+            "beta": use.swap_beta,
+            "beta, z transported": use.transported,
+            "nothing, z transported (control)": use.transported_own,
+            "z": use.swap_z,
+        }
+        for latent, swap in swaps.items():
             if swap:
                 row[f"swap of {latent}: pixels"] = number(swap.pixels, 3)
                 row[f"swap of {latent}: nats per image lost"] = number(swap.log_likelihood_loss)
         rows.append(row)
     caption = (
-        "Use of beta on held-out images. A unit is active if the variance of its posterior mean between groups is "
+        "Use of beta on held-out images. KL_beta is information, what beta tells of its group, and mismatch, how far "
+        "the betas lie from their prior. N groups show log N nats at most; where they do, the information is between "
+        "that and the Gaussian estimate. A unit is active if the variance of its posterior mean between groups is "
         "above 0.01; it tells groups apart if it varies by more than one posterior s.d. A swap decodes with the beta "
-        "of another group, or the z of another image: change of a pixel in [0, 1], and loss of log-likelihood."
+        "of another group, or the z of another image: change of a pixel in [0, 1], and loss of log-likelihood. What a "
+        "transported z does under its own beta is not beta's doing."
     )
     return [Table(caption, rows)]
 
 
-def factors(results: Mapping[str, Mapping[str, VarianceShares]]) -> list[Table]:
-    """Shares of variance of decoded images by what decides them."""
-    names = list(dict.fromkeys(name for shares in results.values() for name in shares))
-    rows = [
-        {"property": name} | {words: number(shares[name].beta) for words, shares in results.items() if name in shares}
+def factors(results: Mapping[str, Decided]) -> list[Table]:
+    """Shares of variance of decoded images that beta decides, and what the images keep under other betas."""
+    names = list(dict.fromkeys(name for result in results.values() for name in result.shares))
+    rows: list[Row] = [
+        {"property": name}
+        | {words: _share(result.shares[name]) for words, result in results.items() if name in result.shares}
         for name in names
     ]
+    for what, field in (("label kept", "label_kept"), ("source found again", "retrieval")):
+        kept = {
+            words: _kept(getattr(result, field), getattr(result, f"{field}_plain"))
+            for words, result in results.items()
+            if getattr(result, field) is not None
+        }
+        rows += [{"property": what, **kept}] if kept else []
     caption = (
-        "Share of the variance of decoded images that beta decides, by property; the rest is of the local latents. "
-        "Beta takes the style if its share is larger for a property of style than for the pixels."
+        "Share of the variance of decoded images that beta decides, by property, and the s.d. that it is a share of; "
+        "the rest is of the local latents. A share of an s.d. of about 0 is not given. Beta takes the style if, with "
+        "the betas of held-out groups, its share is larger for a property of style than for the pixels and than in the "
+        "untrained network. Below, what images keep under other betas, beside what a plain reconstruction keeps."
     )
     return [Table(caption, rows, {row: "control" for row, name in enumerate(names) if name == properties.PIXELS})]
+
+
+def _share(share: VarianceShares) -> str:
+    if share.beta is None or share.sd is None:
+        return number(share.beta) + ("" if share.sd is None else f" of {share.sd:.3f}")
+    return Number(f"{number(share.beta)} of {share.sd:.3f}", share.beta, 2)
+
+
+def _kept(share: float, plain: float | None) -> str:
+    return number(share) if plain is None else Number(f"{number(share)} of {number(plain)}", share, 2)
 
 
 def bound(result: BoundLadder) -> list[Table]:
@@ -273,7 +307,8 @@ def bound(result: BoundLadder) -> list[Table]:
         rows.append({**draws, "bound": written(rung, 2), "above the ELBO": written(rung.gain, 3, "+")})
     caption = (
         "Importance-weighted bound, S draws of beta per group and T of z per image, nats per image ± standard error "
-        f"over {result.groups} groups of {result.group_size}. It must lie above the ELBO and rise."
+        f"over {result.groups} groups of {result.group_size}; fresh draws for each size. In expectation it rises with "
+        "the draws. The ELBO of eq. 11 is not strictly a lower bound, so that it lies below is no theorem."
     )
     return [Table(caption, rows)]
 

@@ -1,6 +1,7 @@
 """Walks through the latents, and samples: Fig. 3 and 8, 4, and views of our own."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jsonargparse.typing import PositiveFloat, PositiveInt
@@ -8,15 +9,37 @@ from matplotlib.figure import Figure
 
 from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned, TwoOrMore
+from ugvae.evaluation.aggregate import PrincipalAxes, principal_axes
 from ugvae.evaluation.clusters import DomainCounts, component_counts, component_probabilities
-from ugvae.evaluation.kinds import DOMAIN, known_values
+from ugvae.evaluation.encoding import encode_beta
+from ugvae.evaluation.kinds import DOMAIN, known_values, trained_groups
 from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
-from ugvae.evaluation.walks import changes, component_samples, component_walks, global_walk, latent_walks
+from ugvae.evaluation.walks import (
+    aggregate_walks,
+    changes,
+    component_samples,
+    component_walks,
+    component_walks_at,
+    global_walk,
+    latent_walks,
+)
+from ugvae.models import GroupVAE
 from ugvae.plots.charts import shares_figure
-from ugvae.plots.grids import component_walk_figures, global_walk_figure, latent_walks_figure, samples_figure
+from ugvae.plots.grids import (
+    axes_figure,
+    component_walk_figures,
+    global_walk_figure,
+    latent_walks_figure,
+    samples_figure,
+)
 
 CHANGE = "mean absolute difference of pixels in [0, 1] from end to end"
+AGGREGATED = 256  # held-out groups whose betas make the aggregated posterior
+AGGREGATE = "the aggregated posterior, the betas of held-out groups"
+WHERE = (
+    "These are betas that the decoder has seen, which those of the prior need not be: a claim about beta rests on them."
+)
 
 
 def fig3(
@@ -24,21 +47,23 @@ def fig3(
 ) -> Made:
     """Fig. 3 and 8: walks through each component of the mixture.
 
-    Of a model with a mixture: UG-VAE, whose beta moves down the rows, or GMVAE, whose noise w does.
+    Of a model with a mixture: UG-VAE, whose beta moves down the rows, or GMVAE, whose noise w does. The paper walks
+    through the prior of beta. Beside it stand walks along the principal axes of the betas of held-out groups.
 
     Args:
         run: with a mixture.
         steps: images along a walk
-        beta_range: beta goes from minus this to this
+        beta_range: beta goes from minus this to this, in the paper's walk
         z_range: z goes from minus this to this
-        seed: of the images that are counted
+        seed: of the images that are counted, of the held-out groups and of the local draws
     """
     model = run.model
     d, _ = component_probabilities(model, run.table.images, seed)
     shares = (d.argmax(-1).bincount(minlength=model.num_components) / len(d)).tolist()
     walks, rows, columns = component_walks(model, steps, beta_range, z_range)
     condition = "beta" if model.beta_dim else "w"
-    pages = component_walk_figures(walks, rows, columns, condition, [f"{share:.0%} of images" for share in shares])
+    notes = [f"{share:.0%} of images" for share in shares]
+    pages = component_walk_figures(walks, rows, columns, condition, notes)
     caption = (
         f"A panel per component, with the share of held-out images whose largest π it has. Down the rows {condition} "
         f"goes from −{beta_range:g} to {beta_range:g}, along the columns z crosses the component's prior. If "
@@ -46,7 +71,33 @@ def fig3(
     )
     components = [{"share": share, "change": changes(walk)} for share, walk in zip(shares, walks, strict=True)]
     results = {"components": components, "units": f"change: {CHANGE}; rows move {condition}"}
-    return Made(results, _paged("fig3", pages, caption))
+    figures = _paged("fig3", pages, caption)
+    if axes := _axes(run, seed):
+        walks, columns = component_walks_at(model, axes.walk(0, steps), z_range)
+        results["aggregate"] = {"components": [changes(walk) for walk in walks]}
+        pages = component_walk_figures(walks, None, columns, notes=notes)
+        figures |= _paged("fig3_aggregate", pages, f"The same along axis 1 of {AGGREGATE}. {WHERE}")
+        made, figure = _along_axes(model, axes, steps, seed)
+        results["aggregate"] |= made
+        figures["fig3_axes"] = figure
+    return Made(results, figures)
+
+
+def _axes(run: TrainedRun, seed: int) -> PrincipalAxes | None:
+    """Those of the betas of held-out groups of the kind of training; None without two betas."""
+    groups = trained_groups(run, AGGREGATED, seed) if run.model.beta_dim else []
+    return principal_axes(encode_beta(run.model, run.table.images, groups), seed) if len(groups) > 1 else None
+
+
+def _along_axes(model: GroupVAE, axes: PrincipalAxes, steps: int, seed: int) -> tuple[dict[str, Any], Captioned]:
+    """A panel for each of the principal axes, and how much its rows change."""
+    walks = aggregate_walks(model, axes, steps, seed=seed)
+    caption = (
+        f"A panel per principal axis of {AGGREGATE}, the widest first; down the rows beta goes from the 5 % to the "
+        f"95 % quantile, a column is one local draw. {WHERE}"
+    )
+    made = {"axes": [changes(walk) for walk in walks], "shares": axes.shares.tolist()}
+    return made, Captioned(axes_figure(walks, axes.shares), caption)
 
 
 def components(
@@ -94,21 +145,28 @@ def _paged(name: str, pages: Sequence[Figure], caption: str) -> dict[str, Captio
     return {page_name: Captioned(page, caption) for page_name, page in zip(names, pages, strict=True)}
 
 
-def fig4(run: TrainedRun, steps: TwoOrMore = 7, beta_range: PositiveFloat = 1.0, z_range: PositiveFloat = 1.0) -> Made:
+def fig4(
+    run: TrainedRun, steps: TwoOrMore = 7, beta_range: PositiveFloat = 1.0, z_range: PositiveFloat = 1.0, seed: int = 0
+) -> Made:
     """Fig. 4: the grid of local and global latents, for a model with beta and a standard normal z.
 
-    That is ML-VAE, UG-VAE without its mixture: the paper's question is whether beta still finds global factors.
+    That is ML-VAE, UG-VAE without its mixture: the paper's question is whether beta still finds global factors. Beside
+    the paper's walk through the prior stand walks through the betas of held-out groups.
 
     Args:
         run: with beta and without a mixture.
         steps: images along a walk
         beta_range: beta goes from minus this to this
         z_range: z goes from minus this to this
+        seed: of the held-out groups and of the local draws
     """
     walk = global_walk(run.model, steps, beta_range, z_range)
     caption = "Rows move beta, columns z, every dimension at once. Rows all alike mean that beta controls nothing."
     results = {"change": changes(walk[0]), "units": f"{CHANGE}; rows move beta, columns z"}
-    return Made(results, {"fig4": Captioned(global_walk_figure(*walk), caption)})
+    figures = {"fig4": Captioned(global_walk_figure(*walk), caption)}
+    if axes := _axes(run, seed):
+        results["aggregate"], figures["fig4_axes"] = _along_axes(run.model, axes, steps, seed)
+    return Made(results, figures)
 
 
 def dimensions(run: TrainedRun, steps: TwoOrMore = 7, z_range: PositiveFloat = 3.0) -> Made:

@@ -13,7 +13,8 @@ from torch.testing import assert_close
 from tests.helpers.reference_models import exact_log_likelihood, make_linear
 from tests.helpers.small_models import B, G, every_model, make, make_images
 from ugvae.errors import ConfigError
-from ugvae.evaluation.bounds import bound_ladder, importance_weighted_bound, log_mean_exp_of_blocks
+from ugvae.evaluation import bounds
+from ugvae.evaluation.bounds import bound_ladder, importance_weighted_bound
 from ugvae.models import UGVAE, GroupVAE
 
 
@@ -116,9 +117,22 @@ def test_ladder_is_the_bound_of_every_rung(model_class: type[GroupVAE]) -> None:
         error = math.hypot(float(alone.std()) / repeats**0.5, rung.error)
         assert abs(rung.mean - float(alone.mean())) < 5 * error
         assert rung.gain.mean == pytest.approx(rung.mean - ladder.elbo.mean)
+        assert (rung.rise is None) == ((s, t) == (1, 1))
+        assert rung.rise is None or rung.rise.mean == pytest.approx(rung.mean - rungs[1, 1].mean)
         assert rung.mean < exact / 2 + 5 * rung.error
-    assert ladder.bounds[-1].mean > rungs[1, 1].mean
+    assert ladder.bounds[-1].rise.mean > ladder.bounds[-1].rise.error
     assert ladder.bounds[-1].gain.mean > 0
+
+
+@torch.no_grad()
+def test_sizes_of_the_ladder_have_fresh_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every size calls for draws of its own: with a bound that counts its calls nothing is shared."""
+    model, calls = make(UGVAE), []
+    bound = bounds.importance_weighted_bound
+    monkeypatch.setattr(bounds, "importance_weighted_bound", lambda *a: calls.append(bound(*a)) or calls[-1])
+    ladder = bound_ladder(model, make_images(model), (1, 2), (1, 3))
+    assert [rung.mean for rung in ladder.bounds] == [pytest.approx(float(values.mean()) / B) for values in calls]
+    assert len({float(values.sum()) for values in calls}) == 4
 
 
 @torch.no_grad()
@@ -136,11 +150,3 @@ def test_ladder_in_chunks_and_without_draws() -> None:
     for samples in (((), (1,)), ((1,), ()), ((0,), (1,)), ((1,), (0,))):
         with pytest.raises(ValueError, match="S, T ≥ 1"):
             bound_ladder(model, images, *samples)
-
-
-def test_blocks_leave_out_a_rest() -> None:
-    values = torch.randn(7, 3, dtype=torch.float64)
-    want = torch.stack([values[:3].exp().mean(0), values[3:6].exp().mean(0)]).log()
-    assert_close(log_mean_exp_of_blocks(values, 3, 0), want)
-    assert_close(log_mean_exp_of_blocks(values.T, 3, 1), want.T)
-    assert_close(log_mean_exp_of_blocks(values, 1, 0), values)

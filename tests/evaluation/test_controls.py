@@ -7,19 +7,23 @@ from torch.testing import assert_close
 
 from tests.helpers.small_models import every_model, make
 from ugvae.data.table import ImageTable
+from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
+from ugvae.evaluation.aggregate import gaussian_information, matched_scale
 from ugvae.evaluation.classification import classify_groups
 from ugvae.evaluation.controls import (
     FITTED,
+    SAME_INFORMATION,
     UNTRAINED,
     Controls,
     encode_controls,
     fit_batchnorm,
     mean_images,
+    samples_at_information,
     untrained,
 )
 from ugvae.evaluation.encoding import encode_images
-from ugvae.models import UGVAE, GroupVAE
+from ugvae.models import UGVAE, VAE, GroupVAE
 
 
 def conv(norm: str = "batch") -> UGVAE:
@@ -90,6 +94,28 @@ def test_a_control_without_weights_for_every_seed_is_refused() -> None:
     encoded = encode_images(conv(), images)
     with pytest.raises(ConfigError, match=r"^seeds: controls take one set of weights for each of the 3 seeds$"):
         classify_groups(encoded, Controls({UNTRAINED: [encoded]}, None), ImageTable(images), None, seeds=range(3))
+
+
+@torch.no_grad()
+def test_samples_at_the_same_information() -> None:
+    """The scale is found on the first groups; the samples are those of the scaled means, under the given seeds."""
+    torch.manual_seed(7)
+    trained, before = make(UGVAE, double=False), untrained(make(UGVAE, double=False))
+    images = torch.randint(256, (80, *trained.image_shape), dtype=torch.uint8)
+    first, second = torch.randint(80, (40, 5)), torch.randint(80, (30, 5))
+    ours, theirs = encode_images(trained, images), encode_images(before, images)
+    nats, samples = samples_at_information(ours, theirs, [first, second], [3, 4])
+    assert nats == gaussian_information(ours.beta(first))
+    scale = matched_scale(theirs.beta(first), nats)
+    assert gaussian_information(theirs.beta(first), scale) == pytest.approx(nats)
+    for rows, seed, part in zip((first, second), (3, 4), samples, strict=True):
+        beta = theirs.beta(rows)
+        torch.manual_seed(seed)
+        want = DiagonalGaussian(scale * beta.mean, beta.log_var).sample()
+        assert_close(torch.from_numpy(part[f"{SAME_INFORMATION} beta sample"]), want)
+    assert samples_at_information(ours, None, [first], [3]) == (nats, [{}])
+    vae = encode_images(make(VAE, double=False), images)
+    assert samples_at_information(vae, vae, [first], [3]) == (None, [{}])
 
 
 @pytest.mark.parametrize("pixels_at_once", [3, 4096])

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from tests.helpers.small_models import every_model, make
 from ugvae.data.table import ImageTable
-from ugvae.distributions import DiagonalGaussian
+from ugvae.distributions import DiagonalGaussian, transport_between
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.latent_use import LatentUse, latent_use, posterior_use
@@ -45,6 +45,13 @@ def test_swaps_are_those_of_the_definition(model_class: type[GroupVAE]) -> None:
     swapped = {"swap_z": model.decode(z[:, [1, 2, 3, 0]], beta)}
     if model.beta_dim:
         swapped["swap_beta"] = model.decode(z, beta[[1, 2, 3, 4, 0]])
+        if model.num_components:
+            own, other = model.prior(beta), model.prior(beta.roll(-1, 0))
+            z_moved = transport_between(z, posterior.d, own, other)
+            swapped |= {
+                "transported": model.decode(z_moved, beta.roll(-1, 0)),
+                "transported_own": model.decode(z_moved, beta),
+            }
     else:
         assert result.beta is None
         assert result.swap_beta is None
@@ -53,6 +60,31 @@ def test_swaps_are_those_of_the_definition(model_class: type[GroupVAE]) -> None:
     for (name, other), after in zip(swapped.items(), likelihood[1:], strict=True):
         assert getattr(result, name).pixels == pytest.approx(float((other.detach() - decoded).abs().mean()))
         assert getattr(result, name).log_likelihood_loss == pytest.approx(float(likelihood[0] - after))
+
+
+@torch.no_grad()
+def test_what_a_moved_z_does_by_itself_is_not_of_beta() -> None:
+    """A decoder that ignores beta: transport changes the images, and beyond its control beta changes nothing."""
+    model = make(UGVAE)
+    ignore(model, slice(3, None))
+    result = latent_use(model, *make_table(model))
+    assert result.transported == result.transported_own
+    assert result.transported.pixels > 1e-5
+    assert (
+        astuple(result.effects["transported"]) == astuple(result.effects["fixed"]) == pytest.approx((0, 0), abs=1e-12)
+    )
+
+
+def test_more_groups_than_are_swapped() -> None:
+    model = make(UGVAE)
+    table, groups = make_table(model)
+    few, all_swapped = latent_use(model, table, groups, swapped=3), latent_use(model, table, groups)
+    assert (few.groups, few.swapped, all_swapped.swapped) == (N, 3, N)
+    assert few.beta == all_swapped.beta
+    assert few.swap_beta == latent_use(model, table, groups[:3]).swap_beta
+    known = few.beta.information
+    assert known.information + known.mismatch == pytest.approx(few.beta.kl.mean)
+    assert known.most == pytest.approx(math.log(N))
 
 
 def test_swapping_what_the_decoder_ignores_changes_nothing() -> None:

@@ -217,5 +217,13 @@ def test_a_run_is_loaded_once_until_it_changes(tmp_path: Path) -> None:
 def test_many_components_fill_pages(tmp_path: Path) -> None:
     model = make(UGVAE, (1, 8, 8), double=False, num_components=23)
     result = call("fig3", write_run(tmp_path / "run", model), "--steps", "2")
-    assert [figure["file"] for figure in result["figures"]] == ["fig3_1.png", "fig3_2.png"]
-    assert len(result["components"]) == 23
+    drawn = [figure["file"] for figure in result["figures"]]
+    assert drawn == [f"fig3{name}.png" for name in ("_1", "_2", "_aggregate_1", "_aggregate_2", "_axes")]
+    assert len(result["components"]) == len(result["aggregate"]["components"]) == 23
+    assert len(result["aggregate"]["axes"]) == len(result["aggregate"]["shares"]) == model.beta_dim
+
+
+def test_walk_of_a_model_without_mixture_goes_along_the_axes_too(tmp_path: Path) -> None:
+    result = call("fig4", run_of(tmp_path, MLVAE), "--steps", "3")
+    assert [figure["file"] for figure in result["figures"]] == ["fig4.png", "fig4_axes.png"]
+    assert all(change["columns"] > 0 for change in result["aggregate"]["axes"])

@@ -92,12 +92,16 @@ def test_numbers_stand_beside_the_papers_and_the_controls(run: Path) -> None:
     for shown in (
         "MNIST to Digits transported z 0.97 0.31 0.31 0.31",
         "7 of 20",
+        "28.4 ± 1.5 5.4 (6.2) 9.1 23.0",
+        "source found again — — 0.90 of 0.95 — — —",
+        "Information of beta: 9.2 nats.",
         "+6.200 ± 0.100",
-        "thickness 0.66 0.44 0.61",
+        "thickness 0.71 of 0.050 0.66 of 0.050 0.02 of 0.050 0.04 of 0.010",
     ):
         assert shown in words
     assert "377.77" in words
     assert "0.612" in words
+    assert "of KL_beta information, nats per group 1.900" in words
     assert "3:20 (validation and figures included, in 2 sessions)" in words
     assert "model.z_dim 11 10" in words
     assert "seed_everything 3 1" in words

@@ -50,14 +50,16 @@ def test_page_holds_the_numbers_of_the_runs(tmp_path: Path, doc: Path) -> None:
         assert f"### {claim.title[0].upper()}{claim.title[1:]}\n" in page
     cells = row(page, "mnist/version_0 | Male / not Male: and random groups, RBF SVM")
     assert cells[2:] == [
-        "0.91", "0.86", "0.52", "0.54", "0.51", "0.99", "0.98", "0.97", "0.33", "5",
+        "0.91", "0.86", "0.52", "0.54", "0.58", "0.51", "0.99", "0.98", "0.97", "0.33", "5",
     ]  # fmt: skip
     assert "Errors (±) are" in page
     assert page.count("±") == 1, "a run of one training seed has no error"
-    cells = row(page, "mnist/version_0, UGVAE | Digits to MNIST | transported z")
+    cells = row(page, "mnist/version_0, UGVAE | Digits to MNIST | transported z |")
     assert cells[3:] == ["0.97", "0.31", "0.31", "0.31"]
     cells = row(page, "mnist/version_0, UGVAE | random groups, 64 of 16")
-    assert cells[2:] == ["28.4", "7 of 20", "6 of 20", "0.062", "33.30", "0.200", "33.30"]
+    assert cells[2:6] == ["28.4", "5.4 (6.2)", "9.1", "23.0"], "information, its Gaussian estimate, mismatch"
+    swaps = ["0.062", "33.30", "0.062", "33.30", "0.030", "8.00", "0.200", "33.30"]
+    assert cells[6:] == ["7 of 20", "6 of 20", *swaps]
     run_row = ["mnist/version_0", "MNIST", "UGVAE", "8 × 16, pure", "3", "12", "3:20"]
     lines = [line for line in page.splitlines() if line.startswith("| mnist/version_0 | MNIST")]
     assert [[cell.strip() for cell in line.strip("|").split("|")] for line in lines] == [
@@ -82,19 +84,24 @@ def test_a_claim_without_a_run_says_what_would_measure_it(tmp_path: Path, doc: P
 
 
 @pytest.mark.parametrize(("share", "holds"), [(0.66, "yes"), (0.31, "partly"), (0.15, "no")])
-def test_style_is_what_beta_decides_beyond_the_pixels(tmp_path: Path, share: float, holds: str) -> None:
+def test_style_is_what_held_out_betas_decide_beyond_pixels_and_control(
+    tmp_path: Path, share: float, holds: str
+) -> None:
     run = read_run(write_run(tmp_path / "a" / "b", results={"factors": made_up_runs.factors(share)}))
     (verdict,) = style([run])
     assert verdict.holds == holds
-    assert f"thickness {share:.2f}; pixels 0.10" in verdict.because
-    assert "thickness 0.61" in verdict.control
-    high = made_up_runs.factors(share)
-    high["results"]["beta from its prior"]["pixels"]["beta"] = 0.9
-    (verdict,) = style([read_run(write_run(tmp_path / "a" / "c", results={"factors": high}))])
-    assert verdict.holds == "no"
+    assert f"pixels 0.10 of s.d. 0.050, thickness {share:.2f} of s.d. 0.050" in verdict.because
+    assert "thickness 0.04 of s.d. 0.010" in verdict.control
+    for number, (name, prop, value) in enumerate(
+        (("beta of held-out groups", "pixels", 0.9), ("untrained, beta of held-out groups", "thickness", 0.9))
+    ):
+        high = made_up_runs.factors(share)
+        high["results"][name]["shares"][prop]["beta"] = value
+        (verdict,) = style([read_run(write_run(tmp_path / "a" / str(number), results={"factors": high}))])
+        assert verdict.holds == "no"
 
 
-@pytest.mark.parametrize(("rates", "holds"), [((0.0, 0.1), "yes"), ((0.41, 0.2), "partly"), ((0.41, 0.97), "no")])
+@pytest.mark.parametrize(("rates", "holds"), [((0.0, 0.1), "yes"), ((0.41, 0.2), "no"), ((0.41, 0.97), "no")])
 def test_loss_without_d_is_against_the_same_data_and_groups(
     tmp_path: Path, rates: tuple[float, float], holds: str
 ) -> None:
@@ -105,6 +112,7 @@ def test_loss_without_d_is_against_the_same_data_and_groups(
     (verdict,) = lost_without_d([read_run(path) for path in (ours, theirs, mixed)])
     assert (verdict.run, verdict.holds) == ("theirs/v", holds)
     assert f"fixed z: {rates[0]:.2f} against 0.41" in verdict.because
+    assert "transported" not in verdict.because, "ML-VAE has no mixture that could carry z"
     assert "ours/v" in verdict.control
 
 

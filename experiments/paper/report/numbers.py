@@ -44,6 +44,10 @@ SCORES = {
     "ari": "ARI of components and labels",
     "accuracy": "accuracy under the best match",
     "usage_entropy": "entropy of the components' use, nats",
+    "information": "of KL_beta information, nats per group",
+    "most": "most information that as many groups can show, nats",
+    "gaussian": "information if the betas are Gaussian, nats per group",
+    "mismatch": "of KL_beta mismatch with the prior, nats per group",
     "psnr": "PSNR of reconstructions, dB",
     "ssim": "SSIM of reconstructions",
 }

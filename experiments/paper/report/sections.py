@@ -15,8 +15,12 @@ from ugvae.runs.folder import RunFolder
 CAPTIONS = {  # of the figures of training, by how the file name begins
     "reconstructions": "Held-out images above what the model decodes from their own z and beta. Look for what is lost.",
     "component_walks": (
-        "One panel per mixture component: down the rows beta moves, along the columns z crosses the component's prior "
-        "(Fig. 3 and 8 of the paper). If beta is used, the rows of a panel differ in the same way everywhere."
+        "One panel per mixture component: down the rows beta moves through its prior, along the columns z crosses the "
+        "component's prior (Fig. 3 and 8 of the paper). Trained betas may lie elsewhere: see the aggregated walks."
+    ),
+    "aggregate_walks": (
+        "A panel per principal axis of the betas of held-out groups: down the rows beta goes from their 5 % to their "
+        "95 % quantile, a column keeps its local draw. Rows all alike mean that beta controls nothing where it is."
     ),
     "global_walk": "Rows: beta; columns: z, every dimension at once (Fig. 4). Rows all alike mean an unused beta.",
     "latent_walks": "One dimension of z per row, the others at 0 (Fig. 9).",

@@ -18,7 +18,7 @@ from experiments.paper.reproduction.pictures import copy_pictures
 from experiments.paper.table import Table, code
 from ugvae.errors import ConfigError
 from ugvae.evaluation.results import read_results
-from ugvae.evaluation.verdict import Holds
+from ugvae.evaluation.statements import Holds
 from ugvae.runs.files import replace_section
 from ugvae.runs.folder import RunFolder, read_run
 

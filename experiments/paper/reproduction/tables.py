@@ -10,7 +10,7 @@ from experiments.paper.tables import CHANCE, PAPER, accuracies, tables_of
 from ugvae.evaluation.classification import PERMUTED, PIXELS
 from ugvae.evaluation.controls import FITTED, UNTRAINED
 from ugvae.evaluation.results import read_results
-from ugvae.evaluation.verdict import SAMPLE
+from ugvae.evaluation.verdict import SAME_SAMPLE, SAMPLE
 from ugvae.machine import clock
 from ugvae.runs.folder import RunFolder
 
@@ -19,6 +19,7 @@ FEATURES = (  # of Table 1, what the page shows of them
     PAPER,
     f"{UNTRAINED} {SAMPLE}",
     f"{FITTED} {SAMPLE}",
+    SAME_SAMPLE,
     f"{SAMPLE}{PERMUTED}",
     "beta mean",
     f"{UNTRAINED} beta mean",

@@ -15,13 +15,22 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from ugvae.callbacks.progress import say
 from ugvae.data.known_groups import groups_by_value
 from ugvae.errors import OutputError
+from ugvae.evaluation.aggregate import principal_axes
 from ugvae.evaluation.encoding import encode_beta, encode_groups
+from ugvae.evaluation.kinds import loaded_groups
 from ugvae.evaluation.minimum import too_few_points
 from ugvae.evaluation.reconstruction import reconstructions
-from ugvae.evaluation.walks import component_samples, component_walks, global_walk, latent_walks
+from ugvae.evaluation.walks import (
+    aggregate_walks,
+    component_samples,
+    component_walks,
+    global_walk,
+    latent_walks,
+)
 from ugvae.plots.curves import curves_figure
 from ugvae.plots.figure import save_figure
 from ugvae.plots.grids import (
+    axes_figure,
     component_walk_figures,
     global_walk_figure,
     grid_figure,
@@ -32,6 +41,7 @@ from ugvae.plots.maps import tsne_figure
 from ugvae.runs.folder import read_metrics
 
 MAPPED_IMAGES = 1000  # of the t-SNE map of z
+WALKED_GROUPS = 64  # whose betas make the aggregated posterior of a figure
 
 
 class TrainingFigures(Callback):
@@ -94,6 +104,8 @@ class TrainingFigures(Callback):
     ) -> Iterator[tuple[str, Figure]]:
         yield "reconstructions", self._reconstructions(trainer, model)
         yield from self._walks(model)
+        if figure := self._aggregate_walks(trainer, model):
+            yield "aggregate_walks", figure
         samples = component_samples(model) if model.num_components else (model.sample(10, 10).cpu(),)
         yield "samples", samples_figure(*samples)
         metrics = read_metrics(directory / "metrics.csv")
@@ -116,6 +128,15 @@ class TrainingFigures(Callback):
             yield "global_walk", global_walk_figure(*global_walk(model))
         else:
             yield "latent_walks", latent_walks_figure(*latent_walks(model))
+
+    def _aggregate_walks(self, trainer: Trainer, model: LightningModule) -> Figure | None:
+        """Walks where beta is: along the principal axes of its aggregated posterior; None without two betas."""
+        data = trainer.datamodule
+        groups = loaded_groups(data, "val", WALKED_GROUPS, 0) if model.beta_dim else []
+        if len(groups) < 2:
+            return None
+        axes = principal_axes(encode_groups(model, data.table("val").images, groups).beta)
+        return axes_figure(aggregate_walks(model, axes), axes.shares)
 
     def _reconstructions(self, trainer: Trainer, model: LightningModule) -> Figure:
         data = trainer.datamodule

@@ -9,7 +9,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from ugvae.callbacks.progress import say
+from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import NonFiniteLossError, OutputError
+from ugvae.evaluation.aggregate import information
 from ugvae.evaluation.clusters import cluster_scores, no_cluster_scores
 from ugvae.evaluation.reconstruction import QualityMetric
 from ugvae.evaluation.results import to_json
@@ -125,7 +127,8 @@ class RunSummary(Callback):
 class TestReport(Callback):
     """Writes ``test.json``: ELBO terms, quality of reconstructions and cluster scores of the test split.
 
-    With the checkpoint, the seed and the versions, which are needed to run it again.
+    KL_beta is given in its parts too, at the posterior means of z. The checkpoint, the seed and the versions, which are
+    needed to run it again, are there.
 
     Args:
         directory: the run's folder.
@@ -139,15 +142,18 @@ class TestReport(Callback):
         self.directory, self.checkpoint, self.seed = Path(directory), checkpoint, seed
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._d, self._labels, self._groups = [], [], 0
+        self._d, self._labels, self._beta, self._groups = [], [], [], 0
         self._quality = QualityMetric(pl_module)
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs, batch, *_: int) -> None:  # noqa: ANN001
         self._groups += len(batch["index"])
         self._quality.update(batch["image"], batch.get("mask"))
+        posterior = pl_module.infer(batch["image"], batch.get("mask"))
+        if posterior.beta is not None:
+            self._beta.append(posterior.beta)
         if "label" in batch and pl_module.num_components:
             known = batch["label"].flatten().cpu() >= 0  # the places without an image in a padded group have none
-            self._d.append(pl_module.infer(batch["image"], batch.get("mask")).d.flatten(0, 1).cpu()[known])
+            self._d.append(posterior.d.flatten(0, 1).cpu()[known])
             self._labels.append(batch["label"].flatten().cpu()[known])
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -161,6 +167,9 @@ class TestReport(Callback):
                 notes["agreement of components and labels"] = f"left out: {reason}"
             else:
                 clusters = to_json(cluster_scores(torch.cat(self._d), labels))
+        parts = None
+        if self._beta and self._groups > 1:
+            parts = information(DiagonalGaussian(*(torch.cat(part).cpu() for part in zip(*self._beta, strict=True))))
         quality, group_terms = to_json(self._quality.compute()), pl_module.evaluation_terms.group_terms
         path = self.directory / "test.json"
         report = {
@@ -169,6 +178,7 @@ class TestReport(Callback):
             "per_group_terms": group_terms,
             "reconstructions": quality,
             "clusters": clusters,
+            "beta": None if parts is None else to_json(parts),
             **({"notes": notes} if notes else {}),
             "groups": self._groups,
             "group_size": data.group_size,
@@ -181,5 +191,7 @@ class TestReport(Callback):
             print(f"{what}: {note}")
         if clusters:
             print("clusters against labels: " + ", ".join(f"{name} {value:.3f}" for name, value in clusters.items()))
+        if parts:
+            print(f"KL_beta in its parts, nats per group: {parts}")
         print("reconstructions: " + ", ".join(f"{name} {value:.3f}" for name, value in quality.items()))
         print(f"Wrote {path}")

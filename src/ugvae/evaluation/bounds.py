@@ -35,11 +35,19 @@ class Elbo(GroupMean):
 
 @dataclass(frozen=True)
 class Rung(GroupMean):
-    """The importance-weighted bound of S and T draws, and what it gains over the ELBO of the same groups."""
+    """The importance-weighted bound of S and T draws.
+
+    Attributes:
+        S: draws per group.
+        T: draws per image.
+        gain: over the ELBO of the same groups.
+        rise: over the fewest draws, of the same groups; None for the fewest, and where the draws were not fresh.
+    """
 
     S: int
     T: int
     gain: GroupMean
+    rise: GroupMean | None = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +57,8 @@ class BoundLadder:
     Attributes:
         groups: number of groups.
         group_size: B.
-        elbo: of the same groups, from draws of its own.
-        bounds: by S and T.
+        elbo: eq. 11 of the same groups, from draws of its own. It is not strictly a lower bound (docs/model.md).
+        bounds: by S and T, each from draws of its own.
     """
 
     groups: int
@@ -67,7 +75,7 @@ def importance_weighted_bound(
     image_samples: int = 50,
     images_per_chunk: int = IMAGES_AT_ONCE,
 ) -> Tensor:
-    """A lower bound on log p(X) of each group, d summed out, tighter with more draws.
+    """A lower bound on log p(X) of each group, d summed out; in expectation tighter with more draws.
 
     For s = 1 … S: Z⁰ ~ q(Z | X), beta_s ~ q(beta | X, Z⁰), then T fresh z_it ~ q(z | x_i) per image;
     logmeanexp_s [log p(beta_s) − log q(beta_s | X, Z⁰) + Σ_i logmeanexp_t (log p(x_i | z_it, beta_s)
@@ -107,10 +115,10 @@ def bound_ladder(
     elbo_samples: int = 10,
     images_per_chunk: int = IMAGES_AT_ONCE,
 ) -> BoundLadder:
-    """The bound for growing S and T beside the ELBO of the same groups, all from one set of draws.
+    """The bound for growing S and T beside the ELBO of the same groups.
 
-    The largest number of draws is made once. A bound of fewer draws is the mean over blocks of them, so that the
-    differences between the bounds have little noise. The ELBO has draws of its own.
+    Each size has fresh draws, and so has the ELBO. Means over blocks of shared draws would rise with the size of the
+    block whatever is drawn, by Jensen's inequality.
 
     Args:
         model: in eval mode.
@@ -135,12 +143,14 @@ def bound_ladder(
     parts = images.split(max(1, IMAGES_AT_ONCE // size))
     elbo = torch.stack([torch.cat([model.elbo(part).total for part in parts]) for _ in range(elbo_samples)])
     elbo = elbo.double().mean(0)
-    weights, log_ratio = log_weights(model, images, group_samples[-1], image_samples[-1], images_per_chunk)
-    bounds = []
+    bounds: list[Rung] = []
+    fewest = None
     for s, t in itertools.product(group_samples, image_samples):
-        per_image = log_mean_exp_of_blocks(weights, t, 1)  # (S, blocks of T, G, B)
-        per_group = log_mean_exp_of_blocks(per_image.sum(-1) + log_ratio.unsqueeze(1), s, 0).mean((0, 1))
-        bounds.append(Rung(*_over_groups(per_group / size), s, t, GroupMean(*_over_groups((per_group - elbo) / size))))
+        per_group = importance_weighted_bound(model, images, s, t, images_per_chunk)
+        rise = None if fewest is None else GroupMean(*_over_groups((per_group - fewest) / size))
+        fewest = per_group if fewest is None else fewest
+        gain = GroupMean(*_over_groups((per_group - elbo) / size))
+        bounds.append(Rung(*_over_groups(per_group / size), s, t, gain, rise))
     return BoundLadder(groups, size, Elbo(*_over_groups(elbo / size), elbo_samples), bounds)
 
 
@@ -171,13 +181,6 @@ def log_weights(
         local.append(torch.cat(parts).double().transpose(0, 1))
         outer.append(draw.log_weight.double())
     return torch.stack(local), torch.stack(outer)
-
-
-def log_mean_exp_of_blocks(values: Tensor, size: int, axis: int) -> Tensor:
-    """Log mean exp of each block of ``size`` entries of an axis; a rest that fills no block is left out."""
-    values = values.movedim(axis, 0)
-    blocks = values[: len(values) // size * size].unflatten(0, (-1, size))
-    return (blocks.logsumexp(1) - math.log(size)).movedim(0, axis)
 
 
 def _over_groups(values: Tensor) -> tuple[float, float]:

@@ -26,7 +26,7 @@ from ugvae.data.known_groups import RANDOM, StructuredGroups
 from ugvae.data.module import split_rows
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
-from ugvae.evaluation.controls import Controls, mean_images
+from ugvae.evaluation.controls import FITTED, UNTRAINED, Controls, mean_images, samples_at_information
 from ugvae.evaluation.encoding import EncodedImages
 
 Kernel = Literal["linear", "rbf"]
@@ -76,6 +76,8 @@ class Classification:
         controls_note: which controls were left out, and why.
         protocol: its name where it is another than that of ``classify_groups``.
         train_accuracy: as ``accuracy``, on the classifier's own training groups.
+        information: of beta on the training groups, by seed, nats per group (``gaussian_information``): that of the
+            control at the same information too.
     """
 
     kinds: list[str]
@@ -91,6 +93,7 @@ class Classification:
     controls_note: str | None = None
     protocol: str | None = None
     train_accuracy: dict[str, dict[str, dict[str, Accuracy]]] | None = None
+    information: list[float] | None = None
 
 
 @torch.no_grad()
@@ -111,7 +114,8 @@ def classify_groups(
     kind must fill a group on either side.
 
     Features, by the trained network and by the controls: a sample and the mean of q(beta | X, Z), and the group's mean
-    of z. Further controls: the group's mean image, reduced by a PCA of the training groups to beta_dim dimensions
+    of z. Further controls: a sample of the untrained network at the information that the trained one has on the
+    training groups; the group's mean image, reduced by a PCA of the training groups to beta_dim dimensions
     (z_dim if there is no beta); and the features of beta (mean z if there is none) with permuted training labels, the
     mean of several permutations. Random groups, if ``draw`` gives some, are a class of their own in a second task.
 
@@ -138,7 +142,7 @@ def classify_groups(
     counts = (groups_per_kind - test_groups, test_groups)
     dimensions = trained.model.beta_dim or trained.model.z_dim
     rounds: list[dict[str, dict[str, dict[str, float]]]] = []  # one per seed, by task, feature and kernel
-    seconds = {"groups and features": 0.0, "classifiers": 0.0}
+    seconds, information = {"groups and features": 0.0, "classifiers": 0.0}, []
     for number, seed in enumerate(seeds):
         started = time.perf_counter()
         networks = {"": trained, **{f"{name} ": encoded[number] for name, encoded in controls.encoded.items()}}
@@ -149,6 +153,10 @@ def classify_groups(
         features = [
             _features(networks, table, part.groups, part_seed) for part, part_seed in zip(drawn, noise, strict=True)
         ]
+        harder = f"{FITTED if FITTED in controls.encoded else UNTRAINED} "  # the harder control of the two
+        nats, samples = samples_at_information(trained, networks.get(harder), [part.groups for part in drawn], noise)
+        information += [] if nats is None else [nats]
+        features = [{**part, **sample} for part, sample in zip(features, samples, strict=True)]
         labels = [part.labels.numpy() for part in drawn]
         tasks = _tasks(labels)
         ready = time.perf_counter()
@@ -175,6 +183,7 @@ def classify_groups(
         model=type(trained.model).__name__,
         note=None if trained.model.beta_dim else "the model has no beta: mean z and pixels only",
         controls_note=controls.note,
+        information=information or None,
     )
 
 

@@ -2,7 +2,8 @@
 
 An untrained network in eval mode normalises by BatchNorm's initial statistics, 0 and 1, so that its features hardly
 differ between images. A second control has BatchNorm's statistics fitted to the training images and no weight changed:
-a random network whose features spread as widely as those of a trained one.
+a random network whose features spread as widely as those of a trained one. A third has its posterior means scaled until
+it carries as many nats of information as the trained one.
 
 Axes: M images of a table, N groups, B images per group, C channels, H and W pixels.
 """
@@ -15,11 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
+from ugvae.distributions import DiagonalGaussian
+from ugvae.evaluation.aggregate import gaussian_information, matched_scale
 from ugvae.evaluation.encoding import EncodedImages, encode_images
 from ugvae.models.base import GroupVAE
 
 UNTRAINED = "untrained"
 FITTED = "untrained, BatchNorm fitted,"
+SAME_INFORMATION = "untrained, same information,"
 FIT_BATCH, FIT_BATCHES = 512, 4  # 2,048 images give a channel's mean to 2 % of its s.d., in a second
 
 
@@ -96,6 +100,38 @@ def fitted_untrained(model: GroupVAE, training_images: Tensor, seed: int = 0) ->
     network = untrained(model, seed)
     fit_batchnorm(network, training_images, seed)
     return network
+
+
+def samples_at_information(
+    trained: EncodedImages, untrained: EncodedImages | None, groups: Sequence[Tensor], seeds: Sequence[int]
+) -> tuple[float | None, list[dict[str, np.ndarray]]]:
+    """Samples of an untrained network's beta at the information that the trained one has on the first groups.
+
+    A classifier of samples measures signal over noise, and any scale of the means makes more of that without knowing
+    more of anything. So an accuracy stands beside that of the untrained network at the same nats.
+
+    Args:
+        trained: images by the trained network.
+        untrained: the same images by the untrained one.
+        groups: the training groups, on which the scale of the untrained means is found, then others, ``(N, B)`` each.
+        seeds: of the samples of each.
+
+    Returns:
+        the nats per group (``gaussian_information``), None where there is no beta; the samples ``(N, beta_dim)`` by
+        their name, for each of ``groups``: nothing without beta or untrained network, or where its means do not differ.
+    """
+    nats = gaussian_information(trained.beta(groups[0])) if trained.model.beta_dim else None
+    scale = None if nats is None or untrained is None else matched_scale(untrained.beta(groups[0]), nats)
+    if scale is None:
+        return nats, [{} for _ in groups]
+    samples = []
+    for rows, seed in zip(groups, seeds, strict=True):
+        beta = untrained.beta(rows)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            sample = DiagonalGaussian(scale * beta.mean, beta.log_var).sample()
+        samples.append({f"{SAME_INFORMATION} beta sample": sample.float().cpu().numpy()})
+    return nats, samples
 
 
 def mean_images(images: Tensor, groups: Tensor, pixels_at_once: int = 4096) -> np.ndarray:

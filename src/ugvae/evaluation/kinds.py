@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ugvae.data.known_groups import draw_groups, groups_where
+from ugvae.data.module import GroupDataModule, Split
 from ugvae.errors import ConfigError
 from ugvae.evaluation.trained_run import TrainedRun
 
@@ -124,7 +125,12 @@ def trained_groups(run: TrainedRun, count: int, seed: int) -> Tensor:
     They have the size of the training groups. Where groups differ in size, all are cut to the size that keeps the most
     images, and smaller ones are left out.
     """
-    whole = [group[group >= 0] for batch in run.data.loader("test").sampler for group in batch]
+    return loaded_groups(run.data, "test", count, seed)
+
+
+def loaded_groups(data: GroupDataModule, split: Split, count: int, seed: int) -> Tensor:
+    """Groups ``(N, B)`` of a split as its loader draws them, at most ``count``, all cut to one size."""
+    whole = [group[group >= 0] for batch in data.loader(split).sampler for group in batch]
     sizes = torch.tensor([len(group) for group in whole])
     size = max(sizes.unique().tolist(), key=lambda size: size * int((sizes >= size).sum()))
     groups = torch.stack([group[:size] for group in whole if len(group) >= size])

@@ -3,16 +3,19 @@
 Axes: N groups, B images per group, G groups of a batch, C channels, H and W pixels.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ugvae.data.table import ImageTable
-from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
+from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal, transport_between
 from ugvae.errors import ConfigError
-from ugvae.evaluation.encoding import IMAGES_AT_ONCE, encode_groups
+from ugvae.evaluation.aggregate import Information, information
+from ugvae.evaluation.encoding import IMAGES_AT_ONCE, encode_beta, encode_groups
 from ugvae.models.base import GroupVAE
+from ugvae.models.bound import Posterior
 
 ACTIVE_VARIANCE = 0.01  # of the posterior mean (Burda, Grosse, Salakhutdinov 2016)
 UNITS = "kl: nats per group; log_likelihood_loss: nats per image; pixels: mean absolute change in [0, 1]"
@@ -31,12 +34,13 @@ class PosteriorUse:
     """What the posteriors of beta tell of the groups.
 
     Attributes:
-        kl: KL(q ‖ N(0, I)), nats per group.
+        kl: KL(q ‖ N(0, I)), nats per group. A narrow posterior has a large one, whatever it knows.
         dimensions: D.
         active_units: dimensions whose posterior mean has a variance between groups above 0.01.
         variance_of_mean: that variance, ``(D,)``.
         between_over_posterior: by dimension, the s.d. of the posterior mean between groups over the posterior s.d.
             (the root of the mean variance). Below 1 a sample can hardly tell the groups apart.
+        information: the mean of ``kl`` in its two parts; None if not measured.
     """
 
     kl: Spread
@@ -44,6 +48,7 @@ class PosteriorUse:
     active_units: int
     variance_of_mean: list[float]
     between_over_posterior: list[float]
+    information: Information | None = None
 
     @property
     def apart(self) -> int:
@@ -72,9 +77,12 @@ class LatentUse:
         groups: N.
         group_size: B.
         swap_z: effect of another image's z.
-        swap_beta: effect of another group's beta; None if the model has no beta.
+        swap_beta: effect of another group's beta, z as it is; None if the model has no beta.
         beta: the posteriors of beta; None if the model has none.
         untrained: the same of the network before training, where it was measured.
+        transported: effect of another group's beta with z carried along by the mixture; None where nothing carries it.
+        transported_own: the control, the same z under its own beta: what the carried z does by itself.
+        swapped: groups among which latents were swapped; None if all.
     """
 
     groups: int
@@ -83,19 +91,42 @@ class LatentUse:
     swap_beta: SwapEffect | None = None
     beta: PosteriorUse | None = None
     untrained: PosteriorUse | None = None
+    transported: SwapEffect | None = None
+    transported_own: SwapEffect | None = None
+    swapped: int | None = None
+
+    @property
+    def effects(self) -> dict[str, SwapEffect]:
+        """What beta changes by each way to move z, beyond what the moved z does under its own beta."""
+        effects = {"fixed": self.swap_beta} if self.swap_beta else {}
+        if self.transported and self.transported_own:
+            own = self.transported_own
+            effects["transported"] = SwapEffect(
+                self.transported.pixels - own.pixels,
+                self.transported.log_likelihood_loss - own.log_likelihood_loss,
+            )
+        return effects
 
 
 @torch.no_grad()
-def latent_use(model: GroupVAE, table: ImageTable, groups: Tensor, images_per_batch: int = IMAGES_AT_ONCE) -> LatentUse:
+def latent_use(
+    model: GroupVAE,
+    table: ImageTable,
+    groups: Tensor,
+    swapped: int | None = None,
+    images_per_batch: int = IMAGES_AT_ONCE,
+) -> LatentUse:
     """What q(beta | X, Z) tells of the groups, and what decoding with another group's beta or another image's z does.
 
     All at posterior means. Group n gets the beta of group n + 1, image i of a group the z of image i + 1 of the same
-    group. A decoder that ignores beta has effects of 0, whatever q(beta | X, Z) knows.
+    group. z stays as it is under the other beta, and is carried along by the model's own mixture. A decoder that
+    ignores beta has effects of 0 with z as it is, whatever q(beta | X, Z) knows.
 
     Args:
         model: in eval mode.
         table: held-out images.
         groups: its rows, ``(N, B)`` with N, B ≥ 2.
+        swapped: the first of them, among which latents are swapped; all by default.
         images_per_batch: bounds the memory.
 
     Raises:
@@ -103,24 +134,37 @@ def latent_use(model: GroupVAE, table: ImageTable, groups: Tensor, images_per_ba
     """
     if min(groups.shape) < 2:
         raise ConfigError(f"groups: swapping takes two groups of two images, got {tuple(groups.shape)}")
-    posterior = encode_groups(model, table.images, groups, images_per_batch)
-    z = posterior.z.mean
-    own = None if posterior.beta is None else posterior.beta.mean
-    swaps = {"swap_z": (z.roll(-1, 1), own)}
-    if own is not None:
-        swaps["swap_beta"] = (z, own.roll(-1, 0))
-    sums = {name: torch.zeros(2, dtype=torch.float64) for name in swaps}
-    for part in torch.arange(len(groups)).split(max(1, images_per_batch // groups.shape[1])):
-        images = model.checked(table.images[groups[part]])
-        decoded = _decode(model, z, own, part)
-        for name, latents in swaps.items():
-            sums[name] += _effects(images, decoded, _decode(model, *latents, part), model.x_std)
+    beta = posterior_use(encode_beta(model, table.images, groups)) if model.beta_dim else None
+    shown = groups[:swapped]
+    posterior = encode_groups(model, table.images, shown, images_per_batch)
+    sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros(2, dtype=torch.float64))
+    for part in torch.arange(len(shown)).split(max(1, images_per_batch // groups.shape[1])):
+        images = model.checked(table.images[shown[part]])
+        decoded, swaps = _swaps(model, posterior, part)
+        for name, after in swaps.items():
+            sums[name] += _effects(images, decoded, after, model.x_std)
     return LatentUse(
         groups=len(groups),
         group_size=groups.shape[1],
-        beta=None if posterior.beta is None else posterior_use(posterior.beta),
-        **{name: SwapEffect(*(total / groups.numel()).tolist()) for name, total in sums.items()},
+        beta=beta,
+        swapped=len(shown),
+        **{name: SwapEffect(*(total / shown.numel()).tolist()) for name, total in sums.items()},
     )
+
+
+def _swaps(model: GroupVAE, posterior: Posterior, part: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Images of some of the groups ``(G, B, C, H, W)`` as they are decoded, and after each swap, by its name."""
+    z = posterior.z.mean.to(model.device)
+    own_z, other_z = z[part], z.roll(-1, 1)[part]
+    if posterior.beta is None:
+        return model.decode(own_z), {"swap_z": model.decode(other_z)}
+    beta = posterior.beta.mean.to(model.device)
+    own, other = beta[part], beta.roll(-1, 0)[part]
+    swaps = {"swap_z": model.decode(other_z, own), "swap_beta": model.decode(own_z, other)}
+    if model.num_components:
+        carried = transport_between(own_z, posterior.d[part].to(own_z), model.prior(own), model.prior(other))
+        swaps |= {"transported": model.decode(carried, other), "transported_own": model.decode(carried, own)}
+    return model.decode(own_z, own), swaps
 
 
 def posterior_use(q: DiagonalGaussian) -> PosteriorUse:
@@ -134,12 +178,8 @@ def posterior_use(q: DiagonalGaussian) -> PosteriorUse:
         active_units=int((variance > ACTIVE_VARIANCE).sum()),
         variance_of_mean=variance.tolist(),
         between_over_posterior=ratio.tolist(),
+        information=information(q),
     )
-
-
-def _decode(model: GroupVAE, z: Tensor, beta: Tensor | None, part: Tensor) -> Tensor:
-    """Image means (G, B, C, H, W) of some of the groups, whose latents are on the CPU."""
-    return model.decode(z[part].to(model.device), None if beta is None else beta[part].to(model.device))
 
 
 def _effects(images: Tensor, decoded: Tensor, swapped: Tensor, x_std: float) -> Tensor:

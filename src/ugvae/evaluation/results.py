@@ -13,7 +13,7 @@ from ugvae.errors import ConfigError
 from ugvae.evaluation.bounds import BoundLadder
 from ugvae.evaluation.classification import Classification
 from ugvae.evaluation.clusters import DomainCounts
-from ugvae.evaluation.factors import VarianceShares
+from ugvae.evaluation.factors import Decided
 from ugvae.evaluation.group_probes import GroupProbe
 from ugvae.evaluation.group_sizes import SizeResult
 from ugvae.evaluation.latent_use import LatentUse
@@ -88,7 +88,7 @@ class RunResults:
         group_sizes: Table 1 by the size of the groups, by name of the comparison.
         translation: Fig. 5 in numbers.
         latent_use: use of beta, by name of the set of groups.
-        factors: what beta decides, by name of the set of betas and by property.
+        factors: what beta decides, by name of the set of betas.
         bound: the importance-weighted bound.
         fig12: images of each domain by component.
         unreadable: why a result could not be read, by name of the command.
@@ -101,7 +101,7 @@ class RunResults:
     group_sizes: dict[str, list[SizeResult]] = field(default_factory=dict)
     translation: Translation | None = None
     latent_use: dict[str, LatentUse] = field(default_factory=dict)
-    factors: dict[str, dict[str, VarianceShares]] = field(default_factory=dict)
+    factors: dict[str, Decided] = field(default_factory=dict)
     bound: BoundLadder | None = None
     fig12: DomainCounts | None = None
     unreadable: dict[str, str] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from ugvae.evaluation.judges import (
     real_images,
     why_no_content,
 )
-from ugvae.evaluation.ways import PLAIN, WAYS, domain_groups, translate_groups
+from ugvae.evaluation.ways import CONTROL, PLAIN, WAYS, domain_groups, translate_groups
 from ugvae.models.base import GroupVAE
 
 DIRECTIONS = ("A to B", "B to A")
@@ -79,12 +79,13 @@ class Translation:
         judges: accuracy on real test images, by judge (``domain``, ``content``) and by ``A`` and ``B``; with the share
             of the commonest value as ``A commonest`` and ``B commonest``.
         rates: by direction ``A to B`` and ``B to A``. The ways are ``reconstruction``, ``fixed``, ``transported``,
-            ``matched``, and ``matched, own beta``: matched z without another beta, which shows whether beta is needed.
+            ``matched``, and of those that move z the control ``…, own beta``: the same z without another beta.
         survives: by direction, what is kept, measured without labels.
         probes: by column.
         seed: of the draws.
         model: name of its class.
         crossed: translations between all domains beside the true images, where the data have these.
+        validation: the same of the validation split, where the best way is chosen; None if not measured.
     """
 
     domains: Domains
@@ -98,6 +99,7 @@ class Translation:
     seed: int | None = None
     model: str | None = None
     crossed: Crossed | None = None
+    validation: "Translation | None" = None
 
     @property
     def ways(self) -> list[str]:
@@ -107,6 +109,16 @@ class Translation:
     def worst(self, judge: Literal["domain", "content"], way: str) -> float:
         """A rate in the worse of both directions."""
         return min(getattr(rates, judge)[way] for rates in self.rates.values())
+
+    def earned(self, way: str) -> float | None:
+        """What the other beta adds to the rate of translation beyond the control of the way, the worse direction.
+
+        None if the control was not measured.
+        """
+        control = CONTROL[way]
+        if any(control not in rates.domain for rates in self.rates.values()):
+            return None
+        return min(rates.domain[way] - rates.domain[control] for rates in self.rates.values())
 
     def shares_of_reference(self, way: str) -> dict[str, float]:
         """What is kept over what a plain reconstruction keeps, the worse direction, by reading and ``retrieval``."""

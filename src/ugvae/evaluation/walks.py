@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ugvae.evaluation.aggregate import PrincipalAxes
+from ugvae.evaluation.factors import decode_grid
 from ugvae.models.base import GroupVAE
 
 
@@ -47,12 +49,44 @@ def component_walks(
     Returns:
         images ``(K, steps, steps, C, H, W)``, the values of beta ``(steps,)`` and the offsets of z ``(steps,)``.
     """
-    rows, columns = _line(model, beta_range, steps), _line(model, z_range, steps)
-    condition = rows.unsqueeze(1).expand(-1, model.condition_dim)
+    rows = _line(model, beta_range, steps)
+    walks, columns = component_walks_at(model, rows.unsqueeze(1).expand(-1, model.condition_dim), z_range)
+    return walks, rows.cpu(), columns
+
+
+@torch.no_grad()
+def component_walks_at(model: GroupVAE, condition: Tensor, z_range: float = 3.0) -> tuple[Tensor, Tensor]:
+    """The same walk with rows anywhere, such as along an axis of the aggregated posterior.
+
+    Args:
+        model: with a mixture, in eval mode.
+        condition: beta (GMVAE: w) of each row, ``(R, condition_dim)``; there are as many columns.
+        z_range: z goes from m_k(beta) minus this to m_k(beta) plus this.
+
+    Returns:
+        images ``(K, R, R, C, H, W)`` and the offsets of z ``(R,)``.
+    """
+    condition = condition.to(model.device, model.dtype)
+    columns = _line(model, z_range, len(condition))
     means = model.prior(condition).mean  # (R, K, z_dim)
     z = (means.unsqueeze(2) + columns.view(-1, 1)).flatten(1, 2)  # (R, K·S, z_dim)
     images = model.decode(z, condition if model.beta_dim else None)
-    return images.unflatten(1, (means.shape[1], steps)).transpose(0, 1).cpu(), rows.cpu(), columns.cpu()
+    return images.unflatten(1, (means.shape[1], len(columns))).transpose(0, 1).cpu(), columns.cpu()
+
+
+def aggregate_walks(model: GroupVAE, axes: PrincipalAxes, steps: int = 7, draws: int = 7, seed: int = 0) -> Tensor:
+    """Walks of beta along the principal axes of its aggregated posterior, ``(A, steps, draws, C, H, W)``.
+
+    A column is one local draw: it keeps its component and its place in p(z | k, beta) while beta moves.
+
+    Args:
+        model: with beta, in eval mode.
+        axes: of held-out groups.
+        steps: of each walk, at equal steps of the quantiles.
+        draws: columns.
+        seed: of the local draws.
+    """
+    return torch.stack([decode_grid(model, axes.walk(axis, steps), draws, seed) for axis in range(len(axes.shares))])
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 Axes: N groups, B images per group, M images, C channels, H and W pixels.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ugvae.data.known_groups import groups_where
 from ugvae.data.table import ImageTable
-from ugvae.distributions import DiagonalGaussian, match_moments, moments
+from ugvae.distributions import DiagonalGaussian, match_moments, moments, transport_between
 from ugvae.evaluation.content import pooled
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.models.base import GroupVAE
@@ -20,11 +21,13 @@ from ugvae.models.bound import Posterior, Way
 CARRIED: tuple[Way, ...] = get_args(Way)  # ways to carry z that the model knows
 WAYS = (*CARRIED, "matched")
 PLAIN = "reconstruction"  # the reference: z and beta of the image itself
-Z_ALONE = "matched, own beta"  # the control: what moving z does without beta
+CONTROL = {  # of each way: z moved in that way, and decoded under the image's own beta; fixed z is not moved
+    way: PLAIN if way == "fixed" else f"{way}, own beta" for way in WAYS
+}
 LABELS = {  # of every way to decode an image, for legends and tables
     PLAIN: "plain reconstruction",
     **{way: f"{way} z" for way in WAYS},
-    Z_ALONE: "matched z, own beta",
+    **{control: f"{way} z, own beta" for way, control in CONTROL.items() if control != PLAIN},
 }
 
 
@@ -45,12 +48,12 @@ def translate_groups(model: GroupVAE, images: Tensor, groups: Sequence[Tensor]) 
         groups: rows ``(N, B)`` of either domain.
 
     Returns:
-        for each domain the decoded images, pooled, ``(N, B, C, H, W)``, by the ways of ``LABELS``.
+        for each domain the decoded images, pooled, ``(N, B, C, H, W)``, by the ways of ``LABELS`` that the model has.
     """
     posteriors = [encode_groups(model, images, rows) for rows in groups]
     results: list[dict[str, Tensor]] = []
     for side, own in enumerate(posteriors):
-        parts: dict[str, list[Tensor]] = {way: [] for way in LABELS}
+        parts: dict[str, list[Tensor]] = defaultdict(list)
         for number, group in enumerate(groups[side]):
             sides = global_side(own, number), global_side(posteriors[1 - side], number)
             for way, decoded in decode_ways(model, images[group].unsqueeze(0), *sides).items():
@@ -79,9 +82,20 @@ def global_side(posterior: Posterior, group: int) -> GlobalSide:
 
 @torch.no_grad()
 def decode_ways(model: GroupVAE, images: Tensor, own: GlobalSide, other: GlobalSide) -> dict[str, Tensor]:
-    """Images ``(1, B, C, H, W)`` of a group, decoded with their own beta, and in all ways with another beta."""
+    """Images ``(1, B, C, H, W)`` of a group with their own beta, and in all ways with another beta and with their own.
+
+    Only a mixture transports z: without one there is no such way.
+    """
     ours, theirs = own.beta.to(model.device), other.beta.to(model.device)
-    plain = {PLAIN: model.translate(images, ours, ours, "fixed")}
-    carried = {way: model.translate(images, ours, theirs, way) for way in CARRIED}
-    z = match_moments(model.infer(images).z.mean.cpu(), own.z, other.z).to(model.device)
-    return plain | carried | {"matched": model.decode(z, theirs), Z_ALONE: model.decode(z, ours)}
+    posterior = model.infer(images)
+    z = posterior.z.mean
+    matched = match_moments(z.cpu(), own.z, other.z).to(model.device)
+    shown = {PLAIN: model.translate(images, ours, ours, "fixed"), "matched": model.decode(matched, theirs)}
+    shown |= {
+        way: model.translate(images, ours, theirs, way) for way in CARRIED if way == "fixed" or model.num_components
+    }
+    shown[CONTROL["matched"]] = model.decode(matched, ours)
+    if model.num_components:
+        carried = transport_between(z, posterior.d, model.prior(ours), model.prior(theirs))
+        shown[CONTROL["transported"]] = model.decode(carried, ours)
+    return {way: shown[way] for way in LABELS if way in shown}

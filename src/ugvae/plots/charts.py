@@ -11,11 +11,12 @@ from matplotlib.ticker import MaxNLocator
 from ugvae.evaluation.bounds import BoundLadder
 from ugvae.evaluation.classification import KERNELS, Classification
 from ugvae.evaluation.content import Correlation
-from ugvae.evaluation.factors import PARTS, VarianceShares
+from ugvae.evaluation.controls import UNTRAINED
+from ugvae.evaluation.factors import PARTS, Decided
 from ugvae.evaluation.group_probes import BETA_MEAN, GroupProbe
 from ugvae.evaluation.latent_use import ACTIVE_VARIANCE, LatentUse
 from ugvae.evaluation.translation import Translation
-from ugvae.evaluation.ways import LABELS, PLAIN, WAYS, Z_ALONE
+from ugvae.evaluation.ways import CONTROL, LABELS, PLAIN
 from ugvae.plots.figure import DPI, colours, plain
 
 Paper = Mapping[str, Mapping[str, float]]  # the paper's test accuracies by task and kernel
@@ -121,7 +122,14 @@ def shares_figure(shares: np.ndarray, names: Sequence[str], title: str) -> Figur
 
 
 READINGS = {"azimuth": "mirror axis (azimuth)", "light": "brighter side (light)", "darkness": "darkness"}
-COLOURS = {PLAIN: "0.6", **dict(zip(WAYS, ("C0", "C1", "C2"), strict=True)), Z_ALONE: "0.8"}
+COLOURS = {  # of every way; a control is a lighter shade of its way
+    PLAIN: "0.6",
+    "fixed": "C0",
+    "transported": "C1",
+    CONTROL["transported"]: "#ffcc99",
+    "matched": "C2",
+    CONTROL["matched"]: "#a6dba6",
+}
 
 
 def translation_figure(result: Translation, title: str) -> Figure:
@@ -156,11 +164,12 @@ def _spearman(correlations: Mapping[str, Correlation]) -> dict[str, float]:
 def _bars(axes: Axes, by_direction: Mapping[str, Mapping[str, float]], labels: list[str], title: str) -> None:
     """Bars of each direction, one per way, with their values; ``chance``, if given, as a line."""
     places = np.arange(len(by_direction))
-    pitch = 0.85 / len(COLOURS)
-    for number, (way, colour) in enumerate(COLOURS.items()):
+    ways = [way for way in COLOURS if all(way in by_way for by_way in by_direction.values())]
+    pitch = 0.85 / len(ways)
+    for number, way in enumerate(ways):
         values = [by_way[way] for by_way in by_direction.values()]
-        middle = places + pitch * (number - (len(COLOURS) - 1) / 2)
-        bars = axes.bar(middle, values, 0.92 * pitch, color=colour, label=LABELS[way])
+        middle = places + pitch * (number - (len(ways) - 1) / 2)
+        bars = axes.bar(middle, values, 0.92 * pitch, color=COLOURS[way], label=LABELS[way])
         axes.bar_label(bars, fmt="%.2f", fontsize=5.5, padding=1)
     for place, by_way in zip(places, by_direction.values(), strict=True):
         if "chance" in by_way:
@@ -202,8 +211,8 @@ def use_figure(results: Mapping[str, LatentUse], title: str) -> Figure:
     for axes, (name, result) in zip(grid[0], results.items(), strict=True):
         beta, swap = result.beta, result.swap_beta
         axes.set_title(
-            f"{name}, B = {result.group_size}\nKL_beta {beta.kl.mean:.1f} nats per group, "
-            f"{beta.active_units} of {beta.dimensions} units active\n"
+            f"{name}, B = {result.group_size}\n"
+            f"KL_beta {beta.kl.mean:.1f} = {beta.information}\n{beta.active_units} of {beta.dimensions} units active\n"
             f"swap of beta: {swap.pixels:.3f} per pixel, {swap.log_likelihood_loss:.1f} nats per image",
             fontsize=8,
         )
@@ -242,22 +251,31 @@ def bound_figure(ladder: BoundLadder, title: str) -> Figure:
     return figure
 
 
-def factors_figure(results: Mapping[str, Mapping[str, VarianceShares]], title: str) -> Figure:
-    """Shares of variance: a panel per set of betas, a bar per property, cut in three."""
-    names = list(next(iter(results.values())))
-    figure = _figure(3.1 * len(results) + 0.6, 0.32 * len(names) + 1.3, title)
-    panels = _panels(figure, len(results), len(results), sharey=True)
-    for axes, (label, shares) in zip(panels, results.items(), strict=True):
-        left = np.zeros(len(names))
-        for part, colour in zip(PARTS, ("C0", "0.75", "0.9"), strict=True):
-            widths = np.array([getattr(shares[name], part) for name in names])
-            axes.barh(np.arange(len(names)), widths, 0.7, left, color=colour, label=part)
-            left += widths
-        axes.set(xlim=(0, 1), xlabel="share of variance")
-        axes.set_title(label, fontsize=9)
-        axes.set_yticks(np.arange(len(names)), labels=names, fontsize=8)
-        axes.tick_params(axis="x", labelsize=7)
-        axes.xaxis.label.set_size(8)
-    panels[0].invert_yaxis()
-    _shared_legend(figure, panels)
+def factors_figure(results: Mapping[str, Decided], title: str) -> Figure:
+    """Shares of variance: a panel per set of betas, a bar per property, cut in three; trained above, untrained below.
+
+    A bar is labelled with the s.d. that it is a share of; there is none where that is hardly above 0.
+    """
+    names = list(next(iter(results.values())).shares)
+    rows = [{name: r for name, r in results.items() if name.startswith(UNTRAINED) == below} for below in (False, True)]
+    across = max(map(len, rows))
+    figure = _figure(3.3 * across + 0.6, 2 * (0.3 * len(names) + 0.8) + 0.7, title)
+    grid = figure.subplots(2, across, squeeze=False, sharey=True, sharex=True)
+    for panels, sets in zip(grid, rows, strict=True):
+        for axes, (label, result) in zip(panels, sets.items(), strict=True):
+            left = np.zeros(len(names))
+            for part, colour in zip(PARTS, ("C0", "0.75", "0.9"), strict=True):
+                widths = np.array([getattr(result.shares[name], part) or 0.0 for name in names])
+                axes.barh(np.arange(len(names)), widths, 0.7, left, color=colour, label=part)
+                left += widths
+            for place, name in enumerate(names):
+                axes.text(0.99, place, f"s.d. {result.shares[name].sd:.3f}", ha="right", va="center", fontsize=6)
+            axes.set(xlim=(0, 1))
+            axes.set_title(label, fontsize=8)
+            axes.set_yticks(np.arange(len(names)), labels=names, fontsize=8)
+            axes.tick_params(axis="x", labelsize=7)
+    for axes in grid[1]:
+        axes.set_xlabel("share of variance", fontsize=8)
+    grid[0, 0].invert_yaxis()
+    _shared_legend(figure, list(grid.flat))
     return figure

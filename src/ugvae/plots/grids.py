@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ugvae.evaluation.aggregate import LEVELS
 from ugvae.evaluation.interpolation import Grid
 from ugvae.evaluation.ways import LABELS
 from ugvae.plots.figure import DPI, plain
@@ -118,29 +119,51 @@ PANELS_PER_PAGE = 20
 
 
 def component_walk_figures(
-    walks: Tensor, rows: Tensor, columns: Tensor, condition: str = "beta", notes: Sequence[str] = ()
+    walks: Tensor, rows: Tensor | None, columns: Tensor, condition: str = "beta", notes: Sequence[str] = ()
 ) -> list[Figure]:
     """The walks of all components (Fig. 3, 8), a panel each, at most 20 to a page.
 
     Args:
         walks: ``(K, R, S, C, H, W)``.
-        rows: values of beta, or of w, which drives the mixture of GMVAE, ``(R,)``.
+        rows: values of beta, or of w, which drives the mixture of GMVAE, ``(R,)``; None if the rows go along the first
+            axis of the aggregated posterior.
         columns: offsets of z, ``(S,)``.
         condition: name of what the rows move.
         notes: words beside the number of each component.
     """
     titles = [f"component {k}" + (f": {notes[k]}" if notes else "") for k in range(len(walks))]
+    row_labels = quantiles(walks.shape[1]) if rows is None else signed(rows)
+    row_title = f"{condition}, {'quantiles of its widest axis' if rows is None else 'every dimension'}"
     return [
         panels_figure(
             walks[start : start + PANELS_PER_PAGE],
             titles[start : start + PANELS_PER_PAGE],
-            signed(rows),
+            row_labels,
             signed(columns),
-            f"{condition}, every dimension",
+            row_title,
             f"z − $m_k$({condition}), every dimension",
         )
         for start in range(0, len(walks), PANELS_PER_PAGE)
     ]
+
+
+def quantiles(steps: int) -> list[str]:
+    """Labels of the rows of a walk along an axis of the aggregated posterior: 5 %, 20 %, …, 95 %."""
+    return [f"{level:.0%}" for level in torch.linspace(*LEVELS, steps).tolist()]
+
+
+def axes_figure(walks: Tensor, shares: Tensor) -> Figure:
+    """A panel per principal axis of the aggregated posterior: beta moves down the rows, each column is a local draw.
+
+    Args:
+        walks: images ``(A, R, S, C, H, W)``.
+        shares: of the variance of beta, ``(A,)``.
+    """
+    titles = [f"axis {axis}: {share:.0%} of the variance of beta" for axis, share in enumerate(shares.tolist(), 1)]
+    labels = quantiles(walks.shape[1])
+    return panels_figure(
+        list(walks), titles, labels, [], "beta, quantiles of the axis", "local draws: d and its place in p(z)"
+    )
 
 
 def global_walk_figure(images: Tensor, rows: Tensor, columns: Tensor) -> Figure:
