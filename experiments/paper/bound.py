@@ -9,7 +9,7 @@ from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned
 from ugvae.errors import ConfigError
 from ugvae.evaluation.bounds import bound_ladder
-from ugvae.evaluation.kinds import trained_groups
+from ugvae.evaluation.kinds import evaluation_groups
 from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.plots.charts import bound_figure
@@ -43,7 +43,7 @@ def bound(
     """
     model, started = run.model, time.monotonic()
     count = groups or max(2, IMAGES // run.data.group_size)
-    rows = trained_groups(run, max(2, count), seed)
+    rows = evaluation_groups(run, max(2, count), seed)
     if len(rows) < 2:
         raise ConfigError(f"groups: the test split makes one group of {rows.shape[1]}; a standard error needs two")
     with torch.random.fork_rng():

@@ -17,7 +17,7 @@ from ugvae.data.known_groups import groups_by_value
 from ugvae.errors import OutputError
 from ugvae.evaluation.aggregate import principal_axes
 from ugvae.evaluation.encoding import encode_beta, encode_groups
-from ugvae.evaluation.kinds import loaded_groups
+from ugvae.evaluation.kinds import alike_groups
 from ugvae.evaluation.minimum import too_few_points
 from ugvae.evaluation.reconstruction import reconstructions
 from ugvae.evaluation.walks import (
@@ -132,7 +132,7 @@ class TrainingFigures(Callback):
     def _aggregate_walks(self, trainer: Trainer, model: LightningModule) -> Figure | None:
         """Walks where beta is: along the principal axes of its aggregated posterior; None without two betas."""
         data = trainer.datamodule
-        groups = loaded_groups(data, "val", WALKED_GROUPS, 0) if model.beta_dim else []
+        groups = alike_groups(data, "val", WALKED_GROUPS, 0) if model.beta_dim else []
         if len(groups) < 2:
             return None
         axes = principal_axes(encode_groups(model, data.table("val").images, groups).beta)

@@ -6,7 +6,7 @@ Axes: N groups, B images per group, M rows of the table, V values of the column.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -34,6 +34,7 @@ HAS_EFFECT = {  # settings that others than these kinds refuse
     "widest_window": ("similar",),
     "changes": ("augmented",),
 }
+NARROW = 4  # groups' images in the widest of the narrow windows
 DOMAIN = "domain"  # the column that mixed, pure and proportions need; MixedDataModule provides it
 
 
@@ -102,6 +103,17 @@ class Grouping:
     def value_column(self) -> str:
         """The column whose values make the groups."""
         return self.column if self.kind in ("attribute", "given") else DOMAIN
+
+    def narrowest(self, num_images: int, group_size: int) -> "Grouping":
+        """The same kind of groups where they are most alike, so that what they share is measured at its clearest.
+
+        Those of ``similar`` are from windows of at most four groups' images, and none is random. Those of ``augmented``
+        are random, since evaluation leaves the images as they are.
+        """
+        if self.kind == "augmented":
+            return Grouping()
+        widest = min(self.widest_window, NARROW * group_size / num_images)
+        return replace(self, random_share=0.0, widest_window=widest) if self.kind == "similar" else self
 
     def sampler(self, table: ImageTable, names: Mapping[int, str] | None = None, **options) -> GroupSampler:
         """A sampler of these groups over ``table``.

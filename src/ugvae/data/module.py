@@ -155,14 +155,19 @@ class GroupDataModule(LightningDataModule):
         """The names of the values of a column, if they have any."""
         return dict(enumerate(self.names.get(column, [])))
 
-    def loader(self, split: Split, shuffle: bool = False) -> GroupLoader:
+    def loader(self, split: Split, shuffle: bool = False, grouping: Grouping | None = None) -> GroupLoader:
         """Groups of a split: with ``shuffle`` those of training; without, those of evaluation, the same in every pass.
+
+        Args:
+            split: the split.
+            shuffle: new groups in every epoch.
+            grouping: other groups than these.
 
         Raises:
             ConfigError: the split lacks what its groups need.
         """
         table, rows = self.table(split), self._table_of_loader(split)
-        grouping = self.training_groups if shuffle else self.evaluation_groups
+        grouping = grouping or (self.training_groups if shuffle else self.evaluation_groups)
         sampler = grouping.sampler(
             table,
             self.value_names(grouping.value_column),

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ugvae.data.known_groups import draw_groups, groups_where
 from ugvae.data.module import GroupDataModule, Split
+from ugvae.data.samplers import GroupLoader
 from ugvae.errors import ConfigError
 from ugvae.evaluation.trained_run import TrainedRun
 
@@ -120,17 +121,28 @@ def random_groups(run: TrainedRun, group_size: int, count: int, seed: int) -> Te
 
 
 def trained_groups(run: TrainedRun, count: int, seed: int) -> Tensor:
-    """Groups ``(N, B)`` of test images of the kind of the training groups, at most ``count``.
+    """Groups ``(N, B)`` of test images of the kind of the training groups, at most ``count``: see ``alike_groups``."""
+    return alike_groups(run.data, "test", count, seed)
+
+
+def alike_groups(data: GroupDataModule, split: Split, count: int, seed: int) -> Tensor:
+    """Groups ``(N, B)`` of a split of the kind of the training groups, where they are most alike, at most ``count``.
 
     They have the size of the training groups. Where groups differ in size, all are cut to the size that keeps the most
     images, and smaller ones are left out.
     """
-    return loaded_groups(run.data, "test", count, seed)
+    grouping = data.training_groups.narrowest(len(data.table(split)), data.group_size)
+    return _cut(data.loader(split, grouping=grouping), count, seed)
 
 
-def loaded_groups(data: GroupDataModule, split: Split, count: int, seed: int) -> Tensor:
-    """Groups ``(N, B)`` of a split as its loader draws them, at most ``count``, all cut to one size."""
-    whole = [group[group >= 0] for batch in data.loader(split).sampler for group in batch]
+def evaluation_groups(run: TrainedRun, count: int, seed: int) -> Tensor:
+    """Groups ``(N, B)`` of test images as evaluation draws them, at most ``count``, all cut to one size."""
+    return _cut(run.data.loader("test"), count, seed)
+
+
+def _cut(loader: GroupLoader, count: int, seed: int) -> Tensor:
+    """Some of the groups of a loader, all cut to the size that keeps the most images."""
+    whole = [group[group >= 0] for batch in loader.sampler for group in batch]
     sizes = torch.tensor([len(group) for group in whole])
     size = max(sizes.unique().tolist(), key=lambda size: size * int((sizes >= size).sum()))
     groups = torch.stack([group[:size] for group in whole if len(group) >= size])
