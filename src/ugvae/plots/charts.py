@@ -177,13 +177,13 @@ def use_figure(results: Mapping[str, LatentUse], title: str) -> Figure:
             axes.step(ranks, np.maximum(untrained, 1e-6), where="mid", color="k", lw=1, label="untrained")
             axes.axhline(least, color="0.3", lw=0.8, ls="--")
             axes.set_yscale("log")
-            axes.tick_params(labelsize=7)
+            axes.tick_params(which="both", labelsize=7)  # a log scale may name its minor ticks too
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         panels[0].set_ylabel(label, fontsize=8)
     for axes, (name, result) in zip(grid[0], results.items(), strict=True):
         beta, swap = result.beta, result.swap_beta
         axes.set_title(
-            f"{name}, B = {result.group_size}\nKL_beta {beta.kl.mean:.1f} nats per group, "
+            f"{plain(name)}, B = {result.group_size}\nKL_beta {beta.kl.mean:.1f} nats per group, "
             f"{beta.active_units} of {beta.dimensions} units active\n"
             f"swap of beta: {swap.pixels:.3f} per pixel, {swap.log_likelihood_loss:.1f} nats per image",
             fontsize=8,
@@ -235,8 +235,8 @@ def factors_figure(results: Mapping[str, Mapping[str, VarianceShares]], title: s
             axes.barh(np.arange(len(names)), widths, 0.7, left, color=colour, label=part)
             left += widths
         axes.set(xlim=(0, 1), xlabel="share of variance")
-        axes.set_title(label, fontsize=9)
-        axes.set_yticks(np.arange(len(names)), labels=names, fontsize=8)
+        axes.set_title(plain(label), fontsize=9)
+        axes.set_yticks(np.arange(len(names)), labels=[plain(name) for name in names], fontsize=8)
         axes.tick_params(axis="x", labelsize=7)
         axes.xaxis.label.set_size(8)
     panels[0].invert_yaxis()
