@@ -2,7 +2,9 @@
 
 import difflib
 import inspect
+import os
 import re
+import shutil
 from argparse import ArgumentError
 from collections.abc import Collection, Sequence
 from pathlib import PurePath
@@ -126,5 +128,18 @@ def check_settings(config: Any) -> None:
         raise ConfigError("trainer.overfit_batches: has no meaning for groups; set trainer.limit_train_batches")
     if trainer.val_check_interval == 0:
         raise ConfigError("trainer.val_check_interval: expected more than 0, got 0")
+    if str(trainer.precision) in ("bf16-true", "16-true"):
+        raise ConfigError(
+            f"trainer.precision: {trainer.precision} would round the weights and the densities too; "
+            f"{str(trainer.precision).removesuffix('-true')}-mixed keeps them in float32"
+        )
+    if isinstance(trainer.strategy, str) and any(way in trainer.strategy for way in ("spawn", "fork", "notebook")):
+        raise ConfigError(f"trainer.strategy: {trainer.strategy} copies the trainer into processes; use ddp")
+    compiler = os.environ.get("CXX", "g++")
+    if config.model.get("init_args", {}).get("compile") and not any(map(shutil.which, (compiler, "clang++"))):
+        raise ConfigError(
+            f"model.compile: torch.compile needs a C++ compiler, and there is no {compiler}; install one, set CXX, or "
+            "leave compile out"
+        )
     divisors = ("log_every_n_steps", "check_val_every_n_epoch", "accumulate_grad_batches")
     check_counts(**{f"trainer.{name}": trainer[name] for name in divisors if trainer[name] is not None})

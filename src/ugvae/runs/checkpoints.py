@@ -61,8 +61,12 @@ def keep_previous(last: Path) -> None:
         os.replace(temporary, previous)
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, setting: str = "ckpt_path") -> dict[str, Any]:
     """A checkpoint's content, its tensors mapped from the file.
+
+    Args:
+        path: the file.
+        setting: that names it, for messages.
 
     Raises:
         ConfigError: the file is missing, cut short, not a checkpoint, or holds what could run code; the message
@@ -70,7 +74,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(f"ckpt_path: no such file: {path}")
+        raise ConfigError(f"{setting}: no such file: {path}")
     try:
         # torch writes checksums and never compares them: a changed byte would be another weight
         with zipfile.ZipFile(path) as archive:
@@ -84,7 +88,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         else:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             problem = f"is not a complete checkpoint ({reason})"
-        raise ConfigError(f"ckpt_path: {path} {problem}. {advice(path.parent, path)}".rstrip()) from error
+        raise ConfigError(f"{setting}: {path} {problem}. {advice(path.parent, path)}".rstrip()) from error
     return checkpoint
 
 
