@@ -140,7 +140,7 @@ class UGVAECommand(LightningCLI):
         if config.trainer.enable_checkpointing is False:
             trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, callbacks.RunCheckpoint)]
         if fit and trainer.num_devices * trainer.num_nodes > 1:
-            trainer.callbacks.insert(0, callbacks.RankWatch())
+            trainer.callbacks.insert(0, callbacks.RankWatch(self.checkpoint))
         return trainer
 
     def _callbacks(self, config: Any, chosen: list[Callback]) -> list[Callback]:
@@ -150,7 +150,8 @@ class UGVAECommand(LightningCLI):
         if self.subcommand == "fit":
             logs = partial(run_loggers, config.experiment, self.checkpoint, self.root, config.trainer.logger)
             checks = [callbacks.SmallData(), callbacks.ExactResume(self.checkpoint)]
-            return [*checks, callbacks.NewRun(logs), *bars, callbacks.GracefulStop(), callbacks.RunSummary()]
+            start = callbacks.NewRun(logs, resumed=self.checkpoint is not None)
+            return [*checks, start, *bars, callbacks.GracefulStop(), callbacks.RunSummary()]
         directory = str(self._run_folder(config))
         if self.subcommand == "test":
             return [*bars, callbacks.TestReport(directory, config.ckpt_path, config.seed_everything)]

@@ -107,8 +107,8 @@ class RunSummary(Callback):
         if not self._trained:  # Lightning has not begun
             with self._alone("last lines"):
                 say(
-                    f"Nothing left to train at epoch {trainer.current_epoch}, step {trainer.global_step}. To go on, "
-                    "set trainer.max_epochs or trainer.max_steps to more than that, and limit_train_batches above 0"
+                    f"Nothing left to train at step {trainer.global_step}. To go on, set trainer.max_epochs, "
+                    "trainer.max_steps or trainer.max_time to more, and limit_train_batches above 0"
                 )
         if self._trained or not Path(directory, "trained.json").is_file():
             self._write_report(trainer, pl_module, Path(directory))

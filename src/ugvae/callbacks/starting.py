@@ -22,10 +22,11 @@ class NewRun(Callback):
 
     Args:
         make_loggers: makes them, and with them the folder.
+        resumed: the run goes on from a checkpoint, whose weights count.
     """
 
-    def __init__(self, make_loggers: Callable[[], list[Logger]]) -> None:
-        self.make_loggers = make_loggers
+    def __init__(self, make_loggers: Callable[[], list[Logger]], resumed: bool = False) -> None:
+        self.make_loggers, self.resumed = make_loggers, resumed
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Checks what would only be refused at the first step or later, then makes the folder.
@@ -39,7 +40,7 @@ class NewRun(Callback):
         if isinstance(data, GroupDataModule):
             data.span_devices = pl_module.span_devices
             data.loader("train", shuffle=True)  # refuses groups that the data cannot fill
-        if pl_module.init_from and not trainer.ckpt_path:
+        if pl_module.init_from and not self.resumed:
             load_weights(pl_module, Path(pl_module.init_from).expanduser())
         if not trainer.fast_dev_run:
             trainer.loggers = self.make_loggers()
