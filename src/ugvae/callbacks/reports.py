@@ -17,7 +17,7 @@ from ugvae.evaluation.clusters import cluster_scores, no_cluster_scores
 from ugvae.evaluation.reconstruction import QualityMetric
 from ugvae.evaluation.results import to_json
 from ugvae.machine import describe, versions
-from ugvae.runs.checkpoints import LAST
+from ugvae.runs.checkpoints import LAST, checkpoint_digest
 from ugvae.runs.files import finite, save_json
 
 AGREEMENT, QUALITY = "agreement of components and labels", "quality of reconstructions"
@@ -218,6 +218,7 @@ class TestReport(Callback):
             "groups": self._groups,
             "group_size": data.group_size,
             "checkpoint": self.checkpoint,
+            "checkpoint_digest": checkpoint_digest(self.checkpoint) if self.checkpoint else None,
             "seed": self.seed,
             "versions": versions(),
         }

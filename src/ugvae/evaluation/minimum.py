@@ -21,6 +21,8 @@ def too_few_points(images: int, groups: int, size: int = LEAST_SIZE) -> str | No
     """Why there is no map of ``groups`` of a ``size`` that are drawn from ``images``; None if there are enough."""
     if groups < LEAST_GROUPS:
         return f"{groups} groups, a map needs at least {LEAST_GROUPS}"
+    if images < LEAST_IMAGES:
+        return f"{images} images, the groups of a map need at least {LEAST_IMAGES}"
     if size < LEAST_SIZE:
         return f"the rarest value has {size} image, the groups of a map need at least {LEAST_SIZE} of every value"
-    return None if images >= LEAST_IMAGES else f"{images} images, the groups of a map need at least {LEAST_IMAGES}"
+    return None

@@ -1,5 +1,6 @@
 """Checkpoint files: written whole or not at all, with the one before kept; read without running anything in them."""
 
+import hashlib
 import io
 import os
 import pickle
@@ -90,6 +91,17 @@ def read_checkpoint(path: str | Path, setting: str = "ckpt_path") -> dict[str, A
             problem = f"is not a complete checkpoint ({reason})"
         raise ConfigError(f"{setting}: {path} {problem}. {advice(path.parent, path)}".rstrip()) from error
     return checkpoint
+
+
+def checkpoint_digest(path: str | Path) -> str | None:
+    """SHA-256 of a checkpoint, by which a result knows it again; None if there is no such file."""
+    if not Path(path).is_file():
+        return None
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def advice(folder: Path, besides: Path | None = None) -> str:

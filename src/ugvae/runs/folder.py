@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 from ugvae.errors import ConfigError
+from ugvae.runs.checkpoints import checkpoint_digest
 
 ROOT = Path("lightning_logs")
 MOVED = re.compile(  # the classes that were in the package datamodules in earlier versions
@@ -128,6 +129,7 @@ class RunFolder:
         commands: the commands in ``paper/index.json``, by name.
         results: content of ``paper/<name>.json``, by name, without old results of commands that have failed since.
         damaged: files that could not be read, with the reason.
+        stale: results of a checkpoint that later training has replaced: names of commands, and ``test``.
     """
 
     directory: Path
@@ -137,6 +139,7 @@ class RunFolder:
     commands: Mapping[str, Mapping[str, Any]]
     results: Mapping[str, Mapping[str, Any]]
     damaged: Mapping[str, str]
+    stale: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -214,7 +217,23 @@ def read_run(directory: Path) -> RunFolder:
     commands = (paper.pop(INDEX, None) or {}).get("commands", {})
     failed = {name for name, entry in commands.items() if entry.get("status", "done") != "done"}
     results = {name: result for name, result in paper.items() if result is not None and name not in failed}
-    return RunFolder(directory, config, read("test.json"), read("trained.json"), commands, results, damaged)
+    test, trained = read("test.json"), read("trained.json")
+    stale = _stale(directory, {**results, **({"test": test} if test else {})})
+    return RunFolder(directory, config, test, trained, commands, results, damaged, stale)
+
+
+def _stale(directory: Path, results: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """The results whose checkpoint is another one now; those of earlier versions do not say which they are of."""
+    best, digests, stale = stand_in(directory / "checkpoints" / "best.ckpt"), {}, set()
+    for name, result in results.items():
+        named = result.get("checkpoint")
+        path = best.with_name(Path(named).name) if isinstance(named, str) else best
+        if (made_with := result.get("checkpoint_digest")) is not None:
+            if path not in digests:
+                digests[path] = checkpoint_digest(path)
+            if digests[path] != made_with:
+                stale.add(name)
+    return frozenset(stale)
 
 
 def class_name(settings: Any) -> str:
