@@ -8,6 +8,7 @@ import logging
 import sys
 import warnings
 from argparse import ArgumentError
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -136,7 +137,10 @@ class UGVAECommand(LightningCLI):
         try:
             trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ArithmeticError, ImportError, RuntimeError, TypeError, ValueError) as error:
-            raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+            setting = "trainer.accelerator" if "backend" in str(error) else "trainer"
+            way = f"; this machine has no {config.trainer.accelerator}: auto takes what there is, cpu always works"
+            message = f"{setting}: {' '.join(str(error).split())}"
+            raise ConfigError(message + (way if setting != "trainer" else "")) from error
         if config.trainer.enable_checkpointing is False:
             trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, callbacks.RunCheckpoint)]
         if fit and trainer.num_devices * trainer.num_nodes > 1:
@@ -191,8 +195,9 @@ def one_process(devices: Any) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of ``ugvae``: an error that the user can mend is one message and exit status 2."""
-    if not faulthandler.is_enabled() and sys.stderr is not None:
-        faulthandler.enable()  # a mapped file that is cut short ends the process without another word
+    with suppress(AttributeError, OSError, RuntimeError, ValueError):  # stderr may be no file, or not there at all
+        if not faulthandler.is_enabled():
+            faulthandler.enable()  # a mapped file that is cut short ends the process without another word
     for harmless in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", f".*{harmless}")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)

@@ -97,6 +97,17 @@ def test_refusals(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert error.removeprefix("error: ").startswith(message)
 
 
+@pytest.mark.parametrize("content", ["nonsense", "label"], ids=["no column", "the column of the domains"])
+def test_a_content_that_cannot_be_kept(content: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``label`` is the default, and left out in silence only where it was not asked for."""
+    names = ["--run", str(run), "--column", "label", "--values", "site B", "site A", "--content", content]
+    if content == "nonsense":
+        message = refused(capsys, "translation", *names).splitlines()[-1]
+        assert message == "error: content: no other column 'nonsense'; the data have none to be kept"
+    else:
+        assert "content" not in call("translation", run, *names[2:], "--groups", "2")["judges"]
+
+
 def test_data_that_have_moved(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "sites").rename(tmp_path / "elsewhere")
     assert "no images under" in refused(capsys, "fig3", "--run", str(run))

@@ -24,7 +24,7 @@ class ElboProgressBar(TQDMProgressBar):
 
     def __init__(self, refresh_rate: int = 20) -> None:
         super().__init__(refresh_rate=refresh_rate)
-        self._interactive = sys.stdout.isatty()
+        self._interactive = sys.stdout is not None and sys.stdout.isatty()
         if not self._interactive:
             self.disable()
 

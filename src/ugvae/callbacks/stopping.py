@@ -1,6 +1,7 @@
 """A clean stop on Ctrl-C or SIGTERM: the step is finished and ``last.ckpt`` written before the run ends."""
 
 import signal
+import threading
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -21,6 +22,8 @@ class GracefulStop(Callback):
         self._previous: dict[int, object] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if threading.current_thread() is not threading.main_thread():  # Python lets no other handle signals
+            return
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._remember)
 
