@@ -103,7 +103,7 @@ def test_a_content_that_cannot_be_kept(content: str, run: Path, capsys: pytest.C
     names = ["--run", str(run), "--column", "label", "--values", "site B", "site A", "--content", content]
     if content == "nonsense":
         message = refused(capsys, "translation", *names).splitlines()[-1]
-        assert message == "error: content: no other column 'nonsense'; the data have none to be kept"
+        assert message == "content: no other column 'nonsense'; the data have none to be kept"
     else:
         assert "content" not in call("translation", run, *names[2:], "--groups", "2")["judges"]
 

@@ -75,3 +75,4 @@ class Case:
 DONE = (f"{RUN}/trained.json", LAST)
 NO_RUN = ("lightning_logs",)
 IN_PYTHON = "from ugvae.cli import main; arguments = {!r}.split()"
+IN_A_THREAD = "from threading import Thread; Thread(target=main, args=(arguments,)).start()"

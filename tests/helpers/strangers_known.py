@@ -8,6 +8,7 @@ from tests.helpers.stranger import (
     DONE,
     FIT,
     FOLDER,
+    IN_A_THREAD,
     IN_PYTHON,
     LAST,
     NO_RUN,
@@ -169,9 +170,7 @@ CASES = [
     ),
     Case(
         "4 in a thread",
-        [
-            f'python -c "from threading import Thread; {IN_PYTHON.format(FIT)}; Thread(target=main, args=(arguments,)).start()"'
-        ],
+        [f'python -c "{IN_PYTHON.format(FIT)}; {IN_A_THREAD}"'],
         leaves=DONE,
     ),
     Case(
