@@ -17,6 +17,7 @@ from tests.helpers.yaml_sweep import EXPERIMENTS, SHORT, SMALL
 from ugvae import __main__ as entrance
 from ugvae import cli, models
 from ugvae.commands import COMMANDS
+from ugvae.parser import help_calls
 
 PROJECT = Path(__file__).parents[1]
 FIT = ["fit", "--config", str(EXPERIMENTS / "digits.yaml"), *SMALL, *SHORT, "--figures.groups_per_label=0"]
@@ -51,6 +52,35 @@ def test_help_names_every_command_and_model() -> None:
     own = {name for name in models.__all__ if isinstance(getattr(models, name), type)}
     own = {name for name in own if issubclass(getattr(models, name), models.GroupVAE)} - {"GroupVAE"}
     assert own <= set(re.findall(r"\w+", entrance.HELP))
+
+
+def test_help_of_a_command_begins_with_the_chosen_model_and_data(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["fit", "--config", str(EXPERIMENTS / "digits.yaml"), "--model=VAE", "--help"])
+    printed = capsys.readouterr().out
+    order = [
+        "Help for --model.help=",
+        "Help for --data.help=",
+        "\n  --figures.every_n_epochs",
+        "\n  --trainer.max_epochs",
+    ]
+    places = [printed.index(words) for words in order]
+    assert places == sorted(places)
+    assert "--model.x_std" in printed
+    assert "default: 0.2)" in printed
+    assert len(re.findall(r"\n  --trainer\.max_epochs", printed)) == 1
+    assert not Path("lightning_logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "calls"),
+    [
+        (["test", "-h"], [["test", "--help"]]),
+        (["fit", "--data=my.Data", "-h"], [["fit", "--data.help", "my.Data"], ["fit", "--help"]]),
+        (["fit", "--model.z_dim", "3", "--help"], [["fit", "--help"]]),
+    ],
+)
+def test_which_helps_are_shown(arguments: list[str], calls: list[list[str]]) -> None:
+    assert help_calls(arguments) == calls
 
 
 def test_the_console_script_is_the_entrance() -> None:

@@ -28,7 +28,7 @@ from ugvae.evaluation.latents import encode
 from ugvae.failures import fail, mendable
 from ugvae.machine import default_precision, prepare_process
 from ugvae.models import GroupVAE
-from ugvae.parser import Seed, SettingsParser, check_settings, refusal
+from ugvae.parser import Seed, SettingsParser, check_settings, help_calls, refusal
 from ugvae.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 from ugvae.runs.folder import ROOT, newest_checkpoint, read_config, run_directory, stand_in
 from ugvae.runs.loggers import run_loggers
@@ -208,22 +208,35 @@ def main(arguments: list[str] | None = None) -> None:
         if arguments and arguments[0] in COMMANDS:
             run_command(arguments[0], arguments[1:])
             return
-        UGVAECommand(
-            GroupVAE,
-            GroupDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            trainer_defaults=TRAINER_DEFAULTS,
-            save_config_callback=callbacks.RunSettings,
-            save_config_kwargs={"overwrite": True},
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            parser_class=SettingsParser,
-            parser_kwargs={"epilog": f"Commands with options of their own: {', '.join(COMMANDS)}; see their --help."},
-            args=arguments,
-        )
+        if len(arguments) > 1 and {"--help", "-h"} & set(arguments):
+            for call in help_calls(arguments):
+                with suppress(SystemExit):
+                    run_trainer(call)
+            return
+        run_trainer(arguments)
     except Exception as error:
         cause = mendable(error)
         if cause is None:
             raise
         fail(cause)
+
+
+def run_trainer(arguments: list[str]) -> None:
+    """Runs a command of Lightning's command line."""
+    UGVAECommand(
+        GroupVAE,
+        GroupDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        trainer_defaults=TRAINER_DEFAULTS,
+        save_config_callback=callbacks.RunSettings,
+        save_config_kwargs={"overwrite": True},
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        parser_class=SettingsParser,
+        parser_kwargs={
+            "prog": "ugvae",
+            "epilog": f"Commands with options of their own: {', '.join(COMMANDS)}; see their --help.",
+        },
+        args=arguments,
+    )
