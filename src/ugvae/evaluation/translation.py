@@ -171,8 +171,7 @@ def translation_rates(
     shown = translate_groups(model, test.images, groups)
     learned = judge_rows(train, column, domains, judge_images, seed)
     judges = {"domain": (column, fit_judge(train.images[learned], train.columns[column][learned]))}
-    same = "it is the column of the domains" if content == column else None
-    reason = same or why_no_content(train, test, learned, groups, content)
+    reason = why_no_content(train, test, learned, groups, content)
     if reason is None:
         known = learned[train.columns[content][learned] >= 0]
         judges["content"] = (content, fit_judge(train.images[known], train.columns[content][known]))
