@@ -1,6 +1,19 @@
 """Further troubles of the same kinds, thought up."""
 
+import os
+from pathlib import Path
+
 from tests.helpers.stranger import DIGITS, DONE, FIT, IN_PYTHON, LAST, NO_RUN, PROJECT, Case, callback, settings
+
+
+def damaged_run() -> None:
+    """Writes a run whose files are cut, and which seems to be newer than all others."""
+    checkpoint = Path("lightning_logs/digits/version_7/checkpoints/last.ckpt")
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"PK")
+    checkpoint.parents[1].joinpath("config.yaml").write_text("data: {class_path: [")
+    os.utime(checkpoint, (4e9, 4e9))
+
 
 FURTHER = [  # of the same kinds, on no list
     Case(
@@ -54,9 +67,10 @@ FURTHER = [  # of the same kinds, on no list
         environment={"HOME": "."},
     ),
     Case(
-        "+ a broken config.yaml beside",
+        "+ a damaged run beside",
         [FIT, f"{FIT} --ckpt_path last --trainer.max_epochs 2"],
-        words=("Going on from",),
+        words=("Going on from lightning_logs/digits/version_8",),
+        prepare=damaged_run,
     ),
     Case("+ two ranks on one machine", [f"{FIT} --trainer.devices 2 --trainer.accelerator cpu"], leaves=DONE),
     Case(
