@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+CHOICES = $(basename $(notdir $(wildcard experiments/*.yaml)))
+NEEDS_DATA = test -f "experiments/$(DATA).yaml" || { echo "DATA=$(DATA) is none of: $(CHOICES)"; exit 2; }
 NEEDS_RUN = test -n "$(RUN)" || { echo "usage: make $@ RUN=lightning_logs/<experiment>/version_N"; exit 2; }
 
 # glibc keeps the memory that a step frees for the next one; else the system clears pages anew in every step of conv.
@@ -19,7 +21,7 @@ export MALLOC_MMAP_THRESHOLD_ ?= 33554432
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  DATA is a file of experiments/ without .yaml:" $(basename $(notdir $(wildcard experiments/*.yaml)))
+	@echo "  DATA is a file of experiments/ without .yaml:" $(CHOICES)
 	@echo "  ARGS passes any setting on, e.g. ARGS=\"--trainer.max_epochs 20 --model.z_dim 40\""
 
 install: $(READY)  ## Make .venv with everything needed
@@ -30,24 +32,26 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 	@touch $@
 
 train: $(READY)  ## Train: DATA=mnist MODEL=UGVAE ARGS="--trainer.max_epochs 20"
+	@$(NEEDS_DATA)
 	$(BIN)/python -m ugvae fit --config experiments/$(DATA).yaml $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 compare: $(READY)  ## Train all models under one budget, one table: DATA=mnist MODELS="VAE UGVAE" ARGS="--epochs 10 --seeds 3"
+	@$(NEEDS_DATA)
 	$(BIN)/python -m experiments.compare --data $(DATA) $(if $(MODELS),--models $(MODELS)) $(ARGS)
 
 evaluate: $(READY)  ## Test a run, write its latents, every figure and table: RUN=DIR ARGS="--data.root MOVED"
 	@$(NEEDS_RUN)
-	$(BIN)/python -m ugvae test --config $(RUN)/config.yaml --ckpt_path $(RUN)/checkpoints/best.ckpt --trainer.precision 32-true $(ARGS)
-	$(BIN)/python -m ugvae predict --config $(RUN)/config.yaml --ckpt_path $(RUN)/checkpoints/best.ckpt --trainer.precision 32-true $(ARGS)
-	$(BIN)/python -m experiments.paper all --run $(RUN) $(ARGS)
+	$(BIN)/python -m ugvae test --config "$(RUN)/config.yaml" --ckpt_path "$(RUN)/checkpoints/best.ckpt" --trainer.precision 32-true $(ARGS)
+	$(BIN)/python -m ugvae predict --config "$(RUN)/config.yaml" --ckpt_path "$(RUN)/checkpoints/best.ckpt" --trainer.precision 32-true $(ARGS)
+	$(BIN)/python -m experiments.paper all --run "$(RUN)" $(ARGS)
 
 figures: $(READY)  ## Every figure of the paper that applies to a run: RUN=lightning_logs/mnist/version_0
 	@$(NEEDS_RUN)
-	$(BIN)/python -m experiments.paper figures --run $(RUN) $(ARGS)
+	$(BIN)/python -m experiments.paper figures --run "$(RUN)" $(ARGS)
 
 report: $(READY)  ## One HTML page of all that a run has left: RUN=lightning_logs/mnist/version_0
 	@$(NEEDS_RUN)
-	$(BIN)/python -m experiments.paper report --run $(RUN)
+	$(BIN)/python -m experiments.paper report --run "$(RUN)"
 
 test: $(READY)  ## Run the tests, on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -52,8 +52,6 @@ class ArrayDataModule(GroupDataModule):
     tree = """
   {root}                                   a file .npy or .npz, or a folder with one
   metadata.csv beside it                   optional: a row per image, in their order"""
-    source = "it is yours: set data.root to it"
-    licence = "yours"
 
     def __init__(
         self,

@@ -44,8 +44,6 @@ class ImageFolderDataModule(ImageFilesDataModule):
   {root}/
     *.jpg, *.png, … ; or <class>/*.jpg ; or train/, val/ and test/ with either in them
     metadata.csv                           optional: file_name, and any columns"""
-    source = "it is yours: set data.root to it"
-    licence = "yours"
 
     def __init__(
         self, root: str = "data/folder", channels: Literal[3, 1] = 3, split_by: SplitBy | None = None,

@@ -86,7 +86,7 @@ class MixedDataModule(GroupDataModule):
         if (left_out := [name for name in columns if name not in shared]) and not self._tables:
             rank_zero_info(
                 f"domains: {summary(left_out)} left out, since not all of {', '.join(self.domain_names)} have these "
-                "columns with the same meaning"
+                "columns with the same meaning. To keep them, give their values the same names in all, in one order"
             )
         values = {name: torch.cat([table.columns[name] for table in tables]) for name in shared}
         values[DOMAIN] = torch.arange(len(tables)).repeat_interleave(torch.tensor([len(table) for table in tables]))
@@ -96,8 +96,10 @@ class MixedDataModule(GroupDataModule):
         return ImageTable(ConcatImages([table.images for table in tables]), values, files if has_files else None)
 
     def _agree(self, column: str) -> bool:
-        """Whether the values of a column have the same names in all domains."""
-        return all(domain.names.get(column) == self.domains[0].names.get(column) for domain in self.domains)
+        """Whether the values of a column have the same names in all domains; 5 and the name "5" are the same."""
+        named = [domain.names.get(column) for domain in self.domains]
+        plain = [None if names == [str(number) for number in range(len(names or ()))] else names for names in named]
+        return all(names == plain[0] for names in plain)
 
     @property
     def names(self) -> dict[str, list[str]]:

@@ -46,6 +46,7 @@ EVALUATIONS = [
     ["prior"],
 ]
 NOT_NUMBERS = {"config", "versions", "options", "seconds", "encoding_seconds", "images_per_second", "checkpoint"}
+NOT_NUMBERS |= {"checkpoint_digest"}  # it holds the times of training too
 
 
 def write(folder: Path) -> None:

@@ -15,7 +15,9 @@ from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.machine import versions
 from ugvae.plots.figure import save_figure
+from ugvae.runs.checkpoints import checkpoint_digest
 from ugvae.runs.files import save_json
+from ugvae.runs.loading import best_checkpoint
 
 TwoOrMore = restricted_number_type("TwoOrMore", int, (">=", 2))
 
@@ -56,6 +58,7 @@ def save_results(
         "name": name,
         "options": options,
         "split": "test",
+        "checkpoint_digest": checkpoint_digest(best_checkpoint(run.directory)),
         **to_json(results),
         "figures": [{"file": f"{file}.png", "caption": captioned.caption} for file, captioned in figures.items()],
         "config": {key: settings.get(key) for key in ("seed_everything", "model", "data")},

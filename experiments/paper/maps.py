@@ -64,9 +64,9 @@ def fig7(
     """
     kinds = asked_kinds(run, has, attribute, column, values)
     images = {name: count(run, condition) for name, condition in kinds.items()}
-    if reason := too_few_points(sum(images.values()), mapped * (len(kinds) + 1)):
-        raise ConfigError(f"mapped: {reason}")
     size = min(group_size, *images.values())
+    if reason := too_few_points(sum(images.values()), mapped * (len(kinds) + 1), size):
+        raise ConfigError(f"mapped: {reason}")
     shown = groups_where(run.table, list(kinds.values()), size, mapped, mapped, seed, names=list(kinds))
     q = encode_beta(run.model, run.table.images, shown.groups)
     points = means_and_samples(q, seed)

@@ -13,6 +13,7 @@ from experiments.paper.common import Captioned
 from experiments.paper.crossed import crossing_of, with_true_images
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable
+from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.kinds import DOMAIN, no_domains, two_kinds
 from ugvae.evaluation.results import to_json
@@ -28,6 +29,7 @@ RATES_CAPTION = (
     "First panel: images judged to be of the other domain; with beta swapped the bars should be near 1, the plain "
     "reconstruction near 0. The others: what is kept, to be compared with the plain reconstruction and chance (dashed)."
 )
+CONTENT = "label"  # where the data have it
 EXAMPLES_CAPTION = (
     "Decoded held-out images: each column keeps its image, each row says how it is decoded. A row of translations "
     "should look like the other domain, and its columns still like the plain reconstructions above them."
@@ -39,7 +41,7 @@ def translation(
     attribute: str | None = None,
     column: str = DOMAIN,
     values: Sequence[str] = (),
-    content: str = "label",
+    content: str = CONTENT,
     probe: Sequence[str] = PROBES,
     group_size: PositiveInt = 128,
     groups: PositiveInt = 8,
@@ -67,6 +69,11 @@ def translation(
     started = time.monotonic()
     kinds = two_kinds(run, attribute, column, values)
     column = next(iter(next(iter(kinds.values()))))
+    known = [name for name in run.table.columns if name != column]
+    if content != CONTENT and content not in known:
+        raise ConfigError(
+            f"content: no other column {content!r}; the data have {', '.join(known) or 'none'} to be kept"
+        )
     domains = tuple(condition[column] for condition in kinds.values())
     train, test = (with_own_columns(run.data, split, probe) for split in ("train", "test"))
     probes = [name for name in probe if name in train.columns and name in test.columns and name != column]

@@ -3,34 +3,34 @@
 ``ugvae encode`` has options of its own (``ugvae.commands``).
 """
 
-import errno
 import faulthandler
 import logging
 import sys
-import time
 import warnings
 from argparse import ArgumentError
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from ugvae import callbacks, datamodules  # noqa: F401  short class names resolve to what is imported
-from ugvae.callbacks.ranks import ADVICE, explain_launcher, is_lost_rank, reason
+from ugvae.callbacks.ranks import explain_launcher
 from ugvae.commands import COMMANDS, run_command, save_latents
 from ugvae.data.module import GroupDataModule
-from ugvae.distributed import distributed_rank
-from ugvae.errors import ConfigError, DataError, LostRankError, NonFiniteLossError, OutputError
+from ugvae.errors import ConfigError
 from ugvae.evaluation.latents import encode
+from ugvae.failures import fail, mendable
 from ugvae.machine import default_precision, prepare_process
 from ugvae.models import GroupVAE
-from ugvae.parser import Seed, SettingsParser, check_settings, refusal
+from ugvae.parser import Seed, SettingsParser, check_settings, help_calls, refusal
 from ugvae.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
-from ugvae.runs.files import output_error
-from ugvae.runs.folder import ROOT, newest_checkpoint, run_directory
+from ugvae.runs.folder import ROOT, newest_checkpoint, read_config, run_directory, stand_in
 from ugvae.runs.loggers import run_loggers
 
 TRAINER_DEFAULTS = {
@@ -40,9 +40,6 @@ TRAINER_DEFAULTS = {
     "gradient_clip_val": 100.0,  # nats per image and unit of weight: bounds the first steps, which are a thousandfold
     "enable_model_summary": False,
 }
-LAST_WORDS = 8.0  # seconds for the first rank to write its own message: Lightning ends all ranks when one has failed
-MENDABLE = (ConfigError, DataError, MisconfigurationException, NonFiniteLossError, OutputError)
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HARMLESS_WARNINGS = (
     "does not have many workers",  # tables in memory are fastest without
     "is smaller than the logging interval",  # the last steps of an epoch are logged too
@@ -87,9 +84,9 @@ class UGVAECommand(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         check_settings(config)
+        self.root = Path(config.trainer.default_root_dir or "").expanduser() / ROOT
         if config.experiment is None:
-            files = config.get("config") or []
-            config.experiment = Path(str(files[0])).stem if files else config.data.class_path.split(".")[-1]
+            config.experiment = experiment_name([Path(str(file)) for file in config.get("config") or []], config.data)
         if self.subcommand == "fit" and config.trainer.precision is None and not config.trainer.plugins:
             config.trainer.precision = default_precision(
                 config.model.init_args.get("backbone"), config.trainer.accelerator
@@ -98,66 +95,75 @@ class UGVAECommand(LightningCLI):
         config.ckpt_path = str(self.checkpoint) if self.checkpoint else None
 
     def _resolve_checkpoint(self, config: Any) -> Path | None:
-        """``last`` and ``best`` mean the newest of this experiment's runs."""
+        """``last`` and ``best`` mean the newest of this experiment's runs, of the same data if there is one."""
         if config.ckpt_path is None and self.subcommand != "fit":
             raise ConfigError("ckpt_path: which model? --ckpt_path best is that of the newest run of the experiment")
         if config.ckpt_path is None:
             return None
-        path = Path(config.ckpt_path)
+        path = asked = Path(config.ckpt_path).expanduser()
         if config.ckpt_path in ("last", "best"):
-            path = newest_checkpoint(config.experiment, config.ckpt_path)
+            path = newest_checkpoint(config.experiment, config.ckpt_path, self.root, config.data.as_dict())
+            asked = path and path.with_name(f"{config.ckpt_path}.ckpt")
             if path is None and self.subcommand == "fit":
-                print(f"ckpt_path: no {config.ckpt_path}.ckpt under {ROOT / config.experiment} yet; starting a new run")
+                where = self.root / config.experiment
+                print(f"ckpt_path: no {config.ckpt_path}.ckpt under {where} yet; starting a new run")
                 return None
             if path is None:
-                raise ConfigError(f"ckpt_path: no {config.ckpt_path}.ckpt under {ROOT / config.experiment}")
+                raise ConfigError(f"ckpt_path: no {config.ckpt_path}.ckpt under {self.root / config.experiment}")
+        path = stand_in(path)
         step = read_checkpoint(path)["global_step"]
+        if path != asked:
+            print(f"{asked} is not there, because no validation has chosen a best checkpoint; the last one stands in")
         print(f"Going on from {path}, step {step}" if self.subcommand == "fit" else f"Using {path}, step {step}")
         return path
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Lightning's trainer with the callbacks and loggers of the command.
+        """Lightning's trainer with the callbacks of the command; the run's folder and logs come with ``NewRun``.
 
         Raises:
             ConfigError: Lightning refuses a setting of its trainer.
         """
         config, fit = self.config_init[self.subcommand], self.subcommand == "fit"
-        own_loggers = fit and config.trainer.logger is None
-        if not fit or own_loggers:
-            kwargs["logger"] = False
+        chosen = as_list(config.trainer.callbacks)
+        # before the user's: whatever those do at the end, the run's report is written
+        kwargs |= {"logger": False, "callbacks": [*self._callbacks(config, chosen), *chosen]}
+        kwargs["plugins"] = [*as_list(config.trainer.plugins), AtomicCheckpointIO()]
+        kwargs["enable_checkpointing"] = True  # else Lightning refuses the callback, which is taken out below
         if not fit:
             self.save_config_callback = None
             kwargs |= one_process(config.trainer.devices)
         if self.subcommand == "predict":
             kwargs["limit_predict_batches"] = 0  # `after_predict` does the work; Lightning loads the checkpoint
-        # a new list: jsonargparse gives the same one at every call, and Lightning adds to it
-        kwargs["callbacks"] = [*(config.trainer.callbacks or []), *self._callbacks(config)]
-        plugins = config.trainer.plugins or []
-        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         try:
             trainer = super().instantiate_trainer(**kwargs)
-        except (MisconfigurationException, ArithmeticError, ImportError, TypeError, ValueError) as error:
-            raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
-        if own_loggers:  # only now: a run that cannot start leaves no folder
-            trainer.loggers = run_loggers(config.experiment, self.checkpoint)
+        except (MisconfigurationException, ArithmeticError, ImportError, RuntimeError, TypeError, ValueError) as error:
+            setting = "trainer.accelerator" if "backend" in str(error) else "trainer"
+            way = f"; this machine has no {config.trainer.accelerator}: auto takes what there is, cpu always works"
+            message = f"{setting}: {' '.join(str(error).split())}"
+            raise ConfigError(message + (way if setting != "trainer" else "")) from error
+        if config.trainer.enable_checkpointing is False:
+            trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, callbacks.RunCheckpoint)]
         if fit and trainer.num_devices * trainer.num_nodes > 1:
-            trainer.callbacks.insert(0, callbacks.RankWatch())
+            trainer.callbacks.insert(0, callbacks.RankWatch(self.checkpoint))
         return trainer
 
-    def _callbacks(self, config: Any) -> list[Callback]:
-        """The callbacks of a command, besides those that have settings of their own."""
-        bar = callbacks.ElboProgressBar()
+    def _callbacks(self, config: Any, chosen: list[Callback]) -> list[Callback]:
+        """The callbacks of a command, besides those that have settings of their own and those that the user chose."""
+        no_bar = config.trainer.enable_progress_bar is False or any(isinstance(one, ProgressBar) for one in chosen)
+        bars = [] if no_bar else [callbacks.ElboProgressBar()]
         if self.subcommand == "fit":
-            resume = callbacks.ExactResume(self.checkpoint)
-            return [callbacks.SmallData(), bar, callbacks.GracefulStop(), resume, callbacks.RunSummary()]
+            logs = partial(run_loggers, config.experiment, self.checkpoint, self.root, config.trainer.logger)
+            checks = [callbacks.SmallData(), callbacks.ExactResume(self.checkpoint)]
+            start = callbacks.NewRun(logs, resumed=self.checkpoint is not None)
+            return [*checks, start, *bars, callbacks.GracefulStop(), callbacks.RunSummary()]
         directory = str(self._run_folder(config))
         if self.subcommand == "test":
-            return [bar, callbacks.TestReport(directory, config.ckpt_path, config.seed_everything)]
-        return [bar]
+            return [*bars, callbacks.TestReport(directory, config.ckpt_path, config.seed_everything)]
+        return bars
 
     def _run_folder(self, config: Any) -> Path:
         """Where an evaluation writes: the folder of the checkpoint's run."""
-        return (self.checkpoint and run_directory(self.checkpoint)) or ROOT / config.experiment
+        return (self.checkpoint and run_directory(self.checkpoint)) or self.root / config.experiment
 
     def after_predict(self) -> None:
         """Encodes every image and group of ``data.predict_split``, which Lightning's loop of predictions would not."""
@@ -170,6 +176,18 @@ class UGVAECommand(LightningCLI):
         torch.set_float32_matmul_precision(self.config[self.subcommand].matmul_precision)
 
 
+def as_list(chosen: Any) -> list[Any]:
+    """A setting that may be one object, several or none."""
+    return chosen if isinstance(chosen, list) else [] if chosen is None else [chosen]
+
+
+def experiment_name(files: list[Path], data: Any) -> str:
+    """The name of an experiment: of the last YAML that names data, whatever others change of it."""
+    with_data = [file for file in files if "data" in read_config(file)]
+    named = with_data[-1:] or files[:1]
+    return named[0].stem if named else data.class_path.split(".")[-1]
+
+
 def one_process(devices: Any) -> dict[str, Any]:
     """Trainer settings of evaluation: one process sees every group, and writes one file, however many trained."""
     return {"devices": devices[:1] if isinstance(devices, list) else 1, "num_nodes": 1, "strategy": "auto"}
@@ -177,8 +195,9 @@ def one_process(devices: Any) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of ``ugvae``: an error that the user can mend is one message and exit status 2."""
-    if not faulthandler.is_enabled() and sys.stderr is not None:
-        faulthandler.enable()  # a mapped file that is cut short ends the process without another word
+    with suppress(AttributeError, OSError, RuntimeError, ValueError):  # stderr may be no file, or not there at all
+        if not faulthandler.is_enabled():
+            faulthandler.enable()  # a mapped file that is cut short ends the process without another word
     for harmless in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", f".*{harmless}")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
@@ -189,42 +208,35 @@ def main(arguments: list[str] | None = None) -> None:
         if arguments and arguments[0] in COMMANDS:
             run_command(arguments[0], arguments[1:])
             return
-        UGVAECommand(
-            GroupVAE,
-            GroupDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            trainer_defaults=TRAINER_DEFAULTS,
-            save_config_kwargs={"overwrite": True},
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            parser_class=SettingsParser,
-            parser_kwargs={"epilog": f"Commands with options of their own: {', '.join(COMMANDS)}; see their --help."},
-            args=arguments,
-        )
+        if len(arguments) > 1 and {"--help", "-h"} & set(arguments):
+            for call in help_calls(arguments):
+                with suppress(SystemExit):
+                    run_trainer(call)
+            return
+        run_trainer(arguments)
     except Exception as error:
         cause = mendable(error)
         if cause is None:
             raise
-        _fail(cause)
+        fail(cause)
 
 
-def mendable(error: BaseException) -> Exception | None:
-    """The error behind ``error`` that the user can mend; None if there is none, which is a bug."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, MENDABLE):  # the parser wraps what a constructor raises
-        cause = cause.__cause__
-    if cause is None and isinstance(error, OSError) and error.errno in DISK_FULL:
-        return output_error(Path(error.filename or ROOT), error)
-    if cause is None and isinstance(error, RuntimeError) and is_lost_rank(error):
-        return LostRankError(f"lost the connection to another rank ({reason(error)}): {ADVICE}")
-    return cause
-
-
-def _fail(error: Exception) -> NoReturn:
-    rank, _ = distributed_rank()
-    sys.stderr.write(f"error{f' on rank {rank}' if rank else ''}: {error}\n")
-    sys.stderr.flush()
-    if rank:
-        time.sleep(LAST_WORDS)
-    sys.exit(2)
+def run_trainer(arguments: list[str]) -> None:
+    """Runs a command of Lightning's command line."""
+    UGVAECommand(
+        GroupVAE,
+        GroupDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        trainer_defaults=TRAINER_DEFAULTS,
+        save_config_callback=callbacks.RunSettings,
+        save_config_kwargs={"overwrite": True},
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        parser_class=SettingsParser,
+        parser_kwargs={
+            "prog": "ugvae",
+            "epilog": f"Commands with options of their own: {', '.join(COMMANDS)}; see their --help.",
+        },
+        args=arguments,
+    )

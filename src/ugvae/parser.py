@@ -2,10 +2,12 @@
 
 import difflib
 import inspect
+import os
 import re
+import shutil
 from argparse import ArgumentError
 from collections.abc import Collection, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from jsonargparse.typing import restricted_number_type
@@ -17,7 +19,7 @@ from ugvae.callbacks import RunCheckpoint, TrainingFigures
 from ugvae.data.module import GroupDataModule
 from ugvae.errors import ConfigError, check_counts
 from ugvae.models import GroupVAE
-from ugvae.runs.folder import with_present_names
+from ugvae.runs.folder import read_config, with_present_names
 
 Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**32)])  # NumPy takes no others
 SECTIONS = ("experiment", "trainer", "model", "data", "figures", "checkpoint", "ckpt_path", "seed_everything")
@@ -32,11 +34,26 @@ DETAILS = (  # lines in which jsonargparse tells which types it tried
 REFUSED = re.compile(r"(?:ption '|arguments: --)([\w.]+)")  # the name that jsonargparse does not know
 
 
+TRAINER_TITLE = "Customize every aspect of training via flags:"  # of Lightning's help
+
+
 class SettingsParser(LightningArgumentParser):
     """Lightning's parser, which takes no abbreviations, raises its errors, and reads the YAML of earlier versions."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "allow_abbrev": False, "exit_on_error": False})
+
+    def format_help(self) -> str:
+        """The help, with the project's own settings before the many of Lightning's trainer."""
+        usage, first, settings = super().format_help().partition("\n\n")
+        before, title, after = settings.partition(TRAINER_TITLE)
+        if not title:
+            return f"{usage}{first}{settings}"
+        section, *others = re.split(r"\n\n(?=\S)", after)  # titles are not indented
+        prog = usage.split(" [")[0]
+        return "\n\n".join(
+            [f"{prog} [--config FILE ...] [settings]", before + "\n\n".join(others), TRAINER_TITLE + section]
+        )
 
     def parse_path(self, path: Any, *arguments: Any, **options: Any) -> Any:
         """Parses a file.
@@ -54,6 +71,26 @@ class SettingsParser(LightningArgumentParser):
     def parse_string(self, content: str, *arguments: Any, **options: Any) -> Any:
         """Parses YAML; class paths of earlier versions are known too."""
         return super().parse_string(with_present_names(content), *arguments, **options)
+
+
+def help_calls(arguments: Sequence[str]) -> list[list[str]]:
+    """The command lines that together answer ``--help``: the chosen model's and data's settings come first.
+
+    Example:
+        >>> help_calls(["fit", "--model", "VAE", "--help"])
+        [['fit', '--model.help', 'VAE'], ['fit', '--help']]
+    """
+    command, *words = [part for word in arguments for part in (word.split("=", 1) if word[:2] == "--" else [word])]
+    pairs = [(flag, value) for flag, value in zip(words, [*words[1:], ""], strict=True) if flag[:1] == "-"]
+    chosen: dict[str, Any] = {}
+    for flag, value in pairs:
+        if flag in ("--config", "-c"):
+            chosen |= {name: part for name, part in read_config(Path(value)).items() if name in ("model", "data")}
+        elif flag in ("--model", "--data"):
+            chosen[flag[2:]] = value
+    paths = {name: part.get("class_path") if isinstance(part, dict) else part for name, part in chosen.items()}
+    own = [[command, f"--{name}.help", paths[name]] for name in ("model", "data") if paths.get(name)]
+    return [*own, [command, "--help"]]
 
 
 def refusal(message: str) -> ConfigError:
@@ -126,5 +163,18 @@ def check_settings(config: Any) -> None:
         raise ConfigError("trainer.overfit_batches: has no meaning for groups; set trainer.limit_train_batches")
     if trainer.val_check_interval == 0:
         raise ConfigError("trainer.val_check_interval: expected more than 0, got 0")
+    if str(trainer.precision) in ("bf16-true", "16-true"):
+        raise ConfigError(
+            f"trainer.precision: {trainer.precision} would round the weights and the densities too; "
+            f"{str(trainer.precision).removesuffix('-true')}-mixed keeps them in float32"
+        )
+    if isinstance(trainer.strategy, str) and any(way in trainer.strategy for way in ("spawn", "fork", "notebook")):
+        raise ConfigError(f"trainer.strategy: {trainer.strategy} copies the trainer into processes; use ddp")
+    compiler = os.environ.get("CXX", "g++")
+    if config.model.get("init_args", {}).get("compile") and not any(map(shutil.which, (compiler, "clang++"))):
+        raise ConfigError(
+            f"model.compile: torch.compile needs a C++ compiler, and there is no {compiler}; install one, set CXX, or "
+            "leave compile out"
+        )
     divisors = ("log_every_n_steps", "check_val_every_n_epoch", "accumulate_grad_batches")
     check_counts(**{f"trainer.{name}": trainer[name] for name in divisors if trainer[name] is not None})

@@ -171,6 +171,17 @@ def test_labels_of_other_classes_are_left_out_with_a_note(told: list[str]) -> No
     assert told[0].startswith("domains: label left out")
 
 
+def test_numbers_agree_with_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(mixed, "rank_zero_info", told.append)
+    for numbers in ((), ("0", "1", "2")):
+        data = pair({"classes": numbers}, {"classes": ("0", "1", "2")})
+        assert set(data.table("train").columns) == {"label", "domain"}
+    assert not told
+    assert "label" not in pair({"classes": ()}, {"classes": ("0", "2", "1")}).table("train").columns
+    assert told[0].endswith("give their values the same names in all, in one order")
+
+
 def test_names_of_the_domains() -> None:
     assert pair().domain_names == ["Fake", "Other"]
     assert pair().value_names("domain") == {0: "Fake", 1: "Other"}

@@ -16,9 +16,8 @@ from ugvae.evaluation.results import to_json
 from ugvae.evaluation.walks import component_samples, component_walks
 from ugvae.models import UGVAE
 from ugvae.plots.curves import curves_figure
-from ugvae.plots.figure import plain, save_figure
+from ugvae.plots.figure import save_figure
 from ugvae.plots.grids import grid_figure, mosaic, signed
-from ugvae.plots.maps import map_figure, tsne
 from ugvae.runs.files import atomic_path, replace_section, save_json
 
 
@@ -118,36 +117,6 @@ def test_images_are_counted_by_component_and_value() -> None:
         [1, 2, 0],
         [0, 0, 1],
     ]
-
-
-def test_tsne_keeps_clusters_apart() -> None:
-    points = torch.cat([torch.randn(20, 5), torch.randn(20, 5) + 30])
-    flat = tsne(points)
-    centres = flat[:20].mean(0), flat[20:].mean(0)
-    assert np.linalg.norm(centres[0] - centres[1]) > 2 * flat[:20].std()
-
-
-@pytest.mark.parametrize(
-    "points",
-    [torch.randn(12, 1), torch.ones(12, 5), torch.zeros(12, 1), torch.randn(2, 3), torch.randn(1, 3)],
-    ids=["one dimension", "equal", "equal, one dimension", "two points", "one point"],
-)
-def test_tsne_of_points_that_give_it_little(points: torch.Tensor) -> None:
-    flat = tsne(points)
-    assert flat.shape == (len(points), 2)
-    assert np.isfinite(flat).all()
-
-
-def test_names_from_the_data_are_shown_as_they_are(tmp_path: Path) -> None:
-    names = dict(enumerate(["a$b$", "_hidden", "x_1^2", "$"])) | {number: f"class {number}" for number in range(4, 60)}
-    points = np.random.default_rng(0).normal(size=(60, 2))
-    figure = map_figure(points, np.arange(60), names, "values of $x_1^{2$")
-    save_figure(figure, tmp_path / "map.png")
-    texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert len(texts) == 60, "no name is hidden"
-    assert [plain(name) for name in ("a$b$", "_hidden")] == ["a\\$b\\$", " _hidden"] == texts[:2]
-    legend, (width, _) = figure.legends[0].get_window_extent(), figure.canvas.get_width_height()
-    assert 0 <= legend.x0 < legend.x1 <= width, "the legend lies in the picture"
 
 
 def test_curves_follow_from_the_log() -> None:

@@ -98,6 +98,13 @@ def test_refusals(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert error.removeprefix("error: ").startswith(message)
 
 
+def test_a_content_that_is_not_there(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``label`` is the default, and left out in silence only where it was not asked for."""
+    names = ["--column", "label", "--values", "site B", "site A", "--content", "nonsense"]
+    message = refused(capsys, "translation", "--run", str(run), *names).splitlines()[-1]
+    assert message == "content: no other column 'nonsense'; the data have none to be kept"
+
+
 def test_data_that_have_moved(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "sites").rename(tmp_path / "elsewhere")
     assert "no images under" in refused(capsys, "fig3", "--run", str(run))

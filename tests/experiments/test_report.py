@@ -14,8 +14,11 @@ from PIL import Image
 from experiments.paper.__main__ import FIGURES, TABLES, main
 from experiments.paper.report.pictures import STAGES, Picture, curves, read_picture
 from tests.helpers.made_up_runs import change, write_run
-from ugvae.evaluation.verdict import CLAIMS
+from ugvae.evaluation.results import read_results
+from ugvae.evaluation.verdict import CLAIMS, verdict
+from ugvae.runs.checkpoints import checkpoint_digest
 from ugvae.runs.files import save_json
+from ugvae.runs.folder import read_run
 
 VOID = {"meta", "img", "br", "hr", "link", "path", "line", "circle", "rect"}
 COLOURS = [colour for _, colour in STAGES.values()]
@@ -231,3 +234,22 @@ def test_numbers_without_a_table_are_folded_away(run: Path) -> None:
         assert shown in words
     assert "options" not in words
     assert page.count("<details>") == 2
+
+
+def test_what_is_of_a_checkpoint_before_more_training_is_stale(run: Path) -> None:
+    best = run / "checkpoints" / "best.ckpt"
+    best.parent.mkdir()
+    best.write_bytes(b"weights")
+    now = checkpoint_digest(best)
+    change(run, "table1", lambda result: result.update(checkpoint_digest=now))
+    change(run, "../test", lambda test: test.update(checkpoint_digest=now, checkpoint=f"elsewhere/{best.name}"))
+    assert read_run(run).stale == frozenset()
+    assert "Stale" not in report(run)
+    best.write_bytes(b"weights after more training")
+    assert read_run(run).stale == {"table1", "test"}, "and not those that do not say which they are of"
+    words = Outline(report(run)).words()
+    assert words.count("Stale : of a checkpoint that later training has replaced") == 2
+    assert "Renewed by python -m experiments.paper table1 --run lightning_logs/mnist/version_0" in words
+    assert "Renewed by make evaluate RUN=lightning_logs/mnist/version_0" in words
+    fresh = {name: result for name, result in read_run(run).results.items() if name != "table1"}
+    assert verdict(read_results(fresh))[0].because in words, "no verdict on a stale number"

@@ -82,7 +82,8 @@ def test_what_is_too_few_for_a_number() -> None:
     assert no_cluster_scores(torch.arange(19) % 2) is not None
     assert no_cluster_scores(torch.arange(20) % 2) is None
     assert no_cluster_scores(torch.zeros(30)) == "all images have one label"
-    assert [bool(too_few_points(*counts)) for counts in ((20, 10), (19, 10), (20, 9))] == [False, True, True]
+    few = [bool(too_few_points(*counts)) for counts in ((20, 10), (20, 10, 2), (19, 10), (20, 9), (300, 600, 1))]
+    assert few == [False, False, True, True, True]
 
 
 def test_json_is_strict(tmp_path: Path) -> None:

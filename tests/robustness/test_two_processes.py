@@ -145,14 +145,10 @@ def test_lightnings_launcher_leaves_nobody_behind(rank: int, name: str, whole: P
 
 
 def test_ranks_that_go_on_from_different_checkpoints_are_refused() -> None:
-    strategy = SimpleNamespace(broadcast=lambda mine: "first/last.ckpt")
-    same, other = (
-        SimpleNamespace(global_rank=1, ckpt_path=f"{folder}/last.ckpt", strategy=strategy)
-        for folder in ("first", "second")
-    )
-    RankWatch().setup(same, None, "fit")
+    rank = SimpleNamespace(global_rank=1, strategy=SimpleNamespace(broadcast=lambda mine: "first/last.ckpt"))
+    RankWatch(Path("first/last.ckpt")).setup(rank, None, "fit")
     with pytest.raises(ConfigError, match=r"^ckpt_path: rank 1 goes on from second/.*, rank 0 from first/"):
-        RankWatch().setup(other, None, "fit")
+        RankWatch(Path("second/last.ckpt")).setup(rank, None, "fit")
 
 
 @pytest.mark.parametrize("freeze", [True, False], ids=["frozen", "finished"])

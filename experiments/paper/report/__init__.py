@@ -64,7 +64,7 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
         "Numbers beside the paper's, and beside their controls.",
         now=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         holds=HOLDS,
-        statements=verdict(results),
+        statements=verdict(read_results({name: run.results[name] for name in run.results.keys() - run.stale})),
         commands=[
             ("tables", "Tables and measurements", [part for part in parts if part.tables]),
             ("figures", "Figures of the paper", [part for part in parts if not part.tables]),

@@ -1,12 +1,26 @@
 """Numbers that belong to no command of their own: the test split, and whatever else a JSON holds."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from experiments.paper.table import ABSENT, Table, number
 from ugvae.plots.curves import PER_GROUP, term_with_unit
 
-SKIPPED = {"name", "options", "config", "versions", "figures", "split", "units", "model", "seed", "seeds", "seconds"}
+SKIPPED = {
+    "checkpoint_digest",
+    "name",
+    "options",
+    "config",
+    "versions",
+    "figures",
+    "split",
+    "units",
+    "model",
+    "seed",
+    "seeds",
+    "seconds",
+}
 LONG = 8  # numbers in a list that a table still shows
 
 
@@ -62,4 +76,5 @@ def split_table(test: Mapping[str, Any]) -> Table:
         rows += [{"quantity": SCORES[name], "value": number(part[name], 3)} for name in SCORES if name in part]
     rows += [{"quantity": what, "value": note} for what, note in test.get("notes", {}).items()]
     groups, size = test.get("groups", "?"), test.get("group_size", "?")
-    return Table(f"The test split, {groups} groups of {size} images, best checkpoint.", rows)
+    checkpoint = Path(test.get("checkpoint") or "best.ckpt").name
+    return Table(f"The test split, {groups} groups of {size} images, {checkpoint}.", rows)

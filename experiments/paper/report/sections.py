@@ -44,6 +44,7 @@ class Part:
         numbers: all its numbers, where there is none.
         command: the command line; None if it was not stored.
         seconds: how long it took; None if it was not stored.
+        stale: it is of a checkpoint that later training has replaced.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Part:
     numbers: Table | None
     command: str | None
     seconds: float | None
+    stale: bool
 
     @property
     def entry(self) -> str:
@@ -76,7 +78,8 @@ def parts(run: RunFolder, results: RunResults, known: Iterable[str]) -> list[Par
             numbers = None if tables else everything(content)
             title, command = entry.get("title") or name, entry.get("command")
             if pictures or tables or numbers or command:
-                made.append(Part(name, title, pictures, tables, numbers, command, entry.get("seconds")))
+                stale, seconds = name in run.stale, entry.get("seconds")
+                made.append(Part(name, title, pictures, tables, numbers, command, seconds, stale))
     return made
 
 

@@ -1,4 +1,4 @@
-"""Callbacks of Lightning's trainer: progress, checkpoints, exact resume, figures, reports."""
+"""Callbacks of Lightning's trainer: start, progress, checkpoints, exact resume, figures, reports."""
 
 from ugvae.callbacks.checkpointing import RunCheckpoint
 from ugvae.callbacks.figures import TrainingFigures
@@ -7,14 +7,17 @@ from ugvae.callbacks.ranks import RankWatch
 from ugvae.callbacks.reports import RunSummary, TestReport
 from ugvae.callbacks.resuming import ExactResume
 from ugvae.callbacks.small_data import SmallData
+from ugvae.callbacks.starting import NewRun, RunSettings
 from ugvae.callbacks.stopping import GracefulStop
 
 __all__ = [
     "ElboProgressBar",
     "ExactResume",
     "GracefulStop",
+    "NewRun",
     "RankWatch",
     "RunCheckpoint",
+    "RunSettings",
     "RunSummary",
     "SmallData",
     "TestReport",

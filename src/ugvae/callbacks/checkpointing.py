@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from ugvae.runs.checkpoints import LAST
 
+ELBO = "val/elbo"
 AGREE_EVERY = 10  # steps between two votes of the processes of a run
 
 
@@ -32,7 +33,7 @@ class RunCheckpoint(ModelCheckpoint):
         self,
         every_n_minutes: NonNegativeFloat = 10.0,
         every_n_train_steps: NonNegativeInt = 0,
-        monitor: str = "val/elbo",
+        monitor: str = ELBO,
         mode: Literal["max", "min"] = "max",
         filename: str = "best",
         save_top_k: int = 1,
@@ -49,7 +50,7 @@ class RunCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
         self.seconds, self.steps = 60 * every_n_minutes, every_n_train_steps
-        self._due = False
+        self._due, self._written_step = False, 0
 
     @property
     def state_key(self) -> str:
@@ -57,25 +58,42 @@ class RunCheckpoint(ModelCheckpoint):
         return f"RunCheckpoint{ {'monitor': self.monitor, 'mode': self.mode} }"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._written_at = time.monotonic()
+        self._written_at, self._written_step = time.monotonic(), trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         late = bool(self.seconds) and time.monotonic() - self._written_at >= self.seconds
-        if (self.steps and trainer.global_step % self.steps == 0) or agreed(trainer, late):
+        due = self.steps and trainer.global_step % self.steps == 0 and trainer.global_step != self._written_step
+        if due or agreed(trainer, late):
             self._due = True
         if self._due and resumable_after(trainer, batch_idx):
             pl_module.log_if_due()  # the model's own hook runs only after the checkpoint
             self.write_last(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().on_train_epoch_end(trainer, pl_module)
+        validated = any(name.startswith("val/") for name in trainer.callback_metrics)
+        if validated or not self.monitor.startswith("val/"):  # a run without validation has no best checkpoint
+            super().on_train_epoch_end(trainer, pl_module)
         self.write_last(trainer)
+
+    @property
+    def best(self) -> str | None:
+        """The best value so far in words, such as ``best validation ELBO 378.2 nats per image``; None without one."""
+        if self.best_model_score is None:
+            return None
+        what = "validation ELBO" if self.monitor == ELBO else self.monitor
+        return f"best {what} {float(self.best_model_score):.1f}{' nats per image' if self.monitor == ELBO else ''}"
+
+    @property
+    def best_elbo(self) -> float | None:
+        """The largest validation ELBO, nats per image; None if there is none or another value decides."""
+        of_elbo = self.monitor == ELBO and self.mode == "max" and self.best_model_score is not None
+        return float(self.best_model_score) if of_elbo else None
 
     def write_last(self, trainer: Trainer) -> None:
         """Writes ``last.ckpt``; a collective call."""
-        self._due, self._written_at = False, time.monotonic()
+        self._due, self._written_at, self._written_step = False, time.monotonic(), trainer.global_step
         if trainer.fast_dev_run:
             return
         self.last_model_path = str(Path(self.dirpath) / LAST)  # before, because it is part of the state
@@ -95,6 +113,11 @@ class RunCheckpoint(ModelCheckpoint):
         if isinstance(value, dict):
             return {self._moved(name, saved): score for name, score in value.items()}
         return value
+
+
+def run_checkpoint(trainer: Trainer) -> RunCheckpoint | None:
+    """The run's own checkpoints, whatever others the user has added; None where they are switched off."""
+    return next((callback for callback in trainer.callbacks if isinstance(callback, RunCheckpoint)), None)
 
 
 def resumable_after(trainer: Trainer, batch_idx: int) -> bool:

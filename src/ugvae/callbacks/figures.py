@@ -1,6 +1,7 @@
 """Figures of a run, drawn during training and at its end: PNG beside the run, and the same in W&B."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -10,11 +11,10 @@ from jsonargparse.typing import NonNegativeInt
 from matplotlib.figure import Figure
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
-from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
+from ugvae.callbacks.alone import Alone
 from ugvae.callbacks.progress import say
 from ugvae.data.known_groups import groups_by_value
-from ugvae.errors import OutputError
 from ugvae.evaluation.aggregate import principal_axes
 from ugvae.evaluation.encoding import encode_beta, encode_groups
 from ugvae.evaluation.kinds import alike_groups
@@ -45,7 +45,7 @@ WALKED_GROUPS = 64  # whose betas make the aggregated posterior of a figure
 
 
 class TrainingFigures(Callback):
-    """Draws ``figures/*.png`` in the run's folder, always from held-out images.
+    """Draws ``figures/*.png`` in the run's folder, always from held-out images. A figure that fails does so alone.
 
     The random state is put back after drawing, so that a run with figures ends in the same weights as one without.
 
@@ -64,7 +64,7 @@ class TrainingFigures(Callback):
     ) -> None:
         self.every_n_epochs, self.groups_per_label = every_n_epochs, groups_per_label
         self.columns = ["label", "domain"] if columns is None else columns
-        self._warned = False
+        self._alone = Alone("training goes on")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -82,52 +82,57 @@ class TrainingFigures(Callback):
         model.eval()
         with torch.no_grad(), torch.random.fork_rng():
             torch.manual_seed(0)
-            for name, figure in self._figures(trainer, model, Path(directory), final):
-                path = Path(directory) / "figures" / f"{name}.png"
-                try:
-                    save_figure(figure, path)
-                except OutputError as error:
-                    self._warn_once(error)
-                    continue
-                for logger in trainer.loggers:
-                    if isinstance(logger, WandbLogger):
-                        logger.log_image(name, [str(path)], step=trainer.global_step)
+            with self._alone("figures"):
+                for name, draw in self._figures(trainer, model, Path(directory), final):
+                    with self._alone(f"figure {name}"):
+                        self._save(trainer, Path(directory) / "figures", name, draw())
         model.train(training)
 
-    def _warn_once(self, error: OutputError) -> None:
-        if not self._warned:
-            rank_zero_warn(f"{error}. Training goes on without such figures")
-        self._warned = True
+    def _save(self, trainer: Trainer, folder: Path, name: str, drawn: Figure | list[Figure] | None) -> None:
+        """Saves the figure or the pages of a name, and gives them to W&B."""
+        pages = drawn if isinstance(drawn, list) else [drawn]
+        for number, figure in enumerate(pages, 1):
+            page = f"{name}_{number}" if len(pages) > 1 else name
+            if figure is None:
+                continue
+            path = folder / f"{page}.png"
+            save_figure(figure, path)
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    logger.log_image(page, [str(path)], step=trainer.global_step)
 
     def _figures(
         self, trainer: Trainer, model: LightningModule, directory: Path, final: bool
-    ) -> Iterator[tuple[str, Figure]]:
-        yield "reconstructions", self._reconstructions(trainer, model)
-        yield from self._walks(model)
-        if figure := self._aggregate_walks(trainer, model):
-            yield "aggregate_walks", figure
-        samples = component_samples(model) if model.num_components else (model.sample(10, 10).cpu(),)
-        yield "samples", samples_figure(*samples)
-        metrics = read_metrics(directory / "metrics.csv")
-        if any(name.startswith("train/") for name in metrics):
-            yield "curves", curves_figure(metrics, model.training_terms.group_terms)
-        table = trainer.datamodule.table("val")
-        mapped = [column for column in self.columns if column in table.columns] if self.groups_per_label else []
+    ) -> Iterator[tuple[str, Callable[[], Figure | list[Figure] | None]]]:
+        """The names of the figures and what draws them; None or no page where a figure does not apply."""
+        yield "reconstructions", partial(self._reconstructions, trainer, model)
+        yield self._walks(model)
+        yield "aggregate_walks", partial(self._aggregate_walks, trainer, model)
+        yield "samples", partial(self._samples, model)
+        yield "curves", partial(self._curves, model, directory)
+        columns = trainer.datamodule.table("val").columns
+        mapped = [column for column in self.columns if column in columns] if self.groups_per_label else []
         name = "beta_map" if model.beta_dim else "z_map"
         for number, column in enumerate(mapped if final else []):
-            if figure := self._map(trainer, model, column):
-                yield f"{name}_{column}" if number else name, figure
+            yield f"{name}_{column}" if number else name, partial(self._map, trainer, model, column)
 
-    def _walks(self, model: LightningModule) -> Iterator[tuple[str, Figure]]:
+    def _samples(self, model: LightningModule) -> Figure:
+        samples = component_samples(model) if model.num_components else (model.sample(10, 10).cpu(),)
+        return samples_figure(*samples)
+
+    def _curves(self, model: LightningModule, directory: Path) -> Figure | None:
+        metrics = read_metrics(directory / "metrics.csv")
+        trained = any(name.startswith("train/") for name in metrics)
+        return curves_figure(metrics, model.training_terms.group_terms) if trained else None
+
+    def _walks(self, model: LightningModule) -> tuple[str, Callable[[], Figure | list[Figure]]]:
         """Walks that suit the latents: a mixture (Fig. 3), beta and z (Fig. 4), z alone (Fig. 9)."""
         if model.num_components:
-            pages = component_walk_figures(*component_walks(model), "beta" if model.beta_dim else "w")
-            for number, page in enumerate(pages, 1):
-                yield f"component_walks_{number}" if len(pages) > 1 else "component_walks", page
-        elif model.beta_dim:
-            yield "global_walk", global_walk_figure(*global_walk(model))
-        else:
-            yield "latent_walks", latent_walks_figure(*latent_walks(model))
+            condition = "beta" if model.beta_dim else "w"
+            return "component_walks", lambda: component_walk_figures(*component_walks(model), condition)
+        if model.beta_dim:
+            return "global_walk", lambda: global_walk_figure(*global_walk(model))
+        return "latent_walks", lambda: latent_walks_figure(*latent_walks(model))
 
     def _aggregate_walks(self, trainer: Trainer, model: LightningModule) -> Figure | None:
         """Walks where beta is: along the principal axes of its aggregated posterior; None without two betas."""
@@ -140,9 +145,8 @@ class TrainingFigures(Callback):
 
     def _reconstructions(self, trainer: Trainer, model: LightningModule) -> Figure:
         data = trainer.datamodule
-        batches = islice(
-            data.loader("val").sampler, -(-4 // data.groups_per_batch)
-        )  # several groups: of several domains
+        several = -(-4 // data.groups_per_batch)  # groups, which may be of several domains
+        batches = islice(data.loader("val").sampler, several)
         members = [group[group >= 0] for batch in batches for group in batch]
         size = min(map(len, members))
         images = model.checked(data.table("val").images[torch.stack([group[:size] for group in members])])
@@ -158,8 +162,9 @@ class TrainingFigures(Callback):
         """t-SNE of beta of groups of each value of a column; without beta, of z of images. None, said, of too few."""
         data, table = trainer.datamodule, trainer.datamodule.table("val")
         names, known = data.value_names(column), table.columns[column] >= 0
-        groups = 2 * self.groups_per_label * len(table.columns[column][known].unique())
-        if reason := too_few_points(int(known.sum()), groups if model.beta_dim else len(table)):
+        images_of = table.columns[column][known].unique(return_counts=True)[1]
+        groups, rarest = 2 * self.groups_per_label * len(images_of), int(images_of.min()) if len(images_of) else 0
+        if reason := too_few_points(int(known.sum()), *((groups, rarest) if model.beta_dim else (len(table),))):
             say(f"map by {column} left out: {reason} (validation split)")
             return None
         if model.beta_dim:

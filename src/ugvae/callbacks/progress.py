@@ -6,7 +6,7 @@ import sys
 import time
 
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.callbacks import Timer, TQDMProgressBar
 
 from ugvae.machine import clock
 
@@ -24,7 +24,7 @@ class ElboProgressBar(TQDMProgressBar):
 
     def __init__(self, refresh_rate: int = 20) -> None:
         super().__init__(refresh_rate=refresh_rate)
-        self._interactive = sys.stdout.isatty()
+        self._interactive = sys.stdout is not None and sys.stdout.isatty()
         if not self._interactive:
             self.disable()
 
@@ -39,11 +39,13 @@ class ElboProgressBar(TQDMProgressBar):
         self._last_step = trainer.estimated_stepping_batches
 
     def time_left(self, trainer: Trainer) -> str:
-        """Time to the last step at this session's mean speed, validation and figures included."""
+        """Time to the last step at this session's mean speed, validation and figures included, or to the time limit."""
         done = trainer.global_step - self._first_step
-        if not done or self._last_step == math.inf:  # infinite: only a time limit ends the run
-            return "?"
-        return clock((time.monotonic() - self._started) / done * (self._last_step - trainer.global_step))
+        limits = [timer.time_remaining() for timer in trainer.callbacks if isinstance(timer, Timer)]
+        ends = [max(0.0, seconds) for seconds in limits if seconds is not None]
+        if done and self._last_step != math.inf:  # infinite: only a time limit ends the run
+            ends.append((time.monotonic() - self._started) / done * (self._last_step - trainer.global_step))
+        return clock(min(ends)) if ends else "?"
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, str]:
         items = {}

@@ -6,6 +6,7 @@ import re
 import sys
 import threading
 import time
+from pathlib import Path
 
 import torch.distributed
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -27,11 +28,13 @@ class RankWatch(Callback):
     first. That happens in threads, so that a rank which draws a figure or writes a checkpoint is not taken for dead.
 
     Args:
+        checkpoint: the checkpoint that this rank goes on from; None for a new run.
         every: seconds between two beats.
         patience: seconds without a beat after which a rank counts as dead.
     """
 
-    def __init__(self, every: float = 5.0, patience: float = 40.0) -> None:
+    def __init__(self, checkpoint: Path | None = None, every: float = 5.0, patience: float = 40.0) -> None:
+        self.checkpoint = checkpoint
         self.every, self.patience = every, patience
         self._over, self._finished = threading.Event(), False
 
@@ -41,7 +44,7 @@ class RankWatch(Callback):
         Raises:
             ConfigError: this rank goes on from another file than the first rank.
         """
-        mine, first = str(trainer.ckpt_path), trainer.strategy.broadcast(str(trainer.ckpt_path))
+        mine, first = str(self.checkpoint), trainer.strategy.broadcast(str(self.checkpoint))
         if mine != first:
             raise ConfigError(
                 f"ckpt_path: rank {trainer.global_rank} goes on from {mine}, rank 0 from {first}; "

@@ -1,5 +1,6 @@
 """What a command leaves in the run's folder besides figures, and the lines it ends with."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
+from ugvae.callbacks.alone import Alone
+from ugvae.callbacks.checkpointing import run_checkpoint
 from ugvae.callbacks.progress import say
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import NonFiniteLossError, OutputError
@@ -16,22 +19,28 @@ from ugvae.evaluation.clusters import cluster_scores, no_cluster_scores
 from ugvae.evaluation.reconstruction import QualityMetric
 from ugvae.evaluation.results import to_json
 from ugvae.machine import describe, versions
+from ugvae.runs.checkpoints import LAST, checkpoint_digest
 from ugvae.runs.files import finite, save_json
 
+AGREEMENT, QUALITY = "agreement of components and labels", "quality of reconstructions"
+INFORMATION = "KL_beta in its parts"
 TIMES = "sessions"  # entry of a checkpoint: seconds, last step and machine of each session that trained it
 
 
 class RunSummary(Callback):
     """Says at the end of training where everything is and what to run next, and writes ``trained.json``.
 
-    The file holds the seconds of training, with validation and figures, and the machine. Checkpoints carry the times of
-    their sessions, so that those of a resumed run add up; work that a killed session lost does not count. The file
-    also says how the last session spent its time: on steps, on validation, at the ends of epochs and of the run, where
-    figures are drawn and checkpoints written.
+    Both come before the last figures, whatever becomes of those; the file is written again with their time. It holds
+    the seconds of training, with validation and figures, and the machine. Checkpoints carry the times of their
+    sessions, so that those of a resumed run add up; work that a killed session lost does not count. The file also says
+    how the last session spent its time: on steps, on validation, at the ends of epochs and of the run, where figures
+    are drawn and checkpoints written.
     """
 
     def __init__(self) -> None:
         self._earlier: list[dict[str, Any]] = []
+        self._alone = Alone("the run ends")
+        self._trained = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         directory = trainer.log_dir  # a collective call
@@ -62,6 +71,12 @@ class RunSummary(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._spend("epoch_ends")
+        self._trained = True
+        directory = trainer.log_dir  # a collective call
+        if trainer.is_global_zero and directory is not None and not trainer.fast_dev_run:
+            self._write_report(trainer, pl_module, Path(directory))
+            with self._alone("last lines"):
+                say_where(trainer, Path(directory))
 
     def _sessions(self, trainer: Trainer) -> list[dict[str, Any]]:
         this = {"seconds": time.monotonic() - self._started, "last_step": trainer.global_step}
@@ -87,41 +102,66 @@ class RunSummary(Callback):
             rank_zero_warn(str(error))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Writes the report; Lightning calls this after the last figures are drawn."""
+        """Writes the report with the time of the last figures; Lightning calls this after they are drawn."""
         self._spend("run_end")
         directory = trainer.log_dir
         if not trainer.is_global_zero or directory is None or trainer.fast_dev_run:
             return
-        best = trainer.checkpoint_callback.best_model_score
-        sessions = self._sessions(trainer)
-        report = {
-            "seconds": sum(session["seconds"] for session in sessions),
-            "sessions": sessions,
-            "seconds_of": self._spent,
-            "epochs": trainer.current_epoch,
-            "steps": trainer.global_step,
-            "devices": trainer.num_devices * trainer.num_nodes,
-            "best_val_elbo": None if best is None else finite(float(best)),
-            "per_group_terms": pl_module.training_terms.group_terms,
-            "hardware": describe(),
-            "versions": versions(),
-        }
-        try:
-            save_json(report, Path(directory) / "trained.json")
-        except OutputError as error:
-            rank_zero_warn(str(error))  # training is done, and its checkpoints are written
-        score = "" if best is None else f" (best validation ELBO {best:.1f} nats per image)"
+        if not self._trained:  # Lightning has not begun
+            with self._alone("last lines"):
+                say(
+                    f"Nothing left to train at step {trainer.global_step}. To go on, set trainer.max_epochs, "
+                    "trainer.max_steps or trainer.max_time to more, and limit_train_batches above 0"
+                )
+        if self._trained or not Path(directory, "trained.json").is_file():
+            self._write_report(trainer, pl_module, Path(directory))
+
+    def _write_report(self, trainer: Trainer, pl_module: LightningModule, directory: Path) -> None:
+        with self._alone("trained.json"):
+            sessions, checkpoint = self._sessions(trainer), run_checkpoint(trainer)
+            best = checkpoint.best_elbo if checkpoint else None
+            report = {
+                "seconds": sum(session["seconds"] for session in sessions),
+                "sessions": sessions,
+                "seconds_of": self._spent,
+                "epochs": trainer.current_epoch,
+                "steps": trainer.global_step,
+                "devices": trainer.num_devices * trainer.num_nodes,
+                "best_val_elbo": None if best is None else finite(best),
+                "per_group_terms": pl_module.training_terms.group_terms,
+                "hardware": describe(),
+                "versions": versions(),
+            }
+            save_json(report, directory / "trained.json")
+
+
+def say_where(trainer: Trainer, directory: Path) -> None:
+    """Says what was trained, which files there are, and what to run next."""
+    checkpoint = run_checkpoint(trainer)
+    best, kept = "", []
+    if checkpoint:
+        best = f" ({checkpoint.best})" if checkpoint.best else ""
+        paths = map(Path, (checkpoint.best_model_path, checkpoint.last_model_path))
+        kept = [path for path in paths if path.is_file()]
+    say(
+        f"\nTrained {trainer.current_epoch} epochs, {trainer.global_step} steps{best}.\n"
+        f"  settings     {directory}/config.yaml\n"
+        f"  metrics      {directory}/metrics.csv"
+    )
+    if kept:
+        say(f"  checkpoints  {kept[0].parent}/{', '.join(path.name for path in kept)}")
+    say(f"  figures      {directory}/figures/")
+    if [path.name for path in kept] == [LAST]:
+        say("No validation has chosen a best checkpoint: every command takes the last one in its place")
+    if kept and kept[0].parent == directory / "checkpoints":  # where the other commands look
+        run = shlex.quote(str(directory))
         say(
-            f"\nTrained {trainer.current_epoch} epochs, {trainer.global_step} steps{score}.\n"
-            f"  settings     {directory}/config.yaml\n"
-            f"  metrics      {directory}/metrics.csv\n"
-            f"  checkpoints  {directory}/checkpoints/best.ckpt, last.ckpt\n"
-            f"  figures      {directory}/figures/\n"
-            f"Next: make evaluate RUN={directory}    test ELBO, clusters, every figure and table that applies\n"
-            f"      make report RUN={directory}      all of it in one page, report.html"
+            f"Next: make evaluate RUN={run}    test ELBO, clusters, every figure and table that applies\n"
+            f"      make report RUN={run}      all of it in one page, report.html"
         )
-        if Path(directory, "wandb").is_dir():
-            say(f"      wandb sync {directory}/wandb/*   to see the run in Weights & Biases, if you like")
+    if (directory / "wandb").is_dir():
+        folder = shlex.quote(str(directory / "wandb"))
+        say(f"      wandb sync {folder}/*   to see the run in Weights & Biases, if you like")
 
 
 class TestReport(Callback):
@@ -140,6 +180,7 @@ class TestReport(Callback):
 
     def __init__(self, directory: str, checkpoint: str | None, seed: int | None) -> None:
         self.directory, self.checkpoint, self.seed = Path(directory), checkpoint, seed
+        self._alone = Alone("the test goes on")
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._d, self._labels, self._beta, self._groups = [], [], [], 0
@@ -147,7 +188,8 @@ class TestReport(Callback):
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs, batch, *_: int) -> None:  # noqa: ANN001
         self._groups += len(batch["index"])
-        self._quality.update(batch["image"], batch.get("mask"))
+        with self._alone(QUALITY):
+            self._quality.update(batch["image"], batch.get("mask"))
         posterior = pl_module.infer(batch["image"], batch.get("mask"))
         if posterior.beta is not None:
             self._beta.append(posterior.beta)
@@ -160,18 +202,24 @@ class TestReport(Callback):
         if not trainer.is_global_zero:
             return
         data = trainer.datamodule
-        clusters, notes = None, {}
+        clusters, quality, notes = None, None, {}
         if self._d:
             labels = torch.cat(self._labels)
             if reason := no_cluster_scores(labels):
-                notes["agreement of components and labels"] = f"left out: {reason}"
+                notes[AGREEMENT] = f"left out: {reason}"
             else:
-                clusters = to_json(cluster_scores(torch.cat(self._d), labels))
+                with self._alone(AGREEMENT):
+                    clusters = to_json(cluster_scores(torch.cat(self._d), labels))
         parts = None
         if self._beta and self._groups > 1:
-            parts = information(DiagonalGaussian(*(torch.cat(part).cpu() for part in zip(*self._beta, strict=True))))
-        quality, group_terms = to_json(self._quality.compute()), pl_module.evaluation_terms.group_terms
-        path = self.directory / "test.json"
+            with self._alone(INFORMATION):
+                beta = DiagonalGaussian(*(torch.cat(part).cpu() for part in zip(*self._beta, strict=True)))
+                parts = information(beta)
+        if QUALITY not in self._alone.failed:  # of part of the images it would be another number
+            with self._alone(QUALITY):
+                quality = to_json(self._quality.compute())
+        notes |= dict.fromkeys(self._alone.failed, "left out: it failed")
+        group_terms, path = pl_module.evaluation_terms.group_terms, self.directory / "test.json"
         report = {
             "metrics": {name: finite(float(value)) for name, value in trainer.callback_metrics.items()},
             "units": f"nats per image; {', '.join(group_terms) or 'no term'}: nats per group; psnr: dB",
@@ -183,6 +231,7 @@ class TestReport(Callback):
             "groups": self._groups,
             "group_size": data.group_size,
             "checkpoint": self.checkpoint,
+            "checkpoint_digest": checkpoint_digest(self.checkpoint) if self.checkpoint else None,
             "seed": self.seed,
             "versions": versions(),
         }
@@ -193,5 +242,6 @@ class TestReport(Callback):
             print("clusters against labels: " + ", ".join(f"{name} {value:.3f}" for name, value in clusters.items()))
         if parts:
             print(f"KL_beta in its parts, nats per group: {parts}")
-        print("reconstructions: " + ", ".join(f"{name} {value:.3f}" for name, value in quality.items()))
+        if quality:
+            print("reconstructions: " + ", ".join(f"{name} {value:.3f}" for name, value in quality.items()))
         print(f"Wrote {path}")

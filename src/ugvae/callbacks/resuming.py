@@ -1,6 +1,8 @@
 """What a run needs, besides weights and optimiser, to go on as if it had never stopped."""
 
+import math
 import random
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +10,27 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from ugvae.callbacks.progress import say
 from ugvae.data.augmented_groups import changes_for
 from ugvae.data.cache import check_mapped
 from ugvae.data.groupings import OF_DOMAINS
 from ugvae.data.module import GroupDataModule, describe_data
 from ugvae.distributed import distributed_rank, gather_objects
 from ugvae.errors import ConfigError, plain_value
+from ugvae.models.optim import cosine_factor
 from ugvae.runs.checkpoints import SETTINGS, read_checkpoint
 from ugvae.runs.files import remove_strays
 from ugvae.runs.loggers import MetricsLogger
 
-ROWS, RANKS = "metrics_rows", "rank_states"  # entries of a checkpoint
+ROWS, RANKS, PLANNED = "metrics_rows", "rank_states", "planned_steps"  # entries of a checkpoint
+TIMER = "Timer"  # the state of Lightning's timer there
 
 
 class ExactResume(Callback):
     """Keeps in every checkpoint what an exact resume needs, and refuses to go on with other settings or data.
 
     Each process keeps its own part: the random states, and the terms of the bound since the last row of the log.
+    ``trainer.max_time`` counts anew in every session, as the time limit of a job does.
 
     Args:
         checkpoint: the checkpoint that the run goes on from; None for a new run.
@@ -34,25 +40,32 @@ class ExactResume(Callback):
         self.checkpoint = checkpoint
         self._settings: dict[str, Any] | None = None
         self._resumed: dict[str, Any] | None = None  # the part of this process, until training goes on from it
+        self._rows: int | None = None  # of the log, at the checkpoint
+        self._planned: float | None = None  # steps of the whole run, at the checkpoint
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Compares settings and data before any weight is read; clears away what a killed process left."""
+        """Compares settings and data before any weight is read."""
         self._settings = describe_run(pl_module, trainer.datamodule)
         if self.checkpoint:
             saved = read_checkpoint(self.checkpoint)
             refuse_differences(self.checkpoint, saved.get(SETTINGS, {}), self._settings)
+            self._rows, self._planned = saved.get(ROWS), saved.get(PLANNED)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Clears away what a killed process left."""
         directory = trainer.log_dir  # a collective call
-        if not trainer.is_global_zero or directory is None:
+        if not trainer.is_global_zero or not trainer.loggers or trainer.fast_dev_run:
             return
         remove_strays(directory)
         for logger in metrics_loggers(trainer):
-            if self.checkpoint and ROWS in saved:
-                logger.experiment.keep(saved[ROWS])
+            if self._rows is not None:
+                logger.experiment.keep(self._rows)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         check_mapped()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint.get("callbacks", {}).pop(TIMER, None)
         rank, num_ranks = distributed_rank()
         states = checkpoint.get(RANKS, ())
         # with another number of processes there is no part to go on from, and noise is drawn anew
@@ -60,6 +73,7 @@ class ExactResume(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The last moment before noise is drawn."""
+        self._announce_schedule(trainer, pl_module)
         if self._resumed is None:
             return
         set_random_states(self._resumed["random"])
@@ -69,8 +83,22 @@ class ExactResume(Callback):
             pl_module.speed.start(terms["seconds"], terms["images"])
         self._resumed = None
 
+    def _announce_schedule(self, trainer: Trainer, model: LightningModule) -> None:
+        """Says where the learning rate jumps, because the run has another length than it was planned with."""
+        before, now, step = self._planned, trainer.estimated_stepping_batches, trainer.global_step
+        if model.schedule != "cosine" or before in (None, now) or math.inf in (before, now):
+            return
+        old, new = (model.learning_rate * cosine_factor(step, steps) for steps in (before, now))
+        say(
+            f"The run was planned with {before:,.0f} steps and has {now:,.0f} now. The cosine of the learning rate "
+            f"spans all of them: at this step, {step:,}, it goes from {old:.2g} to {new:.2g}. For a new run from these "
+            f"weights with a schedule of its own: --model.init_from {shlex.quote(str(self.checkpoint))} in place of "
+            "--ckpt_path"
+        )
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[SETTINGS] = self._settings
+        checkpoint[PLANNED] = trainer.estimated_stepping_batches
         speed = {"seconds": pl_module.speed.seconds, "images": int(pl_module.speed.images)}
         terms = {**pl_module.training_terms.saved_state(), **speed}
         checkpoint[RANKS] = gather_objects({"random": random_states(), "training_terms": terms})
@@ -83,6 +111,7 @@ def metrics_loggers(trainer: Trainer) -> list[MetricsLogger]:
     return [logger for logger in trainer.loggers if isinstance(logger, MetricsLogger)]
 
 
+SHOWN = 3  # runs that a message names
 FREE = {"compile"}  # settings of a model that a resumed run may change
 
 
@@ -121,8 +150,19 @@ def refuse_differences(checkpoint: Path, saved: dict[str, Any], now: dict[str, A
     if differing:
         raise ConfigError(
             f"ckpt_path: {checkpoint} is of a run with other settings: {'; '.join(differing)}. Go on with the settings "
-            "of the run, or leave --ckpt_path out to start a new one"
+            f"of the run, {_others(checkpoint)}or leave --ckpt_path out to start a new one"
         )
+
+
+def _others(checkpoint: Path) -> str:
+    """How to choose another run of the experiment, if there is one; the newest are named."""
+    paths = [path for path in checkpoint.absolute().parents[2].glob("*/checkpoints/last.ckpt") if path.is_file()]
+    others = [path for path in paths if path.parent != checkpoint.absolute().parent]
+    newest = sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[:SHOWN]
+    shown = [
+        shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)) for path in newest
+    ]
+    return f"choose another run ({', '.join(f'--ckpt_path {path}' for path in shown)}), " if shown else ""
 
 
 def _plain(value: Any) -> Any:

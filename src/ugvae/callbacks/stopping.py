@@ -1,12 +1,13 @@
 """A clean stop on Ctrl-C or SIGTERM: the step is finished and ``last.ckpt`` written before the run ends."""
 
 import signal
+import threading
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
-from ugvae.callbacks.checkpointing import RunCheckpoint, agreed, resumable_after
+from ugvae.callbacks.checkpointing import agreed, resumable_after, run_checkpoint
 
 
 class GracefulStop(Callback):
@@ -21,6 +22,8 @@ class GracefulStop(Callback):
         self._previous: dict[int, object] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if threading.current_thread() is not threading.main_thread():  # Python lets no other handle signals
+            return
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._remember)
 
@@ -41,7 +44,8 @@ class GracefulStop(Callback):
         self._stopping = self._stopping or agreed(trainer, self._received is not None)
         if self._stopping and resumable_after(trainer, batch_idx):
             pl_module.log_if_due()
-            trainer.checkpoint_callback.write_last(trainer)
+            if checkpoint := run_checkpoint(trainer):
+                checkpoint.write_last(trainer)
             self._stop(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -49,9 +53,10 @@ class GracefulStop(Callback):
             self._stop(trainer)
 
     def _stop(self, trainer: Trainer) -> None:
-        checkpoint: RunCheckpoint = trainer.checkpoint_callback
+        checkpoint = run_checkpoint(trainer)
+        saved = f"saved {checkpoint.last_model_path}" if checkpoint else "nothing is saved without checkpoints"
         number = self._received or signal.SIGTERM  # None where another process received it
-        rank_zero_info(f"\nStopped by {signal.Signals(number).name}; saved {checkpoint.last_model_path}")
+        rank_zero_info(f"\nStopped by {signal.Signals(number).name}; {saved}")
         # The first rank ends with the status that a shell gives to a process which the signal has ended. The others end
         # with 0, since a launcher takes any other status for a failure and kills all ranks before they are done.
         raise SystemExit(128 + number if trainer.is_global_zero else 0)

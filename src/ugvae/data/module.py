@@ -32,9 +32,9 @@ MISSING = """{title}: {reason} under {root}.
 Expected:
 {tree}
 There: {there}
-{tried}Get it: {source}
-Licence: {licence}
+{tried}{get}
 Meanwhile, with no download at all: make train DATA=digits"""
+OWN = "Name the place of your own images: --data.root FOLDER"
 SHOWN = 5  # names that a message shows
 GPU_SHARE = 0.25  # of the free memory of a GPU, the most that a table may take
 
@@ -74,7 +74,7 @@ class GroupDataModule(LightningDataModule):
     channels = 1
     title = ""  # name of the dataset, for messages
     tree = ""  # the files that are expected under {root}
-    source = ""  # where to get them
+    source = ""  # where to get them; empty for the user's own
     licence = ""
 
     def __init__(
@@ -213,8 +213,7 @@ class GroupDataModule(LightningDataModule):
                 tree=self.tree.format(root=root).strip("\n"),
                 there=summary(there) if there else "an empty folder" if root.is_dir() else "no such folder",
                 tried="".join(f"Tried {source}\n" for source in tried),
-                source=self.source,
-                licence=self.licence,
+                get=f"Get it: {self.source}\nLicence: {self.licence}" if self.source else OWN,
             )
         )
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ugvae.data.known_groups import draw_groups, groups_where
-from ugvae.data.module import GroupDataModule, Split
+from ugvae.data.module import GroupDataModule, Split, summary
 from ugvae.data.samplers import GroupLoader
 from ugvae.errors import ConfigError
 from ugvae.evaluation.trained_run import TrainedRun
@@ -31,11 +31,13 @@ def values_by_name(run: TrainedRun, column: str, values: Iterable[str | int]) ->
         ConfigError: the data lack the column, or a value is neither one of its names nor a number.
     """
     check_columns(run, [{column: 0}], "column")
-    numbers = {name: value for value, name in run.data.value_names(column).items()}
+    names = {name: value for value, name in run.data.value_names(column).items()}
+    there = known_values(run, column)
+    numbers = {**{f"{column} {value}": value for value in there}, **names}  # a bare number is shown so (of_values)
     resolved = []
     for value in map(str, values):
         if value not in numbers and not value.removeprefix("-").isdecimal():
-            known = ", ".join(numbers) or "numbers only"
+            known = ", ".join(names) or summary([str(number) for number in there])
             raise ConfigError(f"values: {column!r} has no value {value!r}; it has {known}")
         resolved.append(numbers[value] if value in numbers else int(value))
     return resolved

@@ -45,6 +45,8 @@ class GroupVAE(LatentModel, TrainedModule):
             MNIST: one weight means the same for images of any size. It is no part of the reported bound.
         span_devices: each group spans all processes, with B images on each of them (docs/distributed.md). Needs a
             global latent. ``elbo`` is a collective call then, and gives the share of this process.
+        init_from: a checkpoint whose weights a new run starts from, and nothing else of it: settings of training,
+            schedule and data are the run's own. No part of the checkpoints.
 
     Raises:
         ConfigError: a value out of range; the message names the setting.
@@ -65,6 +67,7 @@ class GroupVAE(LatentModel, TrainedModule):
         local_posterior: Literal["given_x", "given_beta"] = "given_x",
         independence: NonNegativeFloat = 0.0,
         span_devices: bool = False,
+        init_from: str | None = None,
     ) -> None:
         super().__init__()
         image_shape = tuple(image_shape)
@@ -98,6 +101,7 @@ class GroupVAE(LatentModel, TrainedModule):
         self.image_shape, self.z_dim, self.beta_dim = image_shape, z_dim, beta_dim
         self.x_std, self.learning_rate = float(x_std), float(learning_rate)
         self.schedule, self.warmup_steps, self.span_devices = schedule, warmup_steps, span_devices
+        self.init_from = init_from
         self.encoder, self.decoder = build_backbone(backbone, image_shape, z_dim + beta_dim, norm)
         self.local_posterior, self.independence = local_posterior, float(independence)
         self.z_head = GaussianHead(HIDDEN + (beta_dim if local_posterior == "given_beta" else 0), z_dim)

@@ -40,6 +40,7 @@ class TrainedModule(ScheduledModule):
         super().__init__()
         self.training_terms, self.evaluation_terms, self.speed = BoundMetric(), BoundMetric(), Speed()
         self.latest_terms: dict[str, float] = {}
+        self._logged_step = 0
         self.register_buffer("independence_on", torch.ones(()), persistent=False)  # 0 in the first steps
 
     @abstractmethod
@@ -61,15 +62,19 @@ class TrainedModule(ScheduledModule):
     def setup(self, stage: str) -> None:
         data = self.trainer.datamodule
         if stage == "fit":
-            _check_batch_norm(self, data)
-            if self.data_grouping:
-                _check_grouping(type(self).__name__, self.data_grouping, data)
+            self.check_data(data)
         if data is not None:
             data.span_devices = self.span_devices
         kind = getattr(getattr(data, "training_groups", None), "kind", None)
         self.counts_are_shared = kind == "given" and distributed_rank()[1] > 1
         for metric in (self.training_terms, self.evaluation_terms):
             metric.ranks_per_group = distributed_rank()[1] if self.span_devices else 1
+
+    def check_data(self, data: LightningDataModule | None) -> None:
+        """Raises a ConfigError if the model cannot be trained on groups of this kind or size."""
+        _check_batch_norm(self, data)
+        if self.data_grouping:
+            _check_grouping(type(self).__name__, self.data_grouping, data)
 
     def _training_outputs(self, images: Tensor, mask: Tensor | None = None) -> tuple[Tensor, BoundSums]:
         """All that a step computes of the images ``(G, B, C, H, W)`` of a loader: the loss, and the terms added up."""
@@ -90,6 +95,9 @@ class TrainedModule(ScheduledModule):
         if rank := distributed_rank()[0]:  # each process draws noise of its own; the first one as if it were alone
             torch.manual_seed(torch.initial_seed() + rank)
 
+    def on_train_start(self) -> None:
+        self._logged_step = self.trainer.global_step
+
     def on_train_epoch_start(self) -> None:
         self.speed.start()  # validation does not count
 
@@ -101,8 +109,14 @@ class TrainedModule(ScheduledModule):
         self.log_if_due()
 
     def log_if_due(self) -> None:
-        """Logs the means at the steps that log; a second call at the same step does nothing."""
-        if self.trainer.global_step % self.trainer.log_every_n_steps == 0 or self.trainer.is_last_batch:
+        """Logs the means at the steps that log; a second call at the same step does nothing.
+
+        Where gradients are accumulated, several batches pass before a step is done.
+        """
+        step, trainer = self.trainer.global_step, self.trainer
+        due = step != self._logged_step and (step % trainer.log_every_n_steps == 0 or step == trainer.max_steps)
+        if due or trainer.is_last_batch:
+            self._logged_step = step
             self.log_training_terms()
 
     def log_training_terms(self) -> None:

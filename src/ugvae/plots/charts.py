@@ -205,13 +205,13 @@ def use_figure(results: Mapping[str, LatentUse], title: str) -> Figure:
             axes.step(ranks, np.maximum(untrained, 1e-6), where="mid", color="k", lw=1, label="untrained")
             axes.axhline(least, color="0.3", lw=0.8, ls="--")
             axes.set_yscale("log")
-            axes.tick_params(labelsize=7)
+            axes.tick_params(which="both", labelsize=7)  # a log scale may name its minor ticks too
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         panels[0].set_ylabel(label, fontsize=8)
     for axes, (name, result) in zip(grid[0], results.items(), strict=True):
         beta, swap = result.beta, result.swap_beta
         axes.set_title(
-            f"{name}, B = {result.group_size}\n"
+            f"{plain(name)}, B = {result.group_size}\n"
             f"KL_beta {beta.kl.mean:.1f} = {beta.information}\n{beta.active_units} of {beta.dimensions} units active\n"
             f"swap of beta: {swap.pixels:.3f} per pixel, {swap.log_likelihood_loss:.1f} nats per image",
             fontsize=8,
@@ -271,8 +271,8 @@ def factors_figure(results: Mapping[str, Decided], title: str) -> Figure:
             for place, name in enumerate(names):
                 axes.text(0.99, place, f"s.d. {result.shares[name].sd:.3f}", ha="right", va="center", fontsize=6)
             axes.set(xlim=(0, 1))
-            axes.set_title(label, fontsize=8)
-            axes.set_yticks(np.arange(len(names)), labels=names, fontsize=8)
+            axes.set_title(plain(label), fontsize=8)
+            axes.set_yticks(np.arange(len(names)), labels=[plain(name) for name in names], fontsize=8)
             axes.tick_params(axis="x", labelsize=7)
     for axes in grid[1]:
         axes.set_xlabel("share of variance", fontsize=8)

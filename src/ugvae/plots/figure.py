@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 
 from ugvae.runs.files import atomic_path
 
@@ -31,3 +32,13 @@ def plain(name: str) -> str:
     """
     text = str(name).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
+
+
+def text_width(text: str, size: float) -> float:
+    """The width in inches of a text in a font of ``size`` points.
+
+    Example:
+        >>> text_width("WWW", 7) > text_width("iii", 7)
+        True
+    """
+    return float(TextPath((0, 0), plain(text), size=size).get_extents().width) / 72

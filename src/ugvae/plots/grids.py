@@ -15,7 +15,9 @@ from torch import Tensor
 from ugvae.evaluation.aggregate import LEVELS
 from ugvae.evaluation.interpolation import Grid
 from ugvae.evaluation.ways import LABELS
-from ugvae.plots.figure import DPI, plain
+from ugvae.plots.figure import DPI, plain, text_width
+
+LABEL = 7  # points
 
 
 def mosaic(images: Tensor, gap: int = 1) -> np.ndarray:
@@ -49,7 +51,7 @@ def draw_grid(
         [(row + 0.5) * height - 0.5 for row in range(len(row_labels))], labels=[plain(label) for label in row_labels]
     )
     axes.set_xticks([(column + 0.5) * width - 0.5 for column in range(len(column_labels))], labels=column_labels)
-    axes.tick_params(length=0, labelsize=7)
+    axes.tick_params(length=0, labelsize=LABEL)
     axes.spines[:].set_visible(False)
 
 
@@ -58,7 +60,7 @@ def grid_figure(
 ) -> Figure:
     """One mosaic ``(R, S, C, H, W)`` with a title; ``inch`` per image."""
     rows, columns = images.shape[:2]
-    labels = 0.065 * max(map(len, row_labels), default=-4) + 0.26  # inches
+    labels = 0.3 + max(text_width(label, LABEL) for label in row_labels) if len(row_labels) else 0.0  # inches
     size = (columns * inch + labels + 0.2, rows * inch + (0.7 if len(column_labels) else 0.45))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.subplots()
@@ -115,13 +117,13 @@ def signed(values: Tensor) -> list[str]:
     return [f"{value:+.2g}".replace("-", "−") if abs(value) > 1e-6 else "0" for value in values.tolist()]
 
 
-PANELS_PER_PAGE = 20
+PANELS_PER_PAGE, PANELS_ACROSS = 10, 2  # more beside each other cannot be read on a phone
 
 
 def component_walk_figures(
     walks: Tensor, rows: Tensor | None, columns: Tensor, condition: str = "beta", notes: Sequence[str] = ()
 ) -> list[Figure]:
-    """The walks of all components (Fig. 3, 8), a panel each, at most 20 to a page.
+    """The walks of all components (Fig. 3, 8), a panel each, at most 10 to a page.
 
     Args:
         walks: ``(K, R, S, C, H, W)``.
@@ -142,6 +144,7 @@ def component_walk_figures(
             signed(columns),
             row_title,
             f"z − $m_k$({condition}), every dimension",
+            across=PANELS_ACROSS,
         )
         for start in range(0, len(walks), PANELS_PER_PAGE)
     ]

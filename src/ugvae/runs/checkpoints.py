@@ -1,5 +1,6 @@
 """Checkpoint files: written whole or not at all, with the one before kept; read without running anything in them."""
 
+import hashlib
 import io
 import os
 import pickle
@@ -61,8 +62,12 @@ def keep_previous(last: Path) -> None:
         os.replace(temporary, previous)
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, setting: str = "ckpt_path") -> dict[str, Any]:
     """A checkpoint's content, its tensors mapped from the file.
+
+    Args:
+        path: the file.
+        setting: that names it, for messages.
 
     Raises:
         ConfigError: the file is missing, cut short, not a checkpoint, or holds what could run code; the message
@@ -70,7 +75,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(f"ckpt_path: no such file: {path}")
+        raise ConfigError(f"{setting}: no such file: {path}")
     try:
         # torch writes checksums and never compares them: a changed byte would be another weight
         with zipfile.ZipFile(path) as archive:
@@ -84,8 +89,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         else:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             problem = f"is not a complete checkpoint ({reason})"
-        raise ConfigError(f"ckpt_path: {path} {problem}. {advice(path.parent, path)}".rstrip()) from error
+        raise ConfigError(f"{setting}: {path} {problem}. {advice(path.parent, path)}".rstrip()) from error
     return checkpoint
+
+
+def checkpoint_digest(path: str | Path) -> str | None:
+    """SHA-256 of a checkpoint, by which a result knows it again; None if there is no such file."""
+    if not Path(path).is_file():
+        return None
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def advice(folder: Path, besides: Path | None = None) -> str:

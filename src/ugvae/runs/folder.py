@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 from ugvae.errors import ConfigError
+from ugvae.runs.checkpoints import checkpoint_digest
 
 ROOT = Path("lightning_logs")
 MOVED = re.compile(  # the classes that were in the package datamodules in earlier versions
@@ -45,10 +46,44 @@ def read_config(path: Path) -> dict[str, Any]:
     return settings
 
 
-def newest_checkpoint(experiment: str, name: str, root: Path = ROOT) -> Path | None:
-    """The most recently written checkpoint ``name`` (``last`` or ``best``) of an experiment, if there is one."""
-    paths = (root / experiment).glob(f"version_*/checkpoints/{name}.ckpt")
-    return max(paths, key=lambda path: path.stat().st_mtime, default=None)
+def newest_checkpoint(experiment: str, name: str, root: Path = ROOT, data: Any = None) -> Path | None:
+    """The checkpoint of the run of an experiment that has written one last, if there is one.
+
+    Args:
+        experiment: folder of the runs.
+        name: ``last`` or ``best``, for which ``last`` stands in where no validation has chosen a best one.
+        root: folder of all experiments.
+        data: settings of the data: a run of the same data comes before a newer one of others.
+    """
+    folders = (root / experiment).glob("version_*/checkpoints")
+    paths = [path for folder in folders for path in (folder / "last.ckpt", folder / "best.ckpt") if path.is_file()]
+    newest = [path.parent for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)]
+    if data is not None:
+        wanted = data_source(data)
+        newest.sort(key=lambda folder: _source_of_run(folder.parent) != wanted)  # stable: the newest first among equals
+    stands = [stand_in(folder / f"{name}.ckpt") for folder in newest]
+    return next((path for path in stands if path.is_file()), None)
+
+
+def stand_in(checkpoint: Path) -> Path:
+    """``last.ckpt`` for a ``best.ckpt`` that is not there, because no validation has chosen one; else the same."""
+    last = checkpoint.with_name("last.ckpt")
+    return last if checkpoint.name == "best.ckpt" and not checkpoint.is_file() and last.is_file() else checkpoint
+
+
+def data_source(settings: Any) -> Any:
+    """What tells data from others: the class, the folder, and the same of each domain."""
+    arguments = (settings.get("init_args") or {}) if isinstance(settings, Mapping) else {}
+    folders = [arguments.get("root"), *(arguments.get("roots") or ())]
+    where = [os.path.abspath(os.path.expanduser(folder)) if folder else None for folder in folders]
+    return class_name(settings), where, [data_source(domain) for domain in arguments.get("domains") or ()]
+
+
+def _source_of_run(directory: Path) -> Any:
+    try:
+        return data_source(read_config(directory / "config.yaml").get("data"))
+    except ConfigError:
+        return None
 
 
 def run_directory(checkpoint: str | Path) -> Path | None:
@@ -94,6 +129,7 @@ class RunFolder:
         commands: the commands in ``paper/index.json``, by name.
         results: content of ``paper/<name>.json``, by name, without old results of commands that have failed since.
         damaged: files that could not be read, with the reason.
+        stale: results of a checkpoint that later training has replaced: names of commands, and ``test``.
     """
 
     directory: Path
@@ -103,6 +139,7 @@ class RunFolder:
     commands: Mapping[str, Mapping[str, Any]]
     results: Mapping[str, Mapping[str, Any]]
     damaged: Mapping[str, str]
+    stale: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -180,7 +217,23 @@ def read_run(directory: Path) -> RunFolder:
     commands = (paper.pop(INDEX, None) or {}).get("commands", {})
     failed = {name for name, entry in commands.items() if entry.get("status", "done") != "done"}
     results = {name: result for name, result in paper.items() if result is not None and name not in failed}
-    return RunFolder(directory, config, read("test.json"), read("trained.json"), commands, results, damaged)
+    test, trained = read("test.json"), read("trained.json")
+    stale = _stale(directory, {**results, **({"test": test} if test else {})})
+    return RunFolder(directory, config, test, trained, commands, results, damaged, stale)
+
+
+def _stale(directory: Path, results: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """The results whose checkpoint is another one now; those of earlier versions do not say which they are of."""
+    best, digests, stale = stand_in(directory / "checkpoints" / "best.ckpt"), {}, set()
+    for name, result in results.items():
+        named = result.get("checkpoint")
+        path = best.with_name(Path(named).name) if isinstance(named, str) else best
+        if (made_with := result.get("checkpoint_digest")) is not None:
+            if path not in digests:
+                digests[path] = checkpoint_digest(path)
+            if digests[path] != made_with:
+                stale.add(name)
+    return frozenset(stale)
 
 
 def class_name(settings: Any) -> str:

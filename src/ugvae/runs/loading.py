@@ -10,7 +10,7 @@ from ugvae import models
 from ugvae.errors import ConfigError
 from ugvae.models import GroupVAE
 from ugvae.runs.checkpoints import read_checkpoint
-from ugvae.runs.folder import read_config
+from ugvae.runs.folder import read_config, stand_in
 
 
 def best_checkpoint(run: Path) -> Path:
@@ -21,8 +21,7 @@ def best_checkpoint(run: Path) -> Path:
     """
     if not (run / "config.yaml").is_file():
         raise ConfigError(f"run: {run} is not the folder of a run, it has no config.yaml")
-    best, last = (run / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
-    return last if last.is_file() and not best.is_file() else best
+    return stand_in(run / "checkpoints" / "best.ckpt")
 
 
 def load_model(checkpoint: Path) -> GroupVAE:

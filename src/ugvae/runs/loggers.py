@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
-from pytorch_lightning.core.saving import save_hparams_to_yaml
+import yaml
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only, rank_zero_warn
@@ -27,6 +27,9 @@ class MetricsLogger(CSVLogger):
     """Lightning's CSV logger, with every row on disk at once; it keeps the rows that are there already.
 
     The run is by default the next free ``version`` of the experiment ``name``; its folder is made.
+
+    Raises:
+        OutputError: the folder cannot be made.
     """
 
     def __init__(self, save_dir: str | Path, name: str, version: int | None = None) -> None:
@@ -53,9 +56,13 @@ def next_version(folder: Path) -> int:
     taken = [path.name.removeprefix("version_") for path in folder.glob("version_*")]
     version = max((int(number) + 1 for number in taken if number.isdigit()), default=0)
     while is_first_process():
-        with suppress(FileExistsError):
-            (folder / f"version_{version}").mkdir(parents=True)
-            break
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                (folder / f"version_{version}").mkdir()
+                break
+        except OSError as error:
+            raise output_error(folder, error) from error
         version += 1
     return version
 
@@ -91,7 +98,9 @@ class MetricsWriter:
 
     def log_hparams(self, settings: dict[str, Any]) -> None:
         """Writes the model's settings to ``hparams.yaml``."""
-        save_hparams_to_yaml(self.path.with_name("hparams.yaml"), settings)
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+        with atomic_path(self.path.with_name("hparams.yaml")) as temporary:
+            temporary.write_text(yaml.safe_dump(plain, sort_keys=False))
 
     def log_metrics(self, metrics: dict[str, Any], step: int) -> None:
         """Adds a row, which ``save`` writes."""
@@ -202,16 +211,24 @@ def _line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def run_loggers(experiment: str, resume_from: Path | None, root: Path = ROOT) -> list[Logger]:
+def run_loggers(
+    experiment: str, resume_from: Path | None, root: Path = ROOT, chosen: Logger | list[Logger] | bool | None = None
+) -> list[Logger]:
     """CSV first, so that runs land in ``root``; W&B second, offline unless logged in, absent if WANDB_MODE=disabled.
 
-    The run of a checkpoint ``resume_from`` goes on in its own folder.
+    The run of a checkpoint ``resume_from`` goes on in its own folder. The user's own loggers, ``chosen``, take the
+    place of W&B; False is for none.
+
+    Raises:
+        OutputError: the folder of the run cannot be made.
     """
     directory = run_directory(resume_from) if resume_from else None
     if directory and directory.name.removeprefix("version_").isdigit():
         csv_logger = MetricsLogger(directory.parent.parent, directory.parent.name, int(directory.name[8:]))
     else:
         csv_logger = MetricsLogger(root, experiment)
+    if chosen is not None and chosen is not True:
+        return [csv_logger, *(chosen if isinstance(chosen, list) else [chosen] if chosen else [])]
     if os.environ.get("WANDB_MODE") == "disabled" or not is_first_process():
         return [csv_logger]
     return [csv_logger, wandb_logger(f"{csv_logger.name}/version_{csv_logger.version}", csv_logger.log_dir)]

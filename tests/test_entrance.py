@@ -1,0 +1,147 @@
+"""The entrance: help at once, and the command called from Python in places that are no terminal."""
+
+import contextlib
+import io
+import os
+import re
+import resource
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers.yaml_sweep import EXPERIMENTS, SHORT, SMALL
+from ugvae import __main__ as entrance
+from ugvae import cli, models
+from ugvae.commands import COMMANDS
+from ugvae.parser import help_calls
+
+PROJECT = Path(__file__).parents[1]
+FIT = ["fit", "--config", str(EXPERIMENTS / "digits.yaml"), *SMALL, *SHORT, "--figures.groups_per_label=0"]
+RUN = Path("lightning_logs/digits/version_0")
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    return tmp_path
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    variables = {**os.environ, **environment}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=variables)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], [], ["--version"]])
+def test_help_and_version_take_no_time(arguments: list[str]) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = python("-m", "ugvae", *arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    assert re.match(r"ugvae \d" if "--version" in arguments else "usage: ugvae COMMAND", done.stdout)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2, "seconds of processor time"
+
+
+def test_help_names_every_command_and_model() -> None:
+    commands = {"fit", "validate", "test", "predict", *COMMANDS}
+    assert commands == set(re.findall(r"^  ([a-z]+)  ", entrance.HELP.split("settings, in")[0], re.MULTILINE))
+    own = {name for name in models.__all__ if isinstance(getattr(models, name), type)}
+    own = {name for name in own if issubclass(getattr(models, name), models.GroupVAE)} - {"GroupVAE"}
+    assert own <= set(re.findall(r"\w+", entrance.HELP))
+
+
+def test_help_of_a_command_begins_with_the_chosen_model_and_data(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["fit", "--config", str(EXPERIMENTS / "digits.yaml"), "--model=VAE", "--help"])
+    printed = capsys.readouterr().out
+    order = [
+        "Help for --model.help=",
+        "Help for --data.help=",
+        "\n  --figures.every_n_epochs",
+        "\n  --trainer.max_epochs",
+    ]
+    places = [printed.index(words) for words in order]
+    assert places == sorted(places)
+    assert "--model.x_std" in printed
+    assert "default: 0.2)" in printed
+    assert len(re.findall(r"\n  --trainer\.max_epochs", printed)) == 1
+    assert not Path("lightning_logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "calls"),
+    [
+        (["test", "-h"], [["test", "--help"]]),
+        (["fit", "--data=my.Data", "-h"], [["fit", "--data.help", "my.Data"], ["fit", "--help"]]),
+        (["fit", "--model.z_dim", "3", "--help"], [["fit", "--help"]]),
+    ],
+)
+def test_which_helps_are_shown(arguments: list[str], calls: list[list[str]]) -> None:
+    assert help_calls(arguments) == calls
+
+
+def test_the_console_script_is_the_entrance() -> None:
+    assert "ugvae = ugvae.__main__:main" in (PROJECT / "setup.cfg").read_text()
+    entrance.main([*FIT])
+    assert (RUN / "trained.json").is_file()
+
+
+def in_a_thread() -> None:
+    thread = threading.Thread(target=cli.main, args=(FIT,))
+    thread.start()
+    thread.join()
+
+
+def with_messages_in_memory() -> None:
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        cli.main(FIT)
+
+
+def without_any_output() -> None:
+    with contextlib.redirect_stderr(None), contextlib.redirect_stdout(None):
+        cli.main(FIT)
+
+
+@pytest.mark.parametrize("call", [in_a_thread, with_messages_in_memory, without_any_output])
+def test_main_is_called_from_python(call: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.faulthandler, "is_enabled", lambda: False)
+    call()
+    assert (RUN / "trained.json").is_file()
+
+
+def test_a_process_that_a_notebook_starts() -> None:
+    """It inherits the notebook's backend of Matplotlib, which this environment may not have."""
+    done = python("-c", "import ugvae.plots.figure", MPLBACKEND="module://not_installed_here.backend_inline")
+    assert done.returncode == 0, done.stderr
+    code = "import os, ugvae; print(os.environ['MPLBACKEND'])"
+    assert python("-c", code, MPLBACKEND="module://json.backend").stdout == "module://json.backend\n"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*FIT, "--trainer.accelerator=gpu"])
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith("error: trainer.accelerator: ")
+    assert "auto takes what there is, cpu always works" in message
+    assert not list(workplace.iterdir())
+
+
+def test_a_folder_of_ones_own_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["fit", "--config", str(EXPERIMENTS / "folder.yaml"), "--data.root=nowhere"])
+    message = capsys.readouterr().err
+    assert "Name the place of your own images: --data.root FOLDER" in message
+    assert "Get it" not in message
+
+
+def test_make_lists_the_data_that_there_are() -> None:
+    done = subprocess.run(
+        ["make", "train", "DATA=foldr", "READY="], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout.startswith("DATA=foldr is none of: array ")
+    assert " folder " in done.stdout
