@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.paper import frontier, report, reproduction
+from experiments.paper import control, frontier, report, reproduction
 from experiments.paper.arguments import Parser
 from experiments.paper.command import Command
 from experiments.paper.registry import FIGURES, TABLES
@@ -49,6 +49,8 @@ PAGES = {
         Command("report", report.report, "page"),
         Command("reproduction", reproduction.reproduction, "page"),
         Command("frontier", frontier.frontier, "page"),
+        Command("control", control.control, "page"),
+        Command("walks", control.walks, "page"),
         Command("figures", figures, "page"),
         Command("all", everything, "page"),
     )

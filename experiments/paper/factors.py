@@ -26,7 +26,7 @@ CAPTION = (
 
 def factors(
     run: TrainedRun,
-    betas: TwoOrMore = 48,
+    betas: TwoOrMore = 128,
     draws: TwoOrMore = 48,
     grouping: Literal["trained", "random"] = "trained",
     seed: int = 0,

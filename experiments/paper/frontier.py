@@ -37,7 +37,7 @@ class Point(NamedTuple):
     kept: float
 
 
-def frontier(runs: list[Path], doc: Path = Path("docs/reproduction.md")) -> None:
+def frontier(runs: list[Path], doc: Path = Path("docs/reproduction_tables.md")) -> None:
     """Translation against content over several runs: how much content translation costs.
 
     Fills a section of a page, and draws ``figures/translation_frontier.png`` beside the page.

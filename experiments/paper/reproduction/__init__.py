@@ -28,7 +28,7 @@ PICTURES = ("fig3.png", "translation_examples.png")
 
 def reproduction(
     runs: list[Path],
-    doc: Path = Path("docs/reproduction.md"),
+    doc: Path = Path("docs/reproduction_tables.md"),
     pictures: Sequence[str] = PICTURES,
     seeds: PositiveInt | None = None,
 ) -> None:
