@@ -143,5 +143,5 @@ def test_make_lists_the_data_that_there_are() -> None:
         ["make", "train", "DATA=foldr", "READY="], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stdout.startswith("DATA=foldr is none of: array ")
+    assert "\nDATA=foldr is none of: array " in f"\n{done.stdout}"
     assert " folder " in done.stdout

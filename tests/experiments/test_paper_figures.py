@@ -218,7 +218,8 @@ def test_many_components_fill_pages(tmp_path: Path) -> None:
     model = make(UGVAE, (1, 8, 8), double=False, num_components=23)
     result = call("fig3", write_run(tmp_path / "run", model), "--steps", "2")
     drawn = [figure["file"] for figure in result["figures"]]
-    assert drawn == [f"fig3{name}.png" for name in ("_1", "_2", "_aggregate_1", "_aggregate_2", "_axes")]
+    pages = [f"{name}_{page}" for name in ("fig3", "fig3_aggregate") for page in (1, 2, 3)]  # of 10 components
+    assert drawn == [f"{name}.png" for name in (*pages, "fig3_axes")]
     assert len(result["components"]) == len(result["aggregate"]["components"]) == 23
     assert len(result["aggregate"]["axes"]) == len(result["aggregate"]["shares"]) == model.beta_dim
 
