@@ -12,7 +12,9 @@ WITH_EXAMPLES = [name for name, path in sources() if ">>> " in path.read_text()]
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
 def test_examples_of_docstrings(module: str) -> None:
-    result = doctest.testmod(importlib.import_module(module), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    result = doctest.testmod(
+        importlib.import_module(module), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    )
     assert result.attempted > 0
     assert result.failed == 0
 
