@@ -6,6 +6,7 @@ sample s.d. over the training seeds. What is finished is not done again.
 """
 
 import argparse
+import inspect
 import json
 import sys
 import time
@@ -55,11 +56,16 @@ class Entry:
 
 
 def fit_arguments(name: str, config: Path, experiment: str, epochs: int, extra: list[str]) -> list[str]:
-    """The command line that trains a model; one that needs training groups of a kind gets them, validated on random."""
+    """The command line that trains a model; one that needs training groups of a kind gets them, validated on random.
+
+    A model without beta goes without the settings that need one.
+    """
     grouping = getattr(models, name).data_grouping
     arguments = ["--config", str(config), "--model", name, "--experiment", experiment]
     arguments += ["--trainer.max_epochs", str(epochs), "--figures.every_n_epochs", "0"]
     groups = ["--data.grouping", grouping, "--data.eval_grouping", "random"] if grouping else []
+    if "beta_dim" not in inspect.signature(getattr(models, name)).parameters:
+        arguments += ["--model.local_posterior", "given_x", "--model.independence", "0"]
     return arguments + groups + extra
 
 

@@ -26,12 +26,13 @@ GroupingKind = Literal["random", "mixed", "pure", "proportions", "attribute", "g
 GROUPINGS: tuple[GroupingKind, ...] = get_args(GroupingKind)
 OF_ALL_IMAGES = ("random", "similar", "augmented")  # kinds that need no column
 OF_DOMAINS = ("mixed", "pure", "proportions")
+OR_RANDOM = ("similar", "random")  # an experiment of similar groups compares with random ones by one setting
 HAS_EFFECT = {  # settings that others than these kinds refuse
     "proportions": OF_DOMAINS,
     "min_group_size": ("given",),
-    "statistics": ("similar",),
-    "random_share": ("similar",),
-    "widest_window": ("similar",),
+    "statistics": OR_RANDOM,
+    "random_share": OR_RANDOM,
+    "widest_window": OR_RANDOM,
     "changes": ("augmented",),
 }
 NARROW = 4  # groups' images in the widest of the narrow windows

@@ -3,6 +3,7 @@
 Axes: G groups, B images per group, C channels, H and W pixels.
 """
 
+import inspect
 import math
 from abc import abstractmethod
 from typing import Any, Literal
@@ -81,7 +82,10 @@ class GroupVAE(LatentModel, TrainedModule):
         needs_beta = {"span_devices": span_devices, "local_posterior": local_posterior == "given_beta"}
         for name, wanted in {**needs_beta, "independence": independence}.items():
             if wanted and not beta_dim:
-                raise ConfigError(f"{name}: the images of a group share nothing in {type(self).__name__}")
+                default = inspect.signature(GroupVAE).parameters[name].default
+                raise ConfigError(
+                    f"{name}: the images of a group share nothing in {type(self).__name__}; --model.{name} {default}"
+                )
         if span_devices and independence:
             raise ConfigError("span_devices: the term of independence takes all images of a group on one device")
         self.keep_settings(
