@@ -209,15 +209,17 @@ def hsic(z: Tensor, beta: Tensor, mask: Tensor | None = None) -> Tensor:
         count = z.shape[:2].numel() if mask is None else mask.sum()
         weight = torch.full_like(z[..., 0], 1.0) if mask is None else mask.to(z.dtype)
         weight = (weight / count).flatten()  # of each image, adding up to 1
-        distances = _squared_distances(z.flatten(0, 1))
-        kernel = sum(torch.exp(-distances / (2 * z.shape[-1] * scale)) for scale in (0.25, 1.0, 4.0)) / 3
-        mean = kernel @ weight
-        centred = kernel - mean.unsqueeze(1) - mean + weight @ mean
-        centred = weight.unsqueeze(1) * centred * weight
-        by_group = centred.unflatten(1, z.shape[:2]).sum(2).unflatten(0, z.shape[:2]).sum(1)  # (G, G)
         beta = beta.detach()
         scale = beta.var(0, correction=0).sum().clamp(min=torch.finfo(beta.dtype).tiny)
-        return (by_group * torch.exp(-_squared_distances(beta) / (2 * scale))).sum()
+        groups = torch.exp(-_squared_distances(beta) / (2 * scale))
+        of_group = weight.unflatten(0, z.shape[:2]).sum(1)
+        mean = groups @ of_group
+        centred = groups - mean.unsqueeze(1) - mean + of_group @ mean  # where no gradient flows
+        factors = centred.repeat_interleave(z.shape[1], 0).repeat_interleave(z.shape[1], 1)
+        factors = weight.unsqueeze(1) * factors * weight / 3
+        wide = torch.exp(_squared_distances(z.flatten(0, 1)) / (-8 * z.shape[-1]))  # scale² = 4 · z_dim
+        middle = wide.square().square()  # the other scales are powers
+        return ((wide + middle + middle.square().square()) * factors).sum()
 
 
 def _squared_distances(points: Tensor) -> Tensor:
