@@ -57,16 +57,17 @@ def control(runs: list[Path], doc: Path = Path("docs/reproduction.md"), seeds: P
         runs = list(dict.fromkeys(trained for run in runs for trained in train_and_evaluate(run, seeds)))
     settings = families(read_runs(runs))
     measured = {short_name(family): [numbers_of(run) for run in family.runs] for family in settings}
+    properties = [property_of(family.runs[0]) for family in settings]
     rows = [
-        {"run": name} | {head: number(value, 1 if head == BOUND else 2) for head, value in numbers.items()}
-        for name, of_runs in measured.items()
+        {"run": name, "of": kind} | {head: number(value, 1 if head == BOUND else 2) for head, value in numbers.items()}
+        for (name, of_runs), kind in zip(measured.items(), properties, strict=True)
         for numbers in of_runs
     ]
     picture = f"![Shares that held-out betas decide, against the bound](figures/{FIGURE})"
     replace_section(doc, SECTION, f"{picture}\n\n{Table('', over_seeds(rows)).markdown()}")
     panels: dict[str, dict[str, Sequence[Numbers]]] = {}
-    for family, (name, of_runs) in zip(settings, measured.items(), strict=True):
-        panels.setdefault(family.runs[0].data, {})[name] = of_runs
+    for family, kind, (name, of_runs) in zip(settings, properties, measured.items(), strict=True):
+        panels.setdefault(f"{kind}, {family.runs[0].data}", {})[name] = of_runs
     save_figure(control_figure(panels), doc.parent / "figures" / FIGURE)
     print(f"Wrote {doc} and {doc.parent}/figures/{FIGURE}: {len(runs)} runs", flush=True)
 
@@ -111,8 +112,8 @@ def short_name(family: Family) -> str:
     return family.name.replace("/version_0", "")
 
 
-def numbers_of(run: RunFolder) -> dict[str, float | None]:
-    """The test ELBO, and what the betas of held-out groups decide.
+def factors_of(run: RunFolder) -> dict[str, Decided]:
+    """What ``factors`` measured.
 
     Raises:
         ConfigError: the run has no result of ``factors`` with z fixed.
@@ -120,42 +121,43 @@ def numbers_of(run: RunFolder) -> dict[str, float | None]:
     results = read_results(run.results).factors
     if not PLACES.keys() <= results.keys():
         raise ConfigError(f"runs: {run.shown} has no result of factors; make evaluate RUN={run.shown}")
+    return results
+
+
+def property_of(run: RunFolder) -> str:
+    """The property whose shares are shown: skin tone of images in colour, thickness of others."""
+    return COLOUR if COLOUR in factors_of(run)[FIXED].shares else GREY
+
+
+def numbers_of(run: RunFolder) -> dict[str, float | None]:
+    """The test ELBO, and what the betas of held-out groups decide."""
+    results, kind = factors_of(run), property_of(run)
     numbers = {BOUND: (run.test or {}).get("metrics", {}).get("test/elbo")}
     for name, place in PLACES.items():
-        decided: Decided = results[name]
-        for kind in (COLOUR if COLOUR in decided.shares else GREY, PIXELS):
-            numbers[f"{place}: {kind}"] = decided.shares[kind].beta
+        numbers |= {place: results[name].shares[kind].beta, f"{place}: pixels": results[name].shares[PIXELS].beta}
     fixed = results[FIXED]
     return numbers | {
         "label kept": fixed.label_kept,
-        "label kept by reconstructions": fixed.label_kept_plain,
+        "of reconstructions": fixed.label_kept_plain,
         "source found": fixed.retrieval,
     }
 
 
 def control_figure(panels: Mapping[str, Mapping[str, Sequence[Numbers]]]) -> Figure:
     """A panel per data set, a colour per setting, a marker per place; a point per run, a large one for their mean."""
-    figure = Figure(figsize=(5.2 * len(panels), 4.2), dpi=DPI, layout="constrained")
-    for axes, (data, settings) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    figure = Figure(figsize=(5.2 * len(panels), 5.2), dpi=DPI, layout="constrained")
+    for axes, (panel, settings) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for (name, of_runs), colour in zip(settings.items(), colours(len(settings)), strict=True):
             for place, marker in MARKERS.items():
-                head = next(head for head in of_runs[0] if head.startswith(place))
-                points = [
-                    (numbers[BOUND], numbers[head])
-                    for numbers in of_runs
-                    if None not in (numbers[BOUND], numbers[head])
-                ]
+                points = [(numbers[BOUND], numbers[place]) for numbers in of_runs]
+                if any(None in point for point in points):  # not tested, or a share of nothing
+                    continue
                 axes.plot(*zip(*points, strict=True), marker, color=colour, ms=3, alpha=0.6)
                 axes.plot(*map(statistics.fmean, zip(*points, strict=True)), marker, color=colour, ms=8)
             axes.plot([], [], color=colour, lw=4, label=plain(name))
         for place, marker in MARKERS.items():
             axes.plot([], [], marker, color="0.4", label=place)
-        axes.set(
-            title=plain(data),
-            xlabel=BOUND,
-            ylabel=f"share of {head.partition(': ')[2]} by held-out betas",
-            ylim=(-0.03, 1.03),
-        )
+        axes.set(title=plain(panel), xlabel=BOUND, ylabel="share that held-out betas decide", ylim=(-0.03, 1.03))
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=6, loc="best", frameon=False)
+        axes.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
     return figure
