@@ -16,8 +16,8 @@ import torch
 from tests.helpers.yaml_sweep import EXPERIMENTS, SHORT, SMALL
 from ugvae import __main__ as entrance
 from ugvae import cli, models
-from ugvae.commands import COMMANDS
-from ugvae.parser import help_calls
+from ugvae.cli.commands import COMMANDS
+from ugvae.cli.parser import help_calls
 
 PROJECT = Path(__file__).parents[1]
 FIT = ["fit", "--config", str(EXPERIMENTS / "digits.yaml"), *SMALL, *SHORT, "--figures.groups_per_label=0"]

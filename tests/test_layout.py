@@ -15,17 +15,11 @@ FLOORS = (  # from the ground up; rooms of one floor do not know each other
     ("ugvae.evaluation", "ugvae.datamodules"),
     ("ugvae.plots",),
     ("ugvae.callbacks",),
-    ("ugvae.parser", "ugvae.commands", "ugvae.failures", "ugvae.cli", "ugvae.__main__"),
+    ("ugvae.cli", "ugvae.__main__"),
     ("experiments",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-ENTRANCE = (
-    "ugvae.parser",
-    "ugvae.commands",
-    "ugvae.failures",
-    "ugvae.cli",
-    "ugvae.__main__",
-)  # they may know each other
+ENTRANCE = ("ugvae.cli", "ugvae.__main__")  # they may know each other
 
 
 def sources() -> Iterator[tuple[str, Path]]:

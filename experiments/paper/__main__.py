@@ -16,9 +16,9 @@ from experiments.paper.arguments import Parser
 from experiments.paper.command import Command
 from experiments.paper.registry import FIGURES, TABLES
 from experiments.paper.suite import run_all, run_one
+from ugvae.cli.parser import split_settings
 from ugvae.errors import ConfigError, DataError, OutputError
 from ugvae.machine import prepare_process
-from ugvae.parser import split_settings
 
 TRAINING = ("trainer", "model", "seed_everything", "matmul_precision", "figures", "checkpoint")  # sections of settings
 

@@ -1,6 +1,6 @@
 """The command line: ``ugvae {fit,validate,test,predict}``, every setting a YAML key that a flag overrides.
 
-``ugvae encode`` has options of its own (``ugvae.commands``).
+``ugvae encode`` has options of its own (``commands``).
 """
 
 import faulthandler
@@ -21,14 +21,14 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from ugvae import callbacks, datamodules  # noqa: F401  short class names resolve to what is imported
 from ugvae.callbacks.ranks import explain_launcher
-from ugvae.commands import COMMANDS, run_command, save_latents
+from ugvae.cli.commands import COMMANDS, run_command, save_latents
+from ugvae.cli.failures import fail, mendable
+from ugvae.cli.parser import Seed, SettingsParser, check_settings, help_calls, refusal
 from ugvae.data.module import GroupDataModule
 from ugvae.errors import ConfigError
 from ugvae.evaluation.latents import encode
-from ugvae.failures import fail, mendable
 from ugvae.machine import default_precision, prepare_process
 from ugvae.models import GroupVAE
-from ugvae.parser import Seed, SettingsParser, check_settings, help_calls, refusal
 from ugvae.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 from ugvae.runs.folder import ROOT, newest_checkpoint, read_config, run_directory, stand_in
 from ugvae.runs.loggers import run_loggers

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
+from ugvae.cli.parser import split_settings
 from ugvae.data.module import load_data
 from ugvae.errors import ConfigError
 from ugvae.evaluation.latents import Latents
 from ugvae.evaluation.latents import encode as encode_data
-from ugvae.parser import split_settings
 from ugvae.runs.loading import best_checkpoint, load_model
 
 
