@@ -271,7 +271,7 @@ def _content(folder: Path) -> str:
     """What is in a folder, for a message, whatever there is in its place."""
     try:
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # of a name that no folder can have
         return "no such folder"
     except OSError as error:
         return f"a folder that cannot be read ({error.strerror})"
