@@ -10,7 +10,7 @@ from jsonargparse.typing import PositiveFloat, PositiveInt
 from torch import Tensor
 
 from ugvae.data.arrays import Layout, columns_of, layout_of, load_arrays, prepared, read_dataset, shape_of_images
-from ugvae.data.listing import first_file
+from ugvae.data.listing import first_file, readable
 from ugvae.data.metadata import FILE_COLUMNS, TABLE_NAMES, read_columns, stated_table
 from ugvae.data.module import SPLITS, GroupDataModule, Split
 from ugvae.data.splits import rule_of_splits, split_by_rule, split_of_texts
@@ -120,9 +120,10 @@ class ArrayDataModule(GroupDataModule):
     def file(self) -> Path | None:
         """The file of the images, if it is there."""
         root = Path(self.root)
-        if root.is_dir() and self.root:
-            files = [path for path in root.iterdir() if path.suffix.lower() in (".npy", ".npz")]
-            return files[0] if len(files) == 1 else None
+        with readable():
+            if root.is_dir() and self.root:
+                files = [path for path in root.iterdir() if path.suffix.lower() in (".npy", ".npz")]
+                return files[0] if len(files) == 1 else None
         return first_file(root)
 
     def relocate(self, root: str, image_size: int) -> None:

@@ -5,10 +5,9 @@ from jsonargparse.typing import NonNegativeInt
 from sklearn.datasets import load_digits
 from torch.nn.functional import pad
 
-from ugvae.data.decoding import resized
+from ugvae.data.decoding import check_margin, resized
 from ugvae.data.module import GroupDataModule, Split, split_rows
 from ugvae.data.table import ImageTable
-from ugvae.errors import ConfigError
 
 
 class DigitsDataModule(GroupDataModule):
@@ -31,15 +30,11 @@ class DigitsDataModule(GroupDataModule):
     def __init__(self, root: str = "data/digits", margin: NonNegativeInt = 0, **kwargs) -> None:
         self.margin = margin
         super().__init__(root, **kwargs)
-        self._check_margin()
-
-    def _check_margin(self) -> None:
-        if not 0 <= 2 * self.margin < self.image_size:
-            raise ConfigError(f"margin: expected 0 to {(self.image_size - 1) // 2}, got {self.margin}")
+        check_margin(margin, self.image_size)
 
     def relocate(self, root: str, image_size: int) -> None:
         super().relocate(root, image_size)
-        self._check_margin()
+        check_margin(self.margin, image_size)
 
     def read_split(self, split: Split) -> ImageTable:
         digits = load_digits()

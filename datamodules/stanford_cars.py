@@ -1,25 +1,29 @@
 """Stanford Cars: 16,185 photographs of 196 classes of cars."""
 
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from pytorch_lightning.utilities import rank_zero_warn
 
 from ugvae.data.annotations import check_names
 from ugvae.data.image_files import ImageFilesDataModule, inner
-from ugvae.data.listing import Listing, Sources, existing, first_file, hold_out, scan, split_by_object
+from ugvae.data.listing import Listing, Sources, hold_out, scan, split_by_object
 from ugvae.data.matlab import read_variable
 from ugvae.errors import DataError
 
 TRAIN, TEST = "cars_train", "cars_test"
 ANNOTATIONS = {  # of the images in each folder, best first
-    TRAIN: ("devkit/cars_train_annos.mat",),
-    TEST: ("cars_test_annos_withlabels.mat", "devkit/cars_test_annos_withlabels.mat", "devkit/cars_test_annos.mat"),
+    TRAIN: ("cars_train_annos.mat",),
+    TEST: ("cars_test_annos_withlabels.mat", "cars_test_annos.mat"),
 }
-CLASSES = "devkit/cars_meta.mat"
+CLASSES = "cars_meta.mat"
 
 
 class StanfordCarsDataModule(ImageFilesDataModule):
     """Cars (Krause et al. 2013), whole images. Columns, where there is a devkit: ``label`` (0-195, -1 if unknown).
+
+    The devkit may lie anywhere below the root, since copies differ in this.
 
     Splits: the official 8,041 test images; 10 % of ``cars_train``, cut with a fixed seed, for validation. A folder
     without ``cars_test`` is cut into 80, 10 and 10 %, again with a fixed seed.
@@ -36,7 +40,7 @@ class StanfordCarsDataModule(ImageFilesDataModule):
     cars_train/00001.jpg … 08144.jpg
     cars_test/00001.jpg … 08041.jpg
     cars_test_annos_withlabels.mat         labels are optional
-    devkit/cars_train_annos.mat, cars_meta.mat
+    devkit/cars_train_annos.mat, cars_meta.mat    (or car_devkit/devkit/)
   or a folder of the images alone"""
     source = """the owners' download is no longer there (https://ai.stanford.edu/~jkrause/cars/car_dataset.html);
   put a copy with the original names there by hand"""
@@ -52,27 +56,37 @@ class StanfordCarsDataModule(ImageFilesDataModule):
         images = {name: stamp for name, stamp in files.items() if "devkit" not in PurePosixPath(name).parts}
         if not images:
             raise self.missing("no images")
-        texts = [name for names in ANNOTATIONS.values() for name in names] + [CLASSES]
-        return images | existing(root, [str(PurePosixPath(base) / name) for name in texts])
+        devkit = scan(root, base, suffixes={".mat"})
+        known = [name for names in ANNOTATIONS.values() for name in names] + [CLASSES]
+        texts = [path for name in known for path in named(devkit, name)]
+        return images | {path: devkit[path] for path in texts}
 
     def describe(self, files: list[str]) -> Listing:
-        base = Path(self.root) / (prefix := inner(Path(self.root), "stanford_cars"))
+        root = Path(self.root)
         images = [name for name in files if not name.endswith(".mat")]
-        paths = [PurePosixPath(name).relative_to(prefix) for name in images]
-        folders = np.array([path.parts[0] for path in paths])
+        paths = [PurePosixPath(name) for name in images]
+        folders = np.array([next((part for part in path.parts if part in ANNOTATIONS), "") for path in paths])
         labels = np.full(len(images), -1, np.int64)
         for folder, names in ANNOTATIONS.items():
-            rows, path = np.flatnonzero(folders == folder), first_file(*(base / name for name in names))
-            if path and len(rows):
-                labels[rows] = read_annotations(path, [paths[row].name for row in rows])
+            rows, texts = np.flatnonzero(folders == folder), [path for name in names for path in named(files, name)]
+            if texts and len(rows):
+                labels[rows] = read_annotations(root / texts[0], [paths[row].name for row in rows])
         if {TRAIN, TEST} <= set(folders.tolist()):
             split = hold_out(np.where(folders == TEST, 2, 0), 1, f"images of {TRAIN}")
         else:
             split = split_by_object(np.arange(len(images)), "images")
         if (labels < 0).all():
             return Listing(images, split)
-        names = {"label": read_classes(base / CLASSES)} if (base / CLASSES).is_file() else {}
-        return Listing(images, split, {"label": labels}, names)
+        for folder in np.unique(folders[labels < 0]).tolist():
+            texts = f", which {ANNOTATIONS[folder][0]} has" if folder else ""
+            rank_zero_warn(f"{self.title}: no labels of the images in {folder or root}{texts}; their label is -1")
+        classes = named(files, CLASSES)
+        return Listing(images, split, {"label": labels}, {"label": read_classes(root / classes[0])} if classes else {})
+
+
+def named(files: Iterable[str], name: str) -> list[str]:
+    """The files of a name in any folder, those nearest to the root first."""
+    return sorted((path for path in files if PurePosixPath(path).name == name), key=lambda path: path.count("/"))
 
 
 def read_annotations(path: Path, images: list[str]) -> np.ndarray:

@@ -32,7 +32,7 @@ from ugvae.models import GroupVAE
 from ugvae.plots.curves import term_label
 from ugvae.runs.files import atomic_path, replace_section, save_json
 from ugvae.runs.folder import ROOT, newest_checkpoint, read_metrics, run_directory
-from ugvae.runs.loading import load_model
+from ugvae.runs.loading import best_checkpoint, load_model
 
 EXPERIMENTS = Path("experiments")
 MODELS = [name for name in models.__all__ if issubclass(getattr(models, name), GroupVAE) and name != "GroupVAE"]
@@ -103,7 +103,7 @@ def _last_checkpoint(known: Mapping[str, Any], experiment: str) -> Path | None:
 
 def score(run: Path, options: argparse.Namespace) -> Entry:
     """The scores of a run, from its ``compare.json`` if they were computed with these options before."""
-    path, checkpoint = run / "compare.json", run / "checkpoints" / "best.ckpt"
+    path, checkpoint = run / "compare.json", best_checkpoint(run)
     names = ("group_samples", "image_samples", "images", "seed")
     asked = {**{name: getattr(options, name) for name in names}, "written": checkpoint.stat().st_mtime}
     known = json.loads(path.read_text()) if path.exists() else {}

@@ -1,6 +1,6 @@
 """Your own columns: are groups of their values told apart by beta, and are they read from the beta of whole groups?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from jsonargparse.typing import PositiveInt
 
@@ -8,17 +8,16 @@ from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned
 from experiments.paper.table1 import CAPTION, drawer
 from experiments.paper.tables import accuracies, group_probes
-from ugvae.data.module import split_rows
 from ugvae.errors import ConfigError
-from ugvae.evaluation.classification import HELD_OUT_IMAGES, classify_groups
+from ugvae.evaluation.classification import classify_groups
 from ugvae.evaluation.group_probes import probe_groups
-from ugvae.evaluation.kinds import DOMAIN, MOST_VALUES, Condition, known_values, of_column
+from ugvae.evaluation.kinds import DOMAIN, MOST_VALUES, known_values, largest_groups, of_column
 from ugvae.evaluation.latents import natural_column
+from ugvae.evaluation.minimum import LEAST_SIZE
 from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta
 from ugvae.plots.charts import accuracy_figure, probes_figure
 
 LISTED = 4  # values that the name of a comparison lists
-LEAST = 2  # images of the smallest group
 NO_COLUMNS = f"the data have no column of 2 to {MOST_VALUES} names; name one by --column"
 
 NO_GROUPS = "the run's groups are not given by a column; name one by --by"
@@ -51,7 +50,7 @@ def groups(
     for name in column or default_columns(run):
         kinds = of_column(run, name, values)
         sizes = largest_groups(run, kinds, seeds)
-        if rare := [kind for kind in kinds if sizes[kind] < LEAST]:
+        if rare := [kind for kind in kinds if sizes[kind] < LEAST_SIZE]:
             left_out[name] = f"too few test images for groups: {', '.join(rare)}"
             print(f"{name}: left out: {left_out[name]}", flush=True)
         common = {kind: condition for kind, condition in kinds.items() if kind not in rare}
@@ -70,21 +69,6 @@ def groups(
         print(f"{accuracies(comparison, results[comparison], {}).markdown()}\n", flush=True)
     figure = accuracy_figure(results, {}, f"groups of held-out images, {type(run.model).__name__}")
     return Made({"results": results, "left_out": left_out}, {"groups": Captioned(figure, CAPTION)})
-
-
-def largest_groups(run: TrainedRun, kinds: Mapping[str, Condition], seeds: int) -> dict[str, int]:
-    """The most images that a group of each kind can have on both sides of every split of the test images."""
-    halves = [
-        rows
-        for seed in range(seeds)
-        for rows in split_rows(len(run.table), round(len(run.table) * HELD_OUT_IMAGES), seed)
-    ]
-    sizes = {}
-    for name, condition in kinds.items():
-        ((column, value),) = condition.items()
-        meets = run.table.columns[column] == value
-        sizes[name] = min(int(meets[rows].sum()) for rows in halves)
-    return sizes
 
 
 def default_columns(run: TrainedRun) -> list[str]:

@@ -5,13 +5,13 @@ from functools import partial
 
 from jsonargparse.typing import PositiveInt
 
-from experiments.paper.columns import largest_groups
 from experiments.paper.command import Command, Made
 from experiments.paper.common import Captioned
 from experiments.paper.table1 import comparisons, drawer, lacks_paper
 from experiments.paper.tables import SHOWN_BY_SIZE, by_size
 from ugvae.errors import ConfigError
 from ugvae.evaluation.group_sizes import classify_by_size
+from ugvae.evaluation.kinds import largest_groups
 from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta
 from ugvae.plots.group_sizes import group_size_figure
 
@@ -47,22 +47,24 @@ def group_sizes(
         seeds: repetitions; re-splits of the same images
     """
     asked, results, left_out = comparisons(run, pair, attribute, values, column), {}, {}
-    encoded = encode_run(run, range(seeds))
+    filled = {}
     for name, kinds in asked.items():
         available = largest_groups(run, kinds, seeds)
         rarest = min(available, key=available.get)
-        filled = sorted(size for size in set(sizes) if size <= available[rarest])
-        if absent := sorted(set(sizes) - set(filled)):
+        if some := sorted(size for size in set(sizes) if size <= available[rarest]):
+            filled[name] = some
+        if absent := sorted(set(sizes) - set(some)):
             left_out[name] = (
                 f"groups of {', '.join(map(str, absent))}: {rarest} has {available[rarest]} images in a half"
             )
             print(f"{name}: left out: {left_out[name]}", flush=True)
-        if filled:
-            draw = partial(drawer, run, kinds)
-            results[name] = classify_by_size(*encoded, run.table, draw, filled, groups, range(seeds))
-            print(f"{by_size(name, results[name]).markdown()}\n", flush=True)
-    if not results:
-        raise ConfigError(f"sizes: no size can be filled; {'; '.join(left_out.values())}")
+    if not filled:
+        raise ConfigError(f"sizes: none can be filled, take --sizes of what there is: {'; '.join(left_out.values())}")
+    encoded = encode_run(run, range(seeds))
+    for name, some in filled.items():
+        draw = partial(drawer, run, asked[name])
+        results[name] = classify_by_size(*encoded, run.table, draw, some, groups, range(seeds))
+        print(f"{by_size(name, results[name]).markdown()}\n", flush=True)
     figure = group_size_figure(results, SHOWN_BY_SIZE, f"groups of held-out images, {type(run.model).__name__}")
     return Made({"results": results, "left_out": left_out}, {"group_sizes": Captioned(figure, CAPTION)})
 

@@ -41,7 +41,7 @@ def translation(
     attribute: str | None = None,
     column: str = DOMAIN,
     values: Sequence[str] = (),
-    content: str = CONTENT,
+    content: str | None = None,
     probe: Sequence[str] = PROBES,
     group_size: PositiveInt = 128,
     groups: PositiveInt = 8,
@@ -60,7 +60,7 @@ def translation(
         attribute: images with it and without, in place of two domains
         column: column of --values
         values: two of --column, by name or number, in place of the first two
-        content: column that both kinds have, to be kept
+        content: column that both kinds have, to be kept; by default label, where the data have it
         probe: columns of numbers, of one domain
         group_size: images per group
         groups: groups of each kind
@@ -70,14 +70,14 @@ def translation(
     kinds = two_kinds(run, attribute, column, values)
     column = next(iter(next(iter(kinds.values()))))
     known = [name for name in run.table.columns if name != column]
-    if content != CONTENT and content not in known:
+    if content is not None and content not in known:
         raise ConfigError(
             f"content: no other column {content!r}; the data have {', '.join(known) or 'none'} to be kept"
         )
     domains = tuple(condition[column] for condition in kinds.values())
     train, test = (with_own_columns(run.data, split, probe) for split in ("train", "test"))
     probes = [name for name in probe if name in train.columns and name in test.columns and name != column]
-    settings = (domains, column, content, group_size, groups)
+    settings = (domains, column, content or CONTENT, group_size, groups)
     result = translation_rates(run.model, train, test, *settings, probes=probes, seed=seed)
     validation = with_own_columns(run.data, "val", probe)
     if all((validation.columns[column] == value).any() for value in domains):

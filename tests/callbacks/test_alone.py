@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import CSVLogger
 
 from tests.helpers.yaml_sweep import EXPERIMENTS, SMALL
 from ugvae import cli
@@ -108,6 +109,33 @@ def test_scores_that_fail_leave_the_others(monkeypatch: pytest.MonkeyPatch, recw
         assert "test/elbo" in report["metrics"]
         assert list(report["notes"].values()) == ["left out: it failed"]
         assert warned(recwarn, "left out (IndexError: too many of them); the test goes on without") == 1
+
+
+class Unreliable(CSVLogger):
+    """A user's own logger, whose server goes away."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        raise ConnectionError("the server has gone\nand more")
+
+    def finalize(self, status: str) -> None:
+        raise AssertionError("it is not called again")
+
+
+class LooksForLogger(Callback):
+    """A user's own, which finds its logger by its class, and finds it whole."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: torch.nn.Module) -> None:
+        (logger,) = [logger for logger in trainer.loggers if isinstance(logger, Unreliable)]
+        logger.experiment.log_metrics({"theirs": 1.0}, 0)
+        assert Path(logger.log_dir).is_relative_to("theirs")
+
+
+def test_a_logger_of_the_user_that_fails_in_training(recwarn: pytest.WarningsRecorder) -> None:
+    chosen = [f"--trainer.logger={__name__}.Unreliable", "--trainer.logger.save_dir=theirs"]
+    cli.main([*FIT, *FEW, *chosen, f"--trainer.callbacks={__name__}.LooksForLogger", "--figures.every_n_epochs=0"])
+    assert json.loads((RUN / "trained.json").read_text())["steps"] == 4
+    assert len((RUN / "metrics.csv").read_text().splitlines()) > 2
+    assert warned(recwarn, "Unreliable failed (the server has gone); training goes on, metrics.csv and figures/") == 1
 
 
 class Broken(Callback):

@@ -48,3 +48,16 @@ def write_flat_cars(root: Path, num_images: int = 30) -> None:
     """JPEGs alone."""
     for number in range(1, num_images + 1):
         save_picture(root / f"{number:05d}.jpg", number, 96, 64)
+
+
+def as_the_copies_have_it(root: Path, with_labels: str) -> None:
+    """Makes the official tree that of a widespread copy: every folder in one of its own name, the devkit renamed.
+
+    ``with_labels`` is the folder of the labels of the test images.
+    """
+    for folder, outer in (("cars_train", "cars_train"), ("cars_test", "cars_test"), ("devkit", "car_devkit")):
+        (root / folder).rename(root / "inner")
+        (root / outer).mkdir()
+        (root / "inner").rename(root / outer / folder)
+    (root / with_labels).mkdir(exist_ok=True)
+    (root / "cars_test_annos_withlabels.mat").rename(root / with_labels / "cars_test_annos_withlabels.mat")

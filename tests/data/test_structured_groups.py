@@ -11,6 +11,7 @@ from ugvae.data.known_groups import (
     draw_groups,
     groups_by_value,
     groups_where,
+    largest_series_group,
     mixed_groups,
     series_digits,
     series_groups,
@@ -63,6 +64,20 @@ def test_series_groups_use_every_image_before_any_twice() -> None:
     many = series_groups(make_table(), group_size=30, groups_per_series=100).groups
     uses = torch.bincount(many.flatten(), minlength=600).view(60, 10)  # by digit
     assert (uses.amax(0) - uses.amin(0) <= 1).all()
+
+
+@pytest.mark.parametrize("available", [[12] * 10, [3, 4, 5, 6, 7, 8, 9, 10, 11, 12], [40] * 9 + [2], [0] * 10])
+def test_largest_group_that_writes_any_part_of_any_series(available: list[int]) -> None:
+    texts = ["".join(map(str, series_digits(name).tolist())) * 2 for name in SERIES]
+
+    def can_write(size: int) -> bool:
+        parts = [text[start : start + size] for text in texts for start in range(SERIES_LENGTH)]
+        return all(part.count(str(digit)) <= available[digit] for part in parts for digit in range(10))
+
+    largest = largest_series_group(torch.tensor(available), 40)
+    assert can_write(largest)
+    assert largest == 40 or not can_write(largest + 1)
+    assert largest_series_group(torch.tensor(available), 1) == min(largest, 1)
 
 
 def test_series_take_random_groups_along() -> None:

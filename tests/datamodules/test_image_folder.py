@@ -4,13 +4,15 @@ import itertools
 from pathlib import Path
 
 import pytest
+import torch
+from torch.nn.functional import pad
 
 from tests.data.image_folder import write_formats, write_image_folder, write_split_folders
 from tests.data.pictures import pixel_number, save_picture
 from tests.helpers.cached_folder import contents, make
 from ugvae.data.module import SPLITS
 from ugvae.datamodules import ImageFolderDataModule
-from ugvae.errors import DataError
+from ugvae.errors import ConfigError, DataError
 
 
 def pictures(data: ImageFolderDataModule) -> dict[str, list[int]]:
@@ -38,6 +40,23 @@ def test_images_outside_of_the_classes(tmp_path: Path) -> None:
     for numbers, values in contents(make(tmp_path)).values():
         labels |= dict(zip(numbers, values, strict=True))
     assert labels == {number: number % 2 for number in range(12)} | {99: -1, 100: 0}
+
+
+def test_margin_frames_the_same_images(tmp_path: Path) -> None:
+    write_image_folder(tmp_path, num_images=20)
+    plain, framed = make(tmp_path, image_size=10).table("train"), make(tmp_path, image_size=16, margin=3).table("train")
+    assert torch.equal(framed.images, pad(plain.images, [3] * 4))
+    assert framed.columns.keys() == plain.columns.keys()
+    assert len({path.name for path in (tmp_path / ".cache").iterdir()}) == 2
+    assert not torch.equal(make(tmp_path, image_size=16).table("train").images, framed.images), "a cache of its own"
+
+
+def test_margin_without_room_for_the_image(tmp_path: Path) -> None:
+    for margin in (-1, 4):
+        with pytest.raises(ConfigError, match=f"^margin: expected 0 to 3, got {margin}$"):
+            make(tmp_path, image_size=8, margin=margin)
+    with pytest.raises(ConfigError, match=r"^margin: expected 0 to 3, got 4$"):
+        make(tmp_path, image_size=16, margin=4).relocate(str(tmp_path), 8)
 
 
 @pytest.mark.parametrize("classes", [False, True])

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from tests.data.pictures import pixel_number, save_picture
-from tests.data.stanford_cars import CLASSES, label, save_annotations, write_flat_cars, write_stanford_cars
+from tests.data.stanford_cars import (
+    CLASSES,
+    as_the_copies_have_it,
+    label,
+    save_annotations,
+    write_flat_cars,
+    write_stanford_cars,
+)
 from ugvae.datamodules import StanfordCarsDataModule
 from ugvae.errors import DataError
 
@@ -29,22 +36,30 @@ def test_official_splits_and_labels(tmp_path: Path, above: str) -> None:
     assert data.names == {"label": CLASSES}
 
 
-def test_test_images_without_labels(tmp_path: Path) -> None:
+def test_test_images_without_labels(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     write_stanford_cars(tmp_path, num_train=20, num_test=6, test_labels=False)
     data = make(tmp_path)
     assert data.table("test").columns["label"].tolist() == [-1] * 6
     assert data.table("train").columns["label"].min() == 0
+    missing = "no labels of the images in cars_test, which cars_test_annos_withlabels.mat has; their label is -1"
+    assert [str(warning.message) for warning in recwarn if "no labels" in str(warning.message)] == [
+        f"Stanford Cars: {missing}"
+    ]
 
 
-def test_folders_within_the_folders_of_the_splits(tmp_path: Path) -> None:
-    write_stanford_cars(tmp_path, num_train=20, num_test=6)
-    for folder in ("cars_train", "cars_test"):  # as some copies have it
-        (tmp_path / folder).rename(tmp_path / "inner")
-        (tmp_path / folder).mkdir()
-        (tmp_path / "inner").rename(tmp_path / folder / folder)
+@pytest.mark.parametrize("above", [".", "archive", "stanford_cars"])
+@pytest.mark.parametrize("with_labels", [".", "car_devkit/devkit", "car_devkit"])
+def test_trees_of_copies(tmp_path: Path, above: str, with_labels: str, recwarn: pytest.WarningsRecorder) -> None:
+    write_stanford_cars(tmp_path / above, num_train=20, num_test=6)
+    as_the_copies_have_it(tmp_path / above, with_labels)
     data = make(tmp_path)
     assert pixel_number(data.table("test").images) == list(range(101, 107))
-    assert data.table("train").columns["label"].min() == 0
+    for split, offset in (("train", 0), ("val", 0), ("test", 100)):
+        table = data.table(split)
+        numbers = [number - offset for number in pixel_number(table.images)]
+        assert table.columns["label"].tolist() == [label(number) for number in numbers]
+    assert data.names == {"label": CLASSES}
+    assert not [warning for warning in recwarn if "no labels" in str(warning.message)]
 
 
 @pytest.mark.parametrize("folder", [".", "cars_train", "stanford_cars/cars_train"])

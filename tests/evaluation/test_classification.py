@@ -125,9 +125,9 @@ def test_groups_that_cannot_be_compared_are_refused() -> None:
     table = make_table()
     with pytest.raises(ConfigError, match=r"^draw: .* share images$"):
         classify(table, Average(), Average(), draw=lambda rows, *how: draw(table, torch.arange(300), *how))
-    with pytest.raises(ConfigError, match=r"^groups_per_kind, seeds: cannot test with 2 groups"):
+    with pytest.raises(ConfigError, match=r"^groups: 2 of each kind leave none .*; take 5 or more$"):
         classify(table, Average(), Average(), groups_per_kind=2)
-    with pytest.raises(ConfigError, match=r"^groups_per_kind, seeds: .* 0 seeds$"):
+    with pytest.raises(ConfigError, match=r"^seeds: at least one"):
         classify(table, Average(), Average(), seeds=[])
     rare = ImageTable(table.images, {"kind": (torch.arange(300) < 20).long()})
 
@@ -215,7 +215,11 @@ def test_commands_say_what_they_lack(run: Path, tmp_path: Path, capsys: pytest.C
             ["table1", "--run", str(run), "--values", "3", "8", "--protocol", "paper", "--group_size", "1"],
             "group_size: a group of one image has no statistics for BatchNorm",
         ),
-        (["table1", "--run", str(run), "--values", "3", "11", *QUICK], "group_size: 0 images with label 11"),
+        (
+            ["table1", "--run", str(run), "--values", "3", "11", *QUICK],
+            "group_size: no groups of 8, since label 11 has 0 images in a half",
+        ),
+        (["series", "--run", str(run), "--group_size", "300"], "group_size: no groups of 300, since a series has "),
         (["series", "--run", str(vae)], "series: the model is VAE, which has no beta"),
         (["series", "--run", str(tmp_path / "none")], f"run: {tmp_path / 'none'} is not the folder of a run"),
     ):

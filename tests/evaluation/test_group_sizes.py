@@ -66,6 +66,7 @@ def test_sizes_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_cannot_be_filled_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = refused(capsys, "group_sizes", "--run", str(run), "--values", "0", "1", "--sizes", "128", *QUICK)
-    assert re.match(r"sizes: no size can be filled; groups of 128: label [01] has", message)
+    reason = "sizes: none can be filled, take --sizes of what there is: groups of 128"
+    assert re.match(rf"{reason}: label [01] has \d\d images in a half", message)
     assert refused(capsys, "group_sizes", "--run", str(run)).startswith("pair, attribute, column: no column")
     assert "sizes" in refused(capsys, "group_sizes", "--run", str(run), "--values", "0", "1", "--sizes", "0")

@@ -92,6 +92,13 @@ def test_trains_scores_and_does_nothing_twice(commands: list[list[str]], capsys:
     assert not any("--ckpt_path" in command for command in commands[3:])
 
 
+def test_a_training_without_validation_is_scored(commands: list[list[str]]) -> None:
+    """It has no best checkpoint; the last one stands for the run."""
+    compare.main([*QUICK, "--models", "VAE", "--trainer.limit_val_batches=0"])
+    assert not Path("lightning_logs/compare_digits/VAE/version_0/checkpoints/best.ckpt").exists()
+    assert "| VAE | " in Path("lightning_logs/compare_digits/compare.md").read_text()
+
+
 def test_stops_where_training_stops(commands: list, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = subprocess.CompletedProcess([], 3)
     monkeypatch.setattr(subprocess, "run", lambda command: failed)
@@ -102,7 +109,8 @@ def test_stops_where_training_stops(commands: list, monkeypatch: pytest.MonkeyPa
 
 
 def test_unknown_names(commands: list, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, message in ((["--data", "nowhere"], "data: no "), ([*QUICK, "--models", "VEA"], "unknown VEA")):
+    unknown = f"data: no {Path('experiments', 'foldr.yaml')}; there are digits\n"
+    for arguments, message in ((["--data", "foldr"], unknown), ([*QUICK, "--models", "VEA"], "unknown VEA")):
         with pytest.raises(SystemExit):
             compare.main(arguments)
         assert message in capsys.readouterr().err

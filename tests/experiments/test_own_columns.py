@@ -1,5 +1,6 @@
 """A user's own columns, by the names of their values: told apart, translated, drawn, and in the report's verdict."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,10 @@ import pytest
 from PIL import Image
 
 from experiments.paper import __main__ as paper
-from experiments.paper.columns import largest_groups
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import call, refused, write_run
 from ugvae.errors import ConfigError
-from ugvae.evaluation.kinds import of_column, values_by_name
+from ugvae.evaluation.kinds import largest_groups, of_column, values_by_name
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.trained_run import load_run
 from ugvae.evaluation.verdict import verdict
@@ -98,11 +98,30 @@ def test_refusals(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert error.removeprefix("error: ").startswith(message)
 
 
+def test_groups_larger_than_the_images(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says which size would do, and that size does."""
+    names = ["--column", "label", "--values", "site A", "site B", *QUICK]
+    message = refused(capsys, "table1", "--run", str(run), *names).splitlines()[-1]
+    reason = r"group_size: no groups of 128, since label site [AB] has \d+ images in a half of the test images"
+    advice = re.fullmatch(rf"{reason}; take (.*) or less", message)[1].split()
+    call("table1", run, *names, *advice, "--protocol", "held-out")
+    too_many = [*advice[:-1], str(int(advice[-1]) + 1)]
+    assert refused(capsys, "table1", "--run", str(run), *names, *too_many).endswith(f"{advice[-1]} or less")
+    message = refused(capsys, "table1", "--run", str(run), *names, "--protocol", "paper").splitlines()[-1]
+    assert message.endswith("label site A has 2 training images; take --group_size 2 or less")
+    rare = ["--column", "label", "--values", "site A", "site C"]
+    message = refused(capsys, "table1", "--run", str(run), *rare, "--protocol", "held-out", *QUICK).splitlines()[-1]
+    assert re.search(r"site C has [01] images in a half of the test images; at least 2 are needed$", message)
+    message = refused(capsys, "groups", "--run", str(run), "--groups", "2", "--seeds", "1").splitlines()[-1]
+    assert message == "groups: 2 of each kind leave none to learn from or none for the test; take 5 or more"
+
+
 def test_a_content_that_is_not_there(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """``label`` is the default, and left out in silence only where it was not asked for."""
-    names = ["--column", "label", "--values", "site B", "site A", "--content", "nonsense"]
-    message = refused(capsys, "translation", "--run", str(run), *names).splitlines()[-1]
-    assert message == "content: no other column 'nonsense'; the data have none to be kept"
+    names = ["--column", "label", "--values", "site B", "site A", "--content"]
+    for content in ("nonsense", "label"):  # what is translated cannot be kept
+        message = refused(capsys, "translation", "--run", str(run), *names, content).splitlines()[-1]
+        assert message == f"content: no other column {content!r}; the data have none to be kept"
 
 
 def test_data_that_have_moved(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

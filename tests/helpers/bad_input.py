@@ -3,7 +3,7 @@
 The rule: bad input is refused by an error of the project that names the file or the setting, or it is read correctly.
 Any other error fails the test.
 
-pytest prints the counts after any session. The examples of hypothesis are the same in every run;
+pytest prints the counts after any session. The examples of hypothesis are the same in every run of the same code;
 HYPOTHESIS_PROFILE=thorough tries many times as many.
 """
 

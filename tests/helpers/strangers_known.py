@@ -191,6 +191,14 @@ CASES = [
         prepare=pictures("mine/train/a", "mine/train/b", "mine/val/a", "mine/test/a"),
         leaves=("lightning_logs/folder/version_0/trained.json",),
     ),
+    Case(
+        "4 a margin without room",
+        [f"{FOLDER} --data.margin 8"],
+        2,
+        ("margin: expected 0 to 7, got 8",),
+        prepare=pictures("a", "b"),
+        not_left=NO_RUN,
+    ),
     # ---- 5, nothing meaningless
     Case("5 forty images", [FOLDER], 2, ("would do",), prepare=pictures("a", "b", count=6), not_left=NO_RUN),
     Case("5 no GPU", [f"{FIT} --trainer.accelerator gpu"], 2, ("trainer.accelerator:", "auto"), not_left=NO_RUN),
@@ -203,6 +211,18 @@ CASES = [
         [FIT, f"python -m experiments.paper translation --run {RUN} --column label --values 0 1 --content nonsense"],
         2,
         ("content: no other column 'nonsense'",),
+    ),
+    Case(
+        "5 translation --content of the column that is translated",
+        [FIT, f"python -m experiments.paper translation --run {RUN} --column label --values 0 1 --content label"],
+        2,
+        ("content: no other column 'label'",),
+    ),
+    Case(
+        "5 table1 of groups larger than the images",
+        [FIT, f"python -m experiments.paper table1 --run {RUN} --values 0 1"],
+        2,
+        ("group_size: no groups of 128", "or less"),
     ),
     Case(
         "5 fig5 by the name that is shown",

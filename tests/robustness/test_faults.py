@@ -157,7 +157,7 @@ def test_server_that_does_not_answer_at_the_start_logs_offline(tmp_path: Path, m
     run = MagicMock()
     monkeypatch.setattr(loggers.wandb, "init", refuse)
     with pytest.warns(UserWarning, match=r"W&B cannot be reached \(timed out\); the run is logged offline"):
-        assert loggers.PatientWandbLogger("name", str(tmp_path), online=True).experiment is run
+        assert loggers.start_wandb("name", str(tmp_path), online=True) is run
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ Axes: C channels, H = W pixels.
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from ugvae.errors import DataError
+from ugvae.errors import ConfigError, DataError
 
 # formats that PIL may read, whatever the suffix is; one of the others starts a program (EPS: Ghostscript)
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
@@ -79,6 +79,18 @@ def decode_image(data: bytes, transform: Transform) -> np.ndarray:
     except BROKEN as error:
         raise CorruptFileError(f"not a whole image ({error or type(error).__name__})") from error
     return fit(whole, transform)
+
+
+def decode_framed(data: bytes, transform: Transform, margin: int) -> np.ndarray:
+    """As ``decode_image``, with ``margin`` black pixels on every side, within the size of the transform."""
+    images = decode_image(data, replace(transform, size=transform.size - 2 * margin))
+    return np.pad(images, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
+
+
+def check_margin(margin: int, image_size: int) -> None:
+    """Raises a ConfigError if black pixels on every side would leave no room for the image."""
+    if not 0 <= 2 * margin < image_size:
+        raise ConfigError(f"margin: expected 0 to {(image_size - 1) // 2}, got {margin}")
 
 
 def decode_svg(data: bytes, transform: Transform) -> np.ndarray:

@@ -19,6 +19,7 @@ from ugvae.data.listing import (
     columns_of_names,
     numbered,
     position_within,
+    readable,
     scan,
     source_digest,
     split_by_object,
@@ -135,7 +136,8 @@ class ImageFilesDataModule(GroupDataModule):
 
 def inner(root: Path, name: str) -> str:
     """``name`` if that is a folder in ``root``, else "." for ``root`` itself: users give the one or the other."""
-    return name if (root / name).is_dir() else "."
+    with readable():
+        return name if (root / name).is_dir() else "."
 
 
 class NamedObjectsDataModule(ImageFilesDataModule):

@@ -163,6 +163,21 @@ def series_groups(
     return StructuredGroups(groups, labels, dict(enumerate(SERIES)))
 
 
+def largest_series_group(available: Tensor, at_most: int) -> int:
+    """The largest group, of ``at_most`` images, that can write any part of any series; 0 if none can.
+
+    Args:
+        available: how many images there are of each digit ``(10,)``.
+        at_most: the largest that is looked for.
+    """
+    for name in SERIES:
+        digits = series_digits(name)[torch.arange(SERIES_LENGTH + at_most) % SERIES_LENGTH]
+        before = torch.cat([torch.zeros(1, 10), torch.nn.functional.one_hot(digits, 10)]).cumsum(0)
+        while at_most and (before[at_most:][:SERIES_LENGTH] - before[:SERIES_LENGTH] > available).any():
+            at_most -= 1
+    return at_most
+
+
 def series_digits(name: str, length: int = SERIES_LENGTH) -> Tensor:
     """The first decimal digits ``(length,)`` of a number series, its numbers written one after the other.
 

@@ -5,7 +5,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -94,14 +95,28 @@ def _stamp(status: os.stat_result) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
+@contextmanager
+def readable() -> Iterator[None]:
+    """Looks for files in a ``with``; raises a DataError if a folder belongs to another user and may not be looked into.
+
+    Even ``Path.is_file`` raises a PermissionError there.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+
 def first_file(*paths: Path) -> Path | None:
-    """The first of the paths that is a file."""
-    return next((path for path in paths if path.is_file()), None)
+    """The first of the paths that is a file; raises as ``readable`` does."""
+    with readable():
+        return next((path for path in paths if path.is_file()), None)
 
 
 def existing(root: Path, names: Sequence[str]) -> Sources:
-    """The files of these names that are there."""
-    return {name: _stamp((root / name).stat()) for name in names if (root / name).is_file()}
+    """The files of these names that are there; raises as ``readable`` does."""
+    with readable():
+        return {name: _stamp((root / name).stat()) for name in names if (root / name).is_file()}
 
 
 def read_bytes(path: Path) -> bytes:

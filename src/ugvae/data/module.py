@@ -204,14 +204,13 @@ class GroupDataModule(LightningDataModule):
     def missing(self, reason: str, tried: Sequence[str] = ()) -> DataError:
         """The error of missing files: what is expected, what is there, and where to get it."""
         root = Path(self.root)
-        there = sorted(path.name for path in root.iterdir() if not path.name.startswith(".")) if root.is_dir() else []
         return DataError(
             MISSING.format(
                 title=self.title,
                 reason=reason,
                 root=root,
                 tree=self.tree.format(root=root).strip("\n"),
-                there=summary(there) if there else "an empty folder" if root.is_dir() else "no such folder",
+                there=_content(root),
                 tried="".join(f"Tried {source}\n" for source in tried),
                 get=f"Get it: {self.source}\nLicence: {self.licence}" if self.source else OWN,
             )
@@ -266,6 +265,17 @@ def summary(names: Sequence[str]) -> str:
     """The first few of many names, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+def _content(folder: Path) -> str:
+    """What is in a folder, for a message, whatever there is in its place."""
+    try:
+        names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # of a name that no folder can have
+        return "no such folder"
+    except OSError as error:
+        return f"a folder that cannot be read ({error.strerror})"
+    return summary(names) if names else "an empty folder"
 
 
 def fits(images: Tensor, device: torch.device) -> bool:

@@ -135,8 +135,12 @@ def classify_groups(
             that does not have one set of weights per seed.
     """
     test_groups = round(groups_per_kind * held_out_groups)
-    if not 0 < test_groups < groups_per_kind or not seeds:
-        raise ConfigError(f"groups_per_kind, seeds: cannot test with {groups_per_kind} groups and {len(seeds)} seeds")
+    if not 0 < test_groups < groups_per_kind:
+        raise ConfigError(
+            f"groups: {groups_per_kind} of each kind leave none to learn from or none for the test; take 5 or more"
+        )
+    if not seeds:
+        raise ConfigError("seeds: at least one is needed")
     if any(len(encoded) != len(seeds) for encoded in controls.encoded.values()):
         raise ConfigError(f"seeds: controls take one set of weights for each of the {len(seeds)} seeds")
     counts = (groups_per_kind - test_groups, test_groups)

@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 
 from ugvae.data.known_groups import draw_groups, groups_where
-from ugvae.data.module import GroupDataModule, Split, summary
+from ugvae.data.module import GroupDataModule, Split, split_rows, summary
 from ugvae.data.samplers import GroupLoader
+from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
+from ugvae.evaluation.classification import HELD_OUT_IMAGES
+from ugvae.evaluation.minimum import LEAST_SIZE
 from ugvae.evaluation.trained_run import TrainedRun
 
 Condition = dict[str, int]  # values of columns, all of which an image must have
@@ -74,12 +77,41 @@ def check_columns(run: TrainedRun, conditions: Iterable[Mapping[str, int]], opti
             raise ConfigError(f"{options}: no column {column!r}; the data have {known}")
 
 
-def count(run: TrainedRun, condition: Condition) -> int:
-    """How many test images meet a condition."""
-    meets = torch.ones(len(run.table), dtype=torch.bool)
+def count(run: TrainedRun, condition: Condition, split: Split = "test") -> int:
+    """How many images of a split meet a condition."""
+    return int(_meets(run.table if split == "test" else run.data.table(split), condition).sum())
+
+
+def _meets(table: ImageTable, condition: Condition) -> Tensor:
+    """Whether each image meets a condition, ``(M,)``."""
+    meets = torch.ones(len(table), dtype=torch.bool)
     for column, value in condition.items():
-        meets &= run.table.columns[column] == value
-    return int(meets.sum())
+        meets &= table.columns[column] == value
+    return meets
+
+
+def halves(run: TrainedRun, seeds: int) -> list[Tensor]:
+    """Rows of the test images, both sides of each of the splits that a classifier of groups learns and is tested on."""
+    count = len(run.table)
+    return [rows for seed in range(seeds) for rows in split_rows(count, round(count * HELD_OUT_IMAGES), seed)]
+
+
+def largest_groups(run: TrainedRun, kinds: Mapping[str, Condition], seeds: int) -> dict[str, int]:
+    """The most images that a group of each kind can have on both sides of every split of the test images."""
+    meets = {name: _meets(run.table, condition) for name, condition in kinds.items()}
+    return {name: min(int(rows_of[rows].sum()) for rows in halves(run, seeds)) for name, rows_of in meets.items()}
+
+
+def check_group_size(group_size: int, largest: Mapping[str, int], where: str) -> None:
+    """Checks that a group of each kind can be drawn from the images of the kind, which ``where`` says.
+
+    Raises:
+        ConfigError: the message says which size would do.
+    """
+    rarest = min(largest, key=largest.get)
+    if (most := largest[rarest]) < group_size:
+        advice = f"take --group_size {most} or less" if most >= LEAST_SIZE else f"at least {LEAST_SIZE} are needed"
+        raise ConfigError(f"group_size: no groups of {group_size}, since {rarest} has {most} {where}; {advice}")
 
 
 def check_images(run: TrainedRun, kinds: Mapping[str, Condition]) -> None:

@@ -49,7 +49,11 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 def free_space(path: Path) -> str:
     """What is left on the disk of ``path``, or of the nearest folder above it that is there."""
-    folder = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
+    folder = next(
+        folder
+        for folder in (path.absolute(), *path.absolute().parents)
+        if os.path.isdir(folder)  # Path.is_dir would raise where another user's folder hides it
+    )
     return f"{shutil.disk_usage(folder).free / 1e9:,.2f} GB free in {folder}"
 
 

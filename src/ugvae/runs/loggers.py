@@ -4,7 +4,7 @@ import csv
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,36 +144,37 @@ def _append_rows(path: Path, names: list[str], rows: list[dict[str, Any]]) -> No
         raise
 
 
-def _patient(log: Callable[..., None]) -> Callable[..., None]:
-    """A method of W&B's logger that warns of its first failure and does nothing after it."""
+class PatientLogger:
+    """Another logger, silent after its first failure. To all who ask it is that logger, of that logger's class.
 
-    @wraps(log)
-    def attempt(logger: "PatientWandbLogger", *arguments: Any, **named: Any) -> None:
-        if logger.failed:
-            return
-        try:
-            log(logger, *arguments, **named)
-        except Exception as error:  # whatever is wrong with W&B, training goes on
-            logger.failed = True
-            rank_zero_warn(f"W&B failed ({_line(error)}); training goes on, metrics.csv and figures/ have everything")
-
-    return attempt
-
-
-class PatientWandbLogger(WandbLogger):
-    """Lightning's W&B logger, silent after its first failure.
-
-    W&B writes into ``wandb/`` in the run's folder, and sends to its server if ``online``, unless it cannot be reached.
+    Args:
+        logger: the logger.
+        title: what the warning of its failure calls it.
     """
 
-    def __init__(self, name: str, save_dir: str, online: bool) -> None:
-        super().__init__(name=name, save_dir=save_dir, project="ugvae", experiment=start_wandb(name, save_dir, online))
-        self.failed = False
+    def __init__(self, logger: Logger, title: str) -> None:
+        self._logger, self._title, self._failed = logger, title, False
 
-    log_metrics = _patient(WandbLogger.log_metrics)
-    log_hyperparams = _patient(WandbLogger.log_hyperparams)
-    log_image = _patient(WandbLogger.log_image)
-    finalize = _patient(WandbLogger.finalize)
+    @property
+    def __class__(self) -> type:
+        """So that callbacks that look for a kind of logger find it."""
+        return type(self._logger)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._logger, name)
+        writes = name.startswith("log_") or name in ("save", "finalize", "after_save_checkpoint")
+        return partial(self._attempt, value) if writes and callable(value) else value
+
+    def _attempt(self, write: Callable[..., None], *arguments: Any, **named: Any) -> None:
+        if self._failed:
+            return
+        try:
+            write(*arguments, **named)
+        except Exception as error:  # whatever is wrong with it, training goes on
+            self._failed = True
+            rank_zero_warn(
+                f"{self._title} failed ({_line(error)}); training goes on, metrics.csv and figures/ have everything"
+            )
 
 
 def start_wandb(name: str, save_dir: str, online: bool) -> wandb.Run:
@@ -194,8 +195,8 @@ def start_wandb(name: str, save_dir: str, online: bool) -> wandb.Run:
     return run
 
 
-def wandb_logger(name: str, save_dir: str) -> PatientWandbLogger:
-    """The logger of a run: online if someone is logged in and the server answers."""
+def wandb_logger(name: str, save_dir: str) -> PatientLogger:
+    """W&B's logger of a run, which writes into ``wandb/`` in its folder; online if someone is logged in there."""
     os.environ.setdefault("WANDB_SILENT", "true")  # the run's own last lines say where everything is
     online = False
     if os.environ.get("WANDB_MODE") != "offline":
@@ -203,7 +204,8 @@ def wandb_logger(name: str, save_dir: str) -> PatientWandbLogger:
             online = bool(wandb.login(prompt=False))
         except Exception as error:  # asks the server, if there is a key
             rank_zero_warn(f"W&B: no login ({_line(error)}); the run is logged offline, in {save_dir}")
-    return PatientWandbLogger(name, save_dir, online)
+    experiment = start_wandb(name, save_dir, online)
+    return PatientLogger(WandbLogger(name=name, save_dir=save_dir, project="ugvae", experiment=experiment), "W&B")
 
 
 def _line(error: Exception) -> str:
@@ -217,7 +219,7 @@ def run_loggers(
     """CSV first, so that runs land in ``root``; W&B second, offline unless logged in, absent if WANDB_MODE=disabled.
 
     The run of a checkpoint ``resume_from`` goes on in its own folder. The user's own loggers, ``chosen``, take the
-    place of W&B; False is for none.
+    place of W&B; False is for none. One that fails does not end the run.
 
     Raises:
         OutputError: the folder of the run cannot be made.
@@ -228,7 +230,8 @@ def run_loggers(
     else:
         csv_logger = MetricsLogger(root, experiment)
     if chosen is not None and chosen is not True:
-        return [csv_logger, *(chosen if isinstance(chosen, list) else [chosen] if chosen else [])]
+        theirs = chosen if isinstance(chosen, list) else [chosen] if chosen else []
+        return [csv_logger, *(PatientLogger(logger, type(logger).__name__) for logger in theirs)]
     if os.environ.get("WANDB_MODE") == "disabled" or not is_first_process():
         return [csv_logger]
     return [csv_logger, wandb_logger(f"{csv_logger.name}/version_{csv_logger.version}", csv_logger.log_dir)]
