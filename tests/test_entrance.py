@@ -22,13 +22,7 @@ from ugvae.cli.parser import help_calls
 PROJECT = Path(__file__).parents[1]
 FIT = ["fit", "--config", str(EXPERIMENTS / "digits.yaml"), *SMALL, *SHORT, "--figures.groups_per_label=0"]
 RUN = Path("lightning_logs/digits/version_0")
-
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess:

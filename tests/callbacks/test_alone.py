@@ -17,13 +17,7 @@ from ugvae.errors import OutputError
 FIT = ["fit", "--config", str(EXPERIMENTS / "digits.yaml"), *SMALL, "--trainer.max_epochs=2"]
 FEW = ["--trainer.limit_train_batches=2", "--trainer.limit_val_batches=1"]
 RUN = Path("lightning_logs/digits/version_0")
-
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def broken(*_: object, **__: object) -> None:

@@ -19,13 +19,7 @@ DIGITS = ["--config", str(EXPERIMENTS / "digits.yaml"), *SMALL, "--data.image_si
 SHORT = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=4", "--trainer.limit_val_batches=1"]
 FIT = ["fit", *DIGITS, *SHORT, "--figures.groups_per_label=0"]
 RUN = Path("lightning_logs/digits/version_0")
-
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -20,13 +20,7 @@ DIGITS = ["--config", str(EXPERIMENTS / "digits.yaml"), *SMALL, "--data.image_si
 SHORT = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=4", "--figures.groups_per_label=0"]
 FIT = ["fit", *DIGITS, *SHORT, "--trainer.limit_val_batches=1"]
 RUNS = Path("lightning_logs/digits")
-
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
