@@ -12,9 +12,9 @@ from torch import Tensor
 from ugvae.data.arrays import Layout, columns_of, layout_of, load_arrays, prepared, read_dataset, shape_of_images
 from ugvae.data.listing import first_file, readable
 from ugvae.data.metadata import FILE_COLUMNS, TABLE_NAMES, read_columns, stated_table
-from ugvae.data.module import SPLITS, GroupDataModule, Split
+from ugvae.data.module import GroupDataModule
 from ugvae.data.splits import rule_of_splits, split_by_rule, split_of_texts
-from ugvae.data.table import ImageTable
+from ugvae.data.table import SPLITS, ImageTable, Split
 from ugvae.errors import ConfigError, DataError, check_choice, check_positive
 
 Columns = Mapping[str, Sequence | np.ndarray | Tensor]

@@ -6,8 +6,8 @@ from sklearn.datasets import load_digits
 from torch.nn.functional import pad
 
 from ugvae.data.decoding import check_margin, resized
-from ugvae.data.module import GroupDataModule, Split, split_rows
-from ugvae.data.table import ImageTable
+from ugvae.data.module import GroupDataModule
+from ugvae.data.table import ImageTable, Split, split_rows
 
 
 class DigitsDataModule(GroupDataModule):

@@ -50,17 +50,17 @@ class IconsDataModule(ImageFilesDataModule):
         super().prepare_data()
 
     def find(self) -> Sources:
-        if not (found := existing(Path(self.root), [FILE])):
+        if not (wheel := existing(Path(self.root), [FILE])):
             raise self.missing(f"no {FILE} (`prepare_data()` fetches it)")
-        return found
+        return wheel
 
     def describe(self, files: list[str]) -> Listing:
         wheel = Path(self.root) / FILE
         drawings = read_drawings(wheel)
-        if not (found := columns_of_names([*drawings], [DRAWING])):
+        if not (named := columns_of_names([*drawings], [DRAWING])):
             raise DataError(f"{wheel}: {DRAWINGS} does not hold <style>/<icon>.svg alone")
-        (icon, icons), style = numbered(found["icon"]), np.array([STYLES.index(name) for name in found["style"]])
-        columns, split = {"icon": icon, "style": style, DOMAIN: style}, split_by_name(found["icon"], "icons")
+        (icon, icons), style = numbered(named["icon"]), np.array([STYLES.index(name) for name in named["style"]])
+        columns, split = {"icon": icon, "style": style, DOMAIN: style}, split_by_name(named["icon"], "icons")
         names = {"icon": icons, "style": [*STYLES], DOMAIN: [*STYLES]}
         listing = Listing([*drawings], split, columns, names, decode=decode_svg, contents=drawings)
         return listing.subset(np.lexsort((icon, style)))  # the icons in one order in every style

@@ -7,9 +7,9 @@ from jsonargparse.typing import PositiveInt
 from pytorch_lightning.utilities import rank_zero_info
 
 from ugvae.data.groupings import DOMAIN, GroupingKind
-from ugvae.data.module import GroupDataModule, Split, summary
-from ugvae.data.table import ConcatImages, ImageTable
-from ugvae.errors import ConfigError
+from ugvae.data.module import GroupDataModule
+from ugvae.data.table import ConcatImages, ImageTable, Split
+from ugvae.errors import ConfigError, summary
 
 
 class MixedDataModule(GroupDataModule):

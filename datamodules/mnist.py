@@ -7,8 +7,8 @@ from pytorch_lightning.utilities import rank_zero_info
 
 from ugvae.data.decoding import resized
 from ugvae.data.listing import read_bytes
-from ugvae.data.module import GroupDataModule, Split, split_rows
-from ugvae.data.table import ImageTable
+from ugvae.data.module import GroupDataModule
+from ugvae.data.table import ImageTable, Split, split_rows
 from ugvae.datamodules import mnist_files
 from ugvae.errors import ConfigError, DataError, check_counts
 

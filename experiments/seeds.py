@@ -85,12 +85,12 @@ def runs_by_seed(run: Path) -> dict[int, Path]:
 
     A run without a checkpoint is not there. Of two with one seed the trained one counts, else the newer.
     """
-    config, found = read_config(run / "config.yaml"), {}
+    config, runs = read_config(run / "config.yaml"), {}
     versions = [path for path in run.parent.glob("version_*") if (path / "config.yaml").is_file()]
     for version in sorted(versions, key=lambda path: (is_trained(path), path.stat().st_mtime)):
         if last_checkpoint(version) and differ_in_seed_alone(config, read_config(version / "config.yaml")):
-            found[seed_of(version)] = version
-    return {**found, seed_of(run): run}
+            runs[seed_of(version)] = version
+    return {**runs, seed_of(run): run}
 
 
 def train_seeds(run: Path, count: int) -> list[Path]:

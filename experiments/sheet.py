@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 import ugvae.datamodules  # noqa: F401 - the classes that the YAMLs name
 from ugvae.cli.parser import split_settings
-from ugvae.data.module import load_data
+from ugvae.data.loading import load_data
 from ugvae.errors import ConfigError, DataError, OutputError
 from ugvae.plots.figure import save_figure
 from ugvae.plots.grids import grid_figure

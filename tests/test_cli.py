@@ -17,7 +17,7 @@ from PIL import Image
 from tests.data.mnist import fake_hashes
 from tests.helpers.yaml_sweep import EXPERIMENTS, SHORT, SMALL, YAMLS, tiny_config
 from ugvae import cli, models
-from ugvae.data.module import load_data
+from ugvae.data.loading import load_data
 from ugvae.datamodules import DigitsDataModule, mnist_files
 
 DIGITS = ["--config", str(EXPERIMENTS / "digits.yaml")]

@@ -1,8 +1,10 @@
 """Errors that the user can mend, and checks of settings. The command line prints the message, without a traceback."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
+
+SHOWN = 5  # names that a message shows
 
 
 class ConfigError(ValueError):
@@ -76,3 +78,9 @@ def check_choice(name: str, value: str | None, choices: Collection[str]) -> None
     if value not in choices:
         *others, last = map(str, choices)
         raise ConfigError(f"{name}: expected {', '.join(others)} or {last}, got {value!r}")
+
+
+def summary(names: Sequence[str]) -> str:
+    """The first few of many names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

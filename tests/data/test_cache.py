@@ -16,8 +16,7 @@ from tests.helpers.cached_folder import cache_folder, contents, pictures_of
 from ugvae.data import build, cache
 from ugvae.data.cache import MANIFEST
 from ugvae.data.listing import Listing
-from ugvae.data.module import SPLITS
-from ugvae.data.table import GroupDataset
+from ugvae.data.table import SPLITS, GroupDataset
 from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import DataError
 

@@ -8,7 +8,7 @@ import torch
 
 from tests.data.clinic import write_clinic
 from tests.helpers.cached_folder import make
-from ugvae.data.module import SPLITS
+from ugvae.data.table import SPLITS
 
 
 @pytest.fixture(scope="module")

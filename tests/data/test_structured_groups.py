@@ -16,8 +16,7 @@ from ugvae.data.known_groups import (
     series_digits,
     series_groups,
 )
-from ugvae.data.module import split_rows
-from ugvae.data.table import ImageTable
+from ugvae.data.table import ImageTable, split_rows
 from ugvae.errors import ConfigError
 
 # typed by hand from the numbers of OEIS A005843, A005408, A000045, A000040 (its digits: A033308)

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from ugvae.data.listing import hold_out, split_by_object
-from ugvae.data.module import split_rows
-from ugvae.data.table import GroupDataset, ImageTable
+from ugvae.data.table import GroupDataset, ImageTable, split_rows
 from ugvae.errors import DataError
 
 

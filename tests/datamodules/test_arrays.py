@@ -11,8 +11,7 @@ from PIL import Image
 from tests.data.arrays import array_of_pictures, write_arrays
 from tests.data.pictures import pixel_number
 from tests.helpers.small_models import quiet_trainer
-from ugvae.data.module import SPLITS
-from ugvae.data.table import ConcatImages
+from ugvae.data.table import SPLITS, ConcatImages
 from ugvae.datamodules import ArrayDataModule
 from ugvae.errors import ConfigError, DataError
 from ugvae.models import UGVAE

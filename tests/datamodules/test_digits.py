@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from ugvae.data.module import split_rows
+from ugvae.data.table import split_rows
 from ugvae.datamodules import DigitsDataModule
 from ugvae.errors import ConfigError
 

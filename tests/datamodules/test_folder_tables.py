@@ -8,7 +8,7 @@ import torch
 
 from tests.data.pictures import pixel_number, save_picture
 from tests.helpers.cached_folder import make
-from ugvae.data.module import SPLITS
+from ugvae.data.table import SPLITS
 from ugvae.errors import ConfigError, DataError
 
 

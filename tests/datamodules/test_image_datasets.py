@@ -14,7 +14,7 @@ from tests.data.samples import SAMPLES, write_samples
 from tests.helpers.package_index import pip_finds_nothing
 from ugvae import datamodules
 from ugvae.data.image_files import ImageFilesDataModule
-from ugvae.data.module import SPLITS
+from ugvae.data.table import SPLITS
 from ugvae.errors import ConfigError, DataError
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

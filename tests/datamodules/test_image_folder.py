@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 from tests.data.image_folder import write_formats, write_image_folder, write_split_folders
 from tests.data.pictures import pixel_number, save_picture
 from tests.helpers.cached_folder import contents, make
-from ugvae.data.module import SPLITS
+from ugvae.data.table import SPLITS
 from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import ConfigError, DataError
 

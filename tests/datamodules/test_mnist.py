@@ -8,7 +8,7 @@ import torch
 
 from tests.data.mnist import LABELS, row_in_file, write_mnist
 from ugvae.data import decoding
-from ugvae.data.module import split_rows
+from ugvae.data.table import split_rows
 from ugvae.datamodules import mnist_files
 from ugvae.errors import ConfigError, DataError
 

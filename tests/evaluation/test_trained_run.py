@@ -7,7 +7,7 @@ import torch
 
 from tests.data.image_folder import write_image_folder
 from tests.data.pictures import save_picture
-from ugvae.data.module import describe_data
+from ugvae.data.loading import describe_data
 from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import DataError
 from ugvae.evaluation.trained_run import refuse_changed

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.data.pictures import pixel_number
-from ugvae.data.module import SPLITS
+from ugvae.data.table import SPLITS
 from ugvae.datamodules import ImageFolderDataModule
 
 

@@ -115,6 +115,6 @@ def compiled_work() -> None:
     """The same with a bound that is traced and split into graphs; the step that makes machine code is left out."""
     rank, _ = join()
     with patch("torch.compile", partial(torch.compile, backend="aot_eager")):
-        found = spanning_step(rank, *CASES[0], compile=True)
-    torch.save({"steps": {CASES[0]: found}}, f"{rank}.pt")
+        step = spanning_step(rank, *CASES[0], compile=True)
+    torch.save({"steps": {CASES[0]: step}}, f"{rank}.pt")
     torch.distributed.destroy_process_group()

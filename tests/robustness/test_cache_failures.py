@@ -15,7 +15,7 @@ from tests.helpers.cached_folder import cache_folder, contents, pictures_of
 from ugvae.data import build
 from ugvae.data.build import DecodedFiles, decode_files
 from ugvae.data.cache import MANIFEST
-from ugvae.data.module import SPLITS
+from ugvae.data.table import SPLITS
 from ugvae.datamodules import ImageFolderDataModule
 from ugvae.errors import DataError
 

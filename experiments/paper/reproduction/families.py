@@ -68,18 +68,18 @@ def mean_of(values: Sequence[Any]) -> Any:
 
 def families(runs: Sequence[RunFolder]) -> list[Family]:
     """Runs of one experiment whose settings differ in the seed alone are one family."""
-    found: list[list[RunFolder]] = []
+    grouped: list[list[RunFolder]] = []
     for run in sorted(runs, key=lambda run: run.config.get(SEED, 0)):
-        for family in found:
+        for family in grouped:
             same = family[0].directory.parent == run.directory.parent
             another = run.config.get(SEED) not in [other.config.get(SEED) for other in family]
             if same and another and differ_in_seed_alone(family[0].config, run.config):
                 family.append(run)
                 break
         else:
-            found.append([run])
+            grouped.append([run])
     places = [run.directory for run in runs]
-    return [Family(family) for family in sorted(found, key=lambda family: places.index(family[0].directory))]
+    return [Family(family) for family in sorted(grouped, key=lambda family: places.index(family[0].directory))]
 
 
 def train_and_evaluate(run: Path, seeds: int) -> list[Path]:

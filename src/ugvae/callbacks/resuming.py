@@ -14,7 +14,8 @@ from ugvae.callbacks.progress import say
 from ugvae.data.augmented_groups import changes_for
 from ugvae.data.cache import check_mapped
 from ugvae.data.groupings import OF_DOMAINS
-from ugvae.data.module import GroupDataModule, describe_data
+from ugvae.data.loading import describe_data
+from ugvae.data.module import GroupDataModule
 from ugvae.distributed import distributed_rank, gather_objects
 from ugvae.errors import ConfigError, plain_value
 from ugvae.models.optim import cosine_factor

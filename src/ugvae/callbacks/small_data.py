@@ -8,7 +8,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from ugvae.callbacks.progress import say
 from ugvae.data.groupings import OF_ALL_IMAGES
-from ugvae.data.module import SPLITS, GroupDataModule, Split
+from ugvae.data.module import GroupDataModule
+from ugvae.data.table import SPLITS, Split
 from ugvae.errors import ConfigError, DataError
 
 FEW_STEPS = 1000  # the independence term and the warm-up take 200; below this a model has hardly begun

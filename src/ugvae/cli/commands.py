@@ -6,7 +6,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from ugvae.cli.parser import split_settings
-from ugvae.data.module import load_data
+from ugvae.data.loading import load_data
 from ugvae.errors import ConfigError
 from ugvae.evaluation.latents import Latents
 from ugvae.evaluation.latents import encode as encode_data

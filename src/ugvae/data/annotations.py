@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ugvae.data.listing import read_bytes
-from ugvae.data.module import summary
-from ugvae.errors import DataError
+from ugvae.errors import DataError, summary
 
 ONE_SOURCE = "Take the images and the annotations from one source"
 

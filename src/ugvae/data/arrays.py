@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ugvae.data.decoding import RESIZE_CHUNK, Transform, fit, resized, to_mode
 from ugvae.data.metadata import coded
-from ugvae.data.module import SPLITS
+from ugvae.data.table import SPLITS
 from ugvae.errors import ConfigError, DataError
 
 MAX_CHANNELS = 16

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ugvae.data.cache import LOCK, MANIFEST, CacheKey, checksum, corrupt_error, manifest_digest
 from ugvae.data.decoding import CorruptFileError, Transform
 from ugvae.data.listing import Listing, read_bytes
-from ugvae.data.module import SPLITS
+from ugvae.data.table import SPLITS
 from ugvae.errors import DataError
 from ugvae.runs.files import atomic_path, save_arrays, save_json
 

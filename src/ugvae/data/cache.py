@@ -22,8 +22,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from ugvae.data.decoding import Transform
-from ugvae.data.module import SPLITS
-from ugvae.data.table import ImageTable
+from ugvae.data.table import SPLITS, ImageTable
 from ugvae.errors import DataError
 
 VERSION = 4  # of the format and of the decoding; a cache of another version is rebuilt

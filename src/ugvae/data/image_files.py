@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from abc import abstractmethod
 from dataclasses import asdict
@@ -24,7 +25,7 @@ from ugvae.data.listing import (
     source_digest,
     split_by_object,
 )
-from ugvae.data.module import GroupDataModule, user_path
+from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError, DataError, check_counts
 from ugvae.machine import cores
@@ -63,7 +64,7 @@ class ImageFilesDataModule(GroupDataModule):
         if cache_workers is not None:
             check_counts(cache_workers=cache_workers)
         self.skip_corrupt, self.cache_workers = skip_corrupt, cache_workers
-        self.cache_dir = None if cache_dir is None else user_path(cache_dir)
+        self.cache_dir = None if cache_dir is None else os.path.expanduser(cache_dir)
         self._cache: Cache | None = None
 
     def relocate(self, root: str, image_size: int) -> None:

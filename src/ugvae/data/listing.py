@@ -14,7 +14,7 @@ from typing import NoReturn
 import numpy as np
 
 from ugvae.data.decoding import IMAGE_SUFFIXES, Transform, decode_image
-from ugvae.data.module import SPLITS, split_rows
+from ugvae.data.table import SPLITS, split_rows
 from ugvae.errors import DataError
 
 HELD_OUT = 0.1  # share of the objects for validation, and again for the test, where the owner has no splits

@@ -13,7 +13,6 @@ import numpy as np
 
 from ugvae.data.annotations import check_names
 from ugvae.data.listing import first_file, read_bytes
-from ugvae.data.module import user_path
 from ugvae.data.table import RESERVED
 from ugvae.errors import ConfigError, DataError
 
@@ -31,7 +30,7 @@ def stated_table(metadata: str, folder: Path) -> Path:
     Raises:
         ConfigError: there is none.
     """
-    if path := first_file(Path(user_path(metadata)), folder / metadata):
+    if path := first_file(Path(os.path.expanduser(metadata)), folder / metadata):
         return path
     raise ConfigError(f"metadata: no such file: {metadata}")
 

@@ -5,14 +5,12 @@ Axes: G groups per batch, B images per group, C channels, H and W pixels.
 
 import os
 from abc import abstractmethod
-from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
-from jsonargparse import ArgumentParser
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_info
@@ -22,12 +20,9 @@ from ugvae.data.augmented_groups import ChangeName, change_groups, changes_for
 from ugvae.data.groupings import GROUPINGS, Grouping, GroupingKind
 from ugvae.data.samplers import GroupLoader
 from ugvae.data.statistics import Statistic
-from ugvae.data.table import AMOUNTS, GroupDataset, ImageTable, digest
-from ugvae.errors import ConfigError, DataError, check_choice, check_counts, check_not_negative
-from ugvae.runs.folder import read_config
+from ugvae.data.table import AMOUNTS, SPLITS, GroupDataset, ImageTable, Split
+from ugvae.errors import DataError, check_choice, check_counts, check_not_negative, summary
 
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
 MISSING = """{title}: {reason} under {root}.
 Expected:
 {tree}
@@ -35,7 +30,6 @@ There: {there}
 {tried}{get}
 Meanwhile, with no download at all: make train DATA=digits"""
 OWN = "Name the place of your own images: --data.root FOLDER"
-SHOWN = 5  # names that a message shows
 GPU_SHARE = 0.25  # of the free memory of a GPU, the most that a table may take
 
 
@@ -105,7 +99,8 @@ class GroupDataModule(LightningDataModule):
         check_choice("grouping", grouping, GROUPINGS)
         of_evaluation = eval_grouping or ("random" if grouping == "augmented" else grouping)
         check_choice("eval_grouping", of_evaluation, [kind for kind in GROUPINGS if kind != "augmented"])
-        self.root, self.image_size, self.num_workers, self.seed = user_path(root), image_size, num_workers, seed
+        self.root = os.path.expanduser(root)
+        self.image_size, self.num_workers, self.seed = image_size, num_workers, seed
         self.group_size, self.groups_per_batch, self.predict_split = group_size, groups_per_batch, predict_split
         self.accept_changed = accept_changed
         self.span_devices = False  # the model sets it if its groups span all processes (docs/distributed.md)
@@ -128,7 +123,7 @@ class GroupDataModule(LightningDataModule):
 
     def relocate(self, root: str, image_size: int) -> None:
         """Sets another folder and image size before anything is read."""
-        self.root, self.image_size = user_path(root), image_size
+        self.root, self.image_size = os.path.expanduser(root), image_size
         self.image_shape = (self.image_shape[0], image_size, image_size)
         self._tables, self._on_device = {}, {}
 
@@ -238,35 +233,6 @@ class GroupDataModule(LightningDataModule):
         return loaders if len(loaders) > 1 else loaders[0]
 
 
-def describe_data(data: GroupDataModule) -> dict[str, int | str]:
-    """The number of images and a digest of the content of every split that holds images, by a name for messages."""
-    description: dict[str, int | str] = {}
-    for split, name in zip(SPLITS, ("training", "validation", "test"), strict=True):
-        try:
-            table = data.table(split)
-        except DataError:  # what needs this split says so itself
-            continue
-        description |= {f"{name} images": len(table), f"content of the {name} images": digest(table)}
-    return description
-
-
-def user_path(path: str) -> str:
-    """A path as the user gave it, with ``~`` for the home folder."""
-    return os.path.expanduser(path)
-
-
-def split_rows(num_images: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Cuts ``num_images`` rows at random into (kept, held out), both in ascending order."""
-    order = torch.randperm(num_images, generator=torch.Generator().manual_seed(seed))
-    return order[held_out:].sort().values, order[:held_out].sort().values
-
-
-def summary(names: Sequence[str]) -> str:
-    """The first few of many names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
-
-
 def _content(folder: Path) -> str:
     """What is in a folder, for a message, whatever there is in its place."""
     try:
@@ -284,26 +250,3 @@ def fits(images: Tensor, device: torch.device) -> bool:
         return False
     free, _ = torch.cuda.mem_get_info(device)
     return images.numel() <= GPU_SHARE * free
-
-
-def load_data(config: Path, settings: Sequence[str] = ()) -> GroupDataModule:
-    """The datamodule of a run's ``config.yaml``.
-
-    Args:
-        config: the file.
-        settings: changed settings as the command line has them, ``--data.root=FOLDER`` or ``--data=my_module.MyData``.
-
-    Raises:
-        ConfigError: the run has no data, or a setting cannot work; the message names it.
-    """
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(GroupDataModule, "data")
-    try:
-        parser.set_defaults({"data": read_config(config)["data"]})
-        return parser.instantiate(parser.parse_args(list(settings))).data
-    except KeyError as error:
-        raise ConfigError(f"run: {config} has no settings of the data") from error
-    except ArgumentError as error:
-        lines = str(error).splitlines()
-        innermost = max(lines, key=lambda line: len(line) - len(line.lstrip()))
-        raise ConfigError(f"data: {innermost.strip(' -')} ({config} {' '.join(settings)})") from error

@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from ugvae.data.listing import HELD_OUT, hold_out, numbered, split_by_object
-from ugvae.data.module import SPLITS, summary
-from ugvae.errors import ConfigError, DataError
+from ugvae.data.table import SPLITS
+from ugvae.errors import ConfigError, DataError, summary
 
 SPLIT_OF = {  # the number of a split by the names that people give it, in lower case
     "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2,

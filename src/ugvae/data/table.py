@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from torch.utils.data import Dataset
 from ugvae.data.statistics import Statistic, read_statistics
 from ugvae.errors import ConfigError, DataError
 
+Split = Literal["train", "val", "test"]  # each is a table of its own
+SPLITS: tuple[Split, ...] = get_args(Split)
 AMOUNTS = "group_change"  # entry of a batch of augmented groups, until they are changed
 RESERVED = frozenset({"image", "index", "mask", AMOUNTS})  # entries of a batch, and so no names of columns
 PADDING = -1  # the index where a group has no further image
@@ -201,3 +204,9 @@ def digest(table: ImageTable) -> str:
     rows = torch.linspace(0, len(table) - 1, min(DIGEST_IMAGES, len(table)), dtype=torch.float64).long()
     sha.update(table.images.index_select(0, rows).contiguous().numpy())
     return sha.hexdigest()[:16]
+
+
+def split_rows(num_images: int, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Cuts ``num_images`` rows at random into (kept, held out), both in ascending order."""
+    order = torch.randperm(num_images, generator=torch.Generator().manual_seed(seed))
+    return order[held_out:].sort().values, order[:held_out].sort().values

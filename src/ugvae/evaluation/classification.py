@@ -23,8 +23,7 @@ from sklearn.svm import SVC
 from torch import Tensor
 
 from ugvae.data.known_groups import RANDOM, StructuredGroups
-from ugvae.data.module import split_rows
-from ugvae.data.table import ImageTable
+from ugvae.data.table import ImageTable, split_rows
 from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import FITTED, UNTRAINED, Controls, mean_images, samples_at_information
 from ugvae.evaluation.encoding import EncodedImages

@@ -148,14 +148,14 @@ def _decided_of_sources(
     images = torch.cat(rows)
     plain = model.decode(z.unsqueeze(1), sources.beta.to(device)).squeeze(1).unsqueeze(0).cpu()  # (1, S, C, H, W)
     real = real_images(table, sources.rows).unsqueeze(0)
-    kept, found = [], []
+    label_kept, retrieval = [], []  # of all betas, then of the own one
     for shown in (images, plain):
         small = pooled(shown.flatten(0, 1)).unflatten(0, shown.shape[:2])
-        found.append(retrieved(real.expand_as(small), small))
+        retrieval.append(retrieved(real.expand_as(small), small))
         if judge is not None:
             labels = table.columns["label"][sources.rows].expand(len(shown), -1).flatten()
-            kept.append(judged_share(judge, pixels(shown), labels, None))
-    return Decided(factors(images), *(kept or (None, None)), *found)
+            label_kept.append(judged_share(judge, pixels(shown), labels, None))
+    return Decided(factors(images), *(label_kept or (None, None)), *retrieval)
 
 
 @torch.no_grad()

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from ugvae.data.known_groups import draw_groups, groups_where
-from ugvae.data.module import GroupDataModule, Split, split_rows, summary
+from ugvae.data.module import GroupDataModule
 from ugvae.data.samplers import GroupLoader
-from ugvae.data.table import ImageTable
-from ugvae.errors import ConfigError
+from ugvae.data.table import ImageTable, Split, split_rows
+from ugvae.errors import ConfigError, summary
 from ugvae.evaluation.classification import HELD_OUT_IMAGES
 from ugvae.evaluation.minimum import LEAST_SIZE
 from ugvae.evaluation.trained_run import TrainedRun

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ugvae.data.module import SPLITS, GroupDataModule, Split
-from ugvae.data.table import ConcatImages, ImageTable
+from ugvae.data.module import GroupDataModule
+from ugvae.data.table import SPLITS, ConcatImages, ImageTable, Split
 from ugvae.errors import ConfigError, DataError
 from ugvae.models import GroupVAE
 from ugvae.runs.files import atomic_path, save_arrays

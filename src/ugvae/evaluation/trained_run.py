@@ -5,7 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ugvae.data.module import GroupDataModule, describe_data, load_data
+from ugvae.data.loading import describe_data, load_data
+from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable
 from ugvae.errors import DataError
 from ugvae.evaluation.controls import Controls, encode_controls
