@@ -188,9 +188,9 @@ class TestReport(Callback):
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs, batch, *_: int) -> None:  # noqa: ANN001
         self._groups += len(batch["index"])
-        with self._alone(QUALITY):
-            self._quality.update(batch["image"], batch.get("mask"))
         posterior = pl_module.infer(batch["image"], batch.get("mask"))
+        with self._alone(QUALITY):
+            self._quality.update(batch["image"], batch.get("mask"), posterior)
         if posterior.beta is not None:
             self._beta.append(posterior.beta)
         if "label" in batch and pl_module.num_components:

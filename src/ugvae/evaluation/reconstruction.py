@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
 from ugvae.models.base import GroupVAE
+from ugvae.models.bound import Posterior
 
 SIGMA, FULL_SIZE = 1.5, 64  # pixels: the Gaussian window of Wang et al. 2004, and the side from which it is used
 LEAST_SIGMA, LEAST_SIZE = 0.5, 5  # pixels: the smallest window, 5×5, and the side that it needs
@@ -30,9 +31,14 @@ class ReconstructionQuality:
 
 
 @torch.no_grad()
-def reconstructions(model: GroupVAE, images: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Decodes the posterior means of images ``(G, B, C, H, W)`` with mask ``(G, B)``; float, of the same shape."""
-    posterior = model.infer(images, mask)
+def reconstructions(
+    model: GroupVAE, images: Tensor, mask: Tensor | None = None, posterior: Posterior | None = None
+) -> Tensor:
+    """Decodes the posterior means of images ``(G, B, C, H, W)`` with mask ``(G, B)``; float, of the same shape.
+
+    They are inferred, unless ``posterior`` has them already.
+    """
+    posterior = posterior or model.infer(images, mask)
     return model.decode(posterior.z.mean, posterior.beta.mean if posterior.beta else None)
 
 
@@ -63,15 +69,16 @@ class QualityMetric:
         self.psnr = PeakSignalNoiseRatio(data_range=1.0, sync_on_compute=False)
         self.ssim = ssim_metric(min(model.image_shape[1:]))
 
-    def update(self, images: Tensor, mask: Tensor | None = None) -> None:
+    def update(self, images: Tensor, mask: Tensor | None = None, posterior: Posterior | None = None) -> None:
         """Adds a batch of groups ``(G, B, C, H, W)``, uint8 or float in [0, 1].
 
         Args:
             images: as above.
             mask: which images there are, bool ``(G, B)``; all by default.
+            posterior: what ``infer`` gave for them, where it is known already.
         """
         there = slice(None) if mask is None else mask.flatten().cpu()
-        decoded = reconstructions(self.model, images, mask).flatten(0, 1).float().cpu()[there]
+        decoded = reconstructions(self.model, images, mask, posterior).flatten(0, 1).float().cpu()[there]
         original = self.model.checked(images).flatten(0, 1).float().cpu()[there]
         self.psnr.update(decoded, original)
         if self.ssim is not None:
