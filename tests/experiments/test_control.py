@@ -7,18 +7,13 @@ from PIL import Image
 
 from experiments.paper.__main__ import main
 from tests.helpers import tiny_runs
-from tests.helpers.made_up_runs import factors, write_run
+from tests.helpers.made_up_runs import factors, write_page, write_run
 from ugvae.models import UGVAE, VAE
-
-PAGE = "# Page\n\n<!-- control -->\n\nold text\n\n<!-- /control -->\n\n## After\n"
 
 
 @pytest.fixture
 def doc(tmp_path: Path) -> Path:
-    path = tmp_path / "docs" / "page.md"
-    path.parent.mkdir()
-    path.write_text(PAGE)
-    return path
+    return write_page(tmp_path / "docs" / "page.md", "control")
 
 
 def test_seeds_are_one_row_with_mean_and_deviation(tmp_path: Path, doc: Path) -> None:
@@ -39,11 +34,12 @@ def test_seeds_are_one_row_with_mean_and_deviation(tmp_path: Path, doc: Path) ->
 
 
 def test_a_run_without_factors_is_named(tmp_path: Path, doc: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = doc.read_text()
     run = write_run(tmp_path / "a", results={})
     with pytest.raises(SystemExit, match="2"):
         main(["control", "--runs", str(run), "--doc", str(doc)])
     assert "has no result of factors; make evaluate RUN=" in capsys.readouterr().err
-    assert doc.read_text() == PAGE
+    assert doc.read_text() == before
 
 
 def test_walks_of_runs_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

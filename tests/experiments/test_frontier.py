@@ -7,18 +7,13 @@ from PIL import Image
 
 from experiments.paper.__main__ import main
 from experiments.paper.frontier import points_of
-from tests.helpers.made_up_runs import translation, write_run
+from tests.helpers.made_up_runs import translation, write_page, write_run
 from ugvae.runs.folder import read_run
-
-PAGE = "# Page\n\n<!-- frontier -->\n\nold text\n\n<!-- /frontier -->\n\n## After\n"
 
 
 @pytest.fixture
 def doc(tmp_path: Path) -> Path:
-    path = tmp_path / "docs" / "page.md"
-    path.parent.mkdir()
-    path.write_text(PAGE)
-    return path
+    return write_page(tmp_path / "docs" / "page.md", "frontier")
 
 
 def test_page_and_figure_show_every_run(tmp_path: Path, doc: Path) -> None:
@@ -56,8 +51,9 @@ def test_points_are_of_the_worse_direction(tmp_path: Path) -> None:
 def test_bad_runs_are_named(
     runs: list[str], message: str, tmp_path: Path, doc: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    before = doc.read_text()
     write_run(tmp_path / "a", results={})
     with pytest.raises(SystemExit, match="2"):
         main(["frontier", "--runs", *(str(tmp_path / name) for name in runs), "--doc", str(doc)])
     assert message in capsys.readouterr().err
-    assert doc.read_text() == PAGE
+    assert doc.read_text() == before

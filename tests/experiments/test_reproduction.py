@@ -14,19 +14,14 @@ from experiments.paper.reproduction.claims import CLAIMS, lost_without_d, mixtur
 from experiments.paper.reproduction.commands import train_command
 from experiments.paper.reproduction.pictures import LARGEST, shrunk
 from tests.helpers import made_up_runs
-from tests.helpers.made_up_runs import change, write_run
+from tests.helpers.made_up_runs import change, write_page, write_run
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae.runs.folder import read_run
-
-PAGE = "# Page\n\nBefore.\n\n<!-- claims -->\n\nold text\n\n<!-- /claims -->\n\n## After\n"
 
 
 @pytest.fixture
 def doc(tmp_path: Path) -> Path:
-    path = tmp_path / "docs" / "reproduction.md"
-    path.parent.mkdir()
-    path.write_text(PAGE)
-    return path
+    return write_page(tmp_path / "docs" / "reproduction.md", "claims")
 
 
 def write(doc: Path, *runs: Path) -> str:
@@ -193,7 +188,7 @@ def test_errors_name_the_fault_and_leave_the_page(
     tmp_path: Path, doc: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = write_run(tmp_path / "a" / "v")
-    bare = tmp_path / "bare.md"
+    bare, before = tmp_path / "bare.md", doc.read_text()
     bare.write_text("nothing")
     for arguments, message in (
         ([run, run, "--doc", doc], "each run once"),
@@ -204,6 +199,6 @@ def test_errors_name_the_fault_and_leave_the_page(
             main(["reproduction", "--runs", *map(str, arguments)])
         assert stopped.value.code == 2
         assert message in capsys.readouterr().err
-    assert (doc.read_text(), bare.read_text()) == (PAGE, "nothing")
+    assert (doc.read_text(), bare.read_text()) == (before, "nothing")
     assert not (tmp_path / "figures").exists()
     assert json.loads((run / "paper" / "index.json").read_text())["commands"]

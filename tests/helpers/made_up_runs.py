@@ -154,3 +154,10 @@ def change(run: Path, name: str, edit: Any) -> None:
     content = json.loads(path.read_text())
     edit(content)
     path.write_text(json.dumps(content))
+
+
+def write_page(path: Path, section: str) -> Path:
+    """A Markdown page with a section that a command fills, and text around it."""
+    path.parent.mkdir(parents=True)
+    path.write_text(f"# Page\n\nBefore.\n\n<!-- {section} -->\n\nold text\n\n<!-- /{section} -->\n\n## After\n")
+    return path
