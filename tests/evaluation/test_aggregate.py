@@ -87,6 +87,16 @@ def test_axes_of_a_known_aggregate() -> None:
     assert_close((walk[2] - walk[0]) @ direction, torch.tensor(18.0).double(), atol=0.3, rtol=0)  # 0.05 to 0.95 of 20
 
 
+def test_wide_posteriors_do_not_hide_where_groups_differ() -> None:
+    """Means differ along the first dimension alone; every posterior is wide along the second."""
+    mean = torch.linspace(-1, 1, 41).double().unsqueeze(1) * torch.tensor([1.0, 0.0]).double()
+    axes = principal_axes(DiagonalGaussian(mean, torch.tensor([-4.0, 3.0]).double().expand(41, 2)))
+    assert_close(axes.directions[0], torch.tensor([1.0, 0.0]).double())
+    assert_close(axes.shares, torch.tensor([1.0, 0.0]).double())
+    same = principal_axes(DiagonalGaussian(mean[:1].expand(41, 2), torch.zeros(41, 2).double()))
+    assert same.shares.tolist() == [0.0, 0.0], "no group differs, and nothing is NaN"
+
+
 @pytest.mark.parametrize("kind", [UGVAE, MLVAE])
 def test_walks_along_axes_move_nothing_but_beta(kind: type) -> None:
     model = make(kind)

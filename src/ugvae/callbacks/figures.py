@@ -135,7 +135,7 @@ class TrainingFigures(Callback):
         return "latent_walks", lambda: latent_walks_figure(*latent_walks(model))
 
     def _aggregate_walks(self, trainer: Trainer, model: LightningModule) -> Figure | None:
-        """Walks where beta is: along the principal axes of its aggregated posterior; None without two betas."""
+        """Walks where beta is: along the principal axes of the betas of held-out groups; None without two betas."""
         data = trainer.datamodule
         groups = alike_groups(data, "val", WALKED_GROUPS, 0) if model.beta_dim else []
         if len(groups) < 2:

@@ -139,13 +139,13 @@ def _spectrum(q: DiagonalGaussian) -> tuple[float, Tensor]:
 
 
 class PrincipalAxes(NamedTuple):
-    """The principal axes of an aggregated posterior, the widest first.
+    """The axes along which the posterior means of groups differ most, and where the aggregated posterior lies on them.
 
     Attributes:
         mean: of the aggregate, ``(D,)``.
         directions: of unit length, ``(A, D)``.
         places: samples of the aggregate along each axis, relative to the mean, ``(samples, A)``.
-        shares: of the variance of the aggregate, ``(A,)``.
+        shares: of the variance between the means, ``(A,)``; all 0 if they do not differ.
     """
 
     mean: Tensor
@@ -160,7 +160,10 @@ class PrincipalAxes(NamedTuple):
 
 
 def principal_axes(q: DiagonalGaussian, seed: int = 0) -> PrincipalAxes:
-    """The principal axes of the aggregated posterior of N ≥ 2 groups, ``q (N, D)``, from samples of it.
+    """The principal axes of the posterior means of N ≥ 2 groups, ``q (N, D)``, with samples of the aggregate on them.
+
+    The axes are those of the means, and not of the samples: the width of the posteriors is alike in all groups, and
+    where it is large it would hide the directions in which they differ.
 
     Args:
         q: one posterior per group.
@@ -169,9 +172,9 @@ def principal_axes(q: DiagonalGaussian, seed: int = 0) -> PrincipalAxes:
     q = DiagonalGaussian(q.mean.double(), q.log_var.double())
     samples = _samples(q, seed).flatten(0, 1)
     mean = samples.mean(0)
-    _, sizes, directions = torch.linalg.svd(samples - mean, full_matrices=False)
+    _, sizes, directions = torch.linalg.svd(q.mean - q.mean.mean(0), full_matrices=False)
+    variances = sizes.square()
     largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
     directions = (directions * largest.sign())[:AXES]  # a direction and its opposite are one axis
-    return PrincipalAxes(
-        mean, directions, (samples - mean) @ directions.T, (sizes.square() / sizes.square().sum())[:AXES]
-    )
+    shares = variances / variances.sum().clamp(min=torch.finfo(variances.dtype).tiny)
+    return PrincipalAxes(mean, directions, (samples - mean) @ directions.T, shares[:AXES])

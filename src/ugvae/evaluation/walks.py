@@ -75,7 +75,7 @@ def component_walks_at(model: GroupVAE, condition: Tensor, z_range: float = 3.0)
 
 
 def aggregate_walks(model: GroupVAE, axes: PrincipalAxes, steps: int = 7, draws: int = 7, seed: int = 0) -> Tensor:
-    """Walks of beta along the principal axes of its aggregated posterior, ``(A, steps, draws, C, H, W)``.
+    """Walks of beta along the principal axes of the betas of groups, ``(A, steps, draws, C, H, W)``.
 
     A column is one local draw: it keeps its component and its place in p(z | k, beta) while beta moves.
 

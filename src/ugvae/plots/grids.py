@@ -156,13 +156,15 @@ def quantiles(steps: int) -> list[str]:
 
 
 def axes_figure(walks: Tensor, shares: Tensor) -> Figure:
-    """A panel per principal axis of the aggregated posterior: beta moves down the rows, each column is a local draw.
+    """A panel per principal axis of the betas of groups: beta moves down the rows, each column is a local draw.
 
     Args:
         walks: images ``(A, R, S, C, H, W)``.
-        shares: of the variance of beta, ``(A,)``.
+        shares: of the variance of the means of beta between groups, ``(A,)``.
     """
-    titles = [f"axis {axis}: {share:.0%} of the variance of beta" for axis, share in enumerate(shares.tolist(), 1)]
+    titles = [
+        f"axis {axis}: {share:.0%} of the variance between groups" for axis, share in enumerate(shares.tolist(), 1)
+    ]
     labels = quantiles(walks.shape[1])
     return panels_figure(
         list(walks), titles, labels, [], "beta, quantiles of the axis", "local draws: d and its place in p(z)"
