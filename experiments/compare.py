@@ -19,14 +19,14 @@ import numpy as np
 import torch
 import yaml
 
-from experiments.paper.table import Row, Table, number, over_seeds
-from experiments.seeds import fit, last_checkpoint, seed_of, train_seeds
 from ugvae import models
 from ugvae.data.known_groups import draw_groups
 from ugvae.data.loading import load_data
 from ugvae.errors import ConfigError, DataError, check_counts
 from ugvae.evaluation.comparison import Score, score_model
 from ugvae.evaluation.results import from_json, to_json
+from ugvae.experiments.paper.table import Row, Table, number, over_seeds
+from ugvae.experiments.seeds import fit, last_checkpoint, seed_of, train_seeds
 from ugvae.machine import clock, versions
 from ugvae.models import GroupVAE
 from ugvae.plots.curves import term_label

@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from experiments.paper import __main__ as paper
 from tests.helpers.tiny_runs import run_of
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
+from ugvae.experiments.paper import __main__ as paper
 from ugvae.machine import cpu_model, versions
 from ugvae.models import GMVAE, MLVAE, UGVAE, VAE, BetaVAE, NestedVAE
 

@@ -13,13 +13,13 @@ import yaml
 from PIL import Image
 from torch.testing import assert_close
 
-from experiments.paper import __main__ as paper
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import write_run
 from ugvae import cli
 from ugvae.datamodules import DigitsDataModule
 from ugvae.errors import ConfigError
 from ugvae.evaluation.latents import encode
+from ugvae.experiments.paper import __main__ as paper
 from ugvae.models import UGVAE
 from ugvae.runs.loading import load_model
 

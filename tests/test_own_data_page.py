@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.paper import __main__ as paper
 from tests.data.clinic import write_clinic
 from tests.data.image_folder import write_image_folder
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from tests.test_layout import PROJECT
 from ugvae import cli
+from ugvae.experiments.paper import __main__ as paper
 
 PAGE = (PROJECT / "docs/own_data.md").read_text()
 COMMANDS = re.findall(r"^    ((?:make|\.venv/bin/ugvae) .+)$", PAGE, re.MULTILINE)

@@ -7,7 +7,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
-OWN = {"ugvae", "experiments", "tests"}
+OWN = {"ugvae", "tests"}
 
 
 def imported_packages() -> set[str]:

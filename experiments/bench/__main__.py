@@ -11,12 +11,12 @@ from typing import Literal
 import torch
 from jsonargparse import auto_cli
 
-from experiments.bench import report
-from experiments.bench.cases import bench_backbone, bench_loader
-from experiments.bench.results import Measurement, Results, read_results
-from experiments.bench.scaling import bench_scaling
-from experiments.bench.timing import Device, Plan
 from ugvae.errors import ConfigError
+from ugvae.experiments.bench import report
+from ugvae.experiments.bench.cases import bench_backbone, bench_loader
+from ugvae.experiments.bench.results import Measurement, Results, read_results
+from ugvae.experiments.bench.scaling import bench_scaling
+from ugvae.experiments.bench.timing import Device, Plan
 from ugvae.machine import clock, describe, prepare_process, versions
 from ugvae.runs.files import save_json
 

@@ -8,12 +8,12 @@ from typing import Literal
 
 import torch
 
-from experiments.bench.images import NoiseDataModule, write_jpegs, write_noise
-from experiments.bench.memory import memory_of_training
-from experiments.bench.plain import Feeding, plain_process
-from experiments.bench.results import Measurement
-from experiments.bench.steps import SHAPES, SIZES, WARM_STEPS, Backbone, Precision, bare, can_compile, lightning
-from experiments.bench.timing import MOST_STEPS, Plan, Run, Way, cpu_name, measure, timed
+from ugvae.experiments.bench.images import NoiseDataModule, write_jpegs, write_noise
+from ugvae.experiments.bench.memory import memory_of_training
+from ugvae.experiments.bench.plain import Feeding, plain_process
+from ugvae.experiments.bench.results import Measurement
+from ugvae.experiments.bench.steps import SHAPES, SIZES, WARM_STEPS, Backbone, Precision, bare, can_compile, lightning
+from ugvae.experiments.bench.timing import MOST_STEPS, Plan, Run, Way, cpu_name, measure, timed
 from ugvae.machine import default_precision
 
 BATCHES: dict[Backbone, tuple[int, int]] = {"mlp": (128, 1024), "conv": (128, 512)}

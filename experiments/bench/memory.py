@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.bench.images import NoiseDataModule
-from experiments.bench.steps import SHAPES, SIZES, Backbone, Precision, bare
-from experiments.bench.timing import Plan
+from ugvae.experiments.bench.images import NoiseDataModule
+from ugvae.experiments.bench.steps import SHAPES, SIZES, Backbone, Precision, bare
+from ugvae.experiments.bench.timing import Plan
 from ugvae.machine import prepare_process
 
 STEPS = 8

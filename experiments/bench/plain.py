@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms.functional import to_tensor
 
-from experiments.bench.images import endless
-from experiments.bench.steps import SHAPES, SIZES, Backbone
-from experiments.bench.timing import Device, Run, timed
 from tests.helpers.reference import PlainUGVAE
+from ugvae.experiments.bench.images import endless
+from ugvae.experiments.bench.steps import SHAPES, SIZES, Backbone
+from ugvae.experiments.bench.timing import Device, Run, timed
 
 Feeding = Literal["no feeding", "one image at a time", "decoding JPEGs in the loop"]
 BATCHES = 16  # of the made-up table that is fed one image at a time

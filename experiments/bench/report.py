@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from experiments.bench.results import Measurement, Results
-from experiments.paper.table import Table
+from ugvae.experiments.bench.results import Measurement, Results
+from ugvae.experiments.paper.table import Table
 from ugvae.plots.figure import DPI, save_figure
 from ugvae.runs.files import replace_section
 

@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.bench.images import GROUP_SIZE, NoiseDataModule, write_noise
-from experiments.bench.memory import memory_of_training
-from experiments.bench.results import Measurement
-from experiments.bench.steps import SHAPES, SIZES, bare
-from experiments.bench.timing import Plan, Way, cpu_name, measure, timed
 from ugvae.data.known_groups import StructuredGroups, draw_groups
 from ugvae.data.table import ImageTable
 from ugvae.evaluation.classification import classify_groups
 from ugvae.evaluation.controls import Controls
 from ugvae.evaluation.encoding import EncodedImages, encode_beta, encode_images
+from ugvae.experiments.bench.images import GROUP_SIZE, NoiseDataModule, write_noise
+from ugvae.experiments.bench.memory import memory_of_training
+from ugvae.experiments.bench.results import Measurement
+from ugvae.experiments.bench.steps import SHAPES, SIZES, bare
+from ugvae.experiments.bench.timing import Plan, Way, cpu_name, measure, timed
 from ugvae.models import UGVAE
 
 SHAPE = SHAPES["mlp"]

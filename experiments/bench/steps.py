@@ -11,10 +11,10 @@ from typing import Any, Literal
 import torch
 from pytorch_lightning import Callback, Trainer
 
-from experiments.bench.images import NoiseDataModule
-from experiments.bench.timing import Device, Run, now, timed
 from ugvae.callbacks import ElboProgressBar, ExactResume, GracefulStop, RunCheckpoint, RunSummary
 from ugvae.cli import TRAINER_DEFAULTS
+from ugvae.experiments.bench.images import NoiseDataModule
+from ugvae.experiments.bench.timing import Device, Run, now, timed
 from ugvae.models import UGVAE
 from ugvae.models.optim import clip_by_norm
 from ugvae.runs.loggers import MetricsLogger

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 
-from experiments.bench.results import Measurement
+from ugvae.experiments.bench.results import Measurement
 from ugvae.machine import clock
 
 Device = Literal["cpu", "cuda"]

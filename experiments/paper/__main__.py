@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.paper import control, frontier, report, reproduction
-from experiments.paper.arguments import Parser
-from experiments.paper.command import Command
-from experiments.paper.registry import FIGURES, TABLES
-from experiments.paper.suite import run_all, run_one
 from ugvae.cli.parser import split_settings
 from ugvae.errors import ConfigError, DataError, OutputError
+from ugvae.experiments.paper import control, frontier, report, reproduction
+from ugvae.experiments.paper.arguments import Parser
+from ugvae.experiments.paper.command import Command
+from ugvae.experiments.paper.registry import FIGURES, TABLES
+from ugvae.experiments.paper.suite import run_all, run_one
 from ugvae.machine import prepare_process
 
 TRAINING = ("trainer", "model", "seed_everything", "matmul_precision", "figures", "checkpoint")  # sections of settings

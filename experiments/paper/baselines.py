@@ -3,10 +3,6 @@
 import torch
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned, TwoOrMore
-from experiments.paper.crossing import path_name
-from experiments.paper.walks import CHANGE, lacks_domains_by_component, lacks_mixture, lacks_single_z
 from ugvae.errors import ConfigError
 from ugvae.evaluation.clusters import DomainCounts, component_counts, component_probabilities
 from ugvae.evaluation.encoding import encode_groups
@@ -16,6 +12,10 @@ from ugvae.evaluation.minimum import too_few_points
 from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.evaluation.walks import changes, component_walks
+from ugvae.experiments.paper.command import Command, Made
+from ugvae.experiments.paper.common import Captioned, TwoOrMore
+from ugvae.experiments.paper.crossing import path_name
+from ugvae.experiments.paper.walks import CHANGE, lacks_domains_by_component, lacks_mixture, lacks_single_z
 from ugvae.plots.grids import grid_figure, panels_figure, signed
 from ugvae.plots.maps import tsne_figure
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import torch
 
-from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned
 from ugvae.errors import ConfigError
 from ugvae.evaluation.bounds import bound_ladder
 from ugvae.evaluation.kinds import evaluation_groups
 from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun
+from ugvae.experiments.paper.command import Command, Made
+from ugvae.experiments.paper.common import Captioned
 from ugvae.plots.charts import bound_figure
 
 UNITS = "nats per image; error: standard error over groups"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from experiments.paper.arguments import Parser
-from experiments.paper.common import Captioned, save_results
 from ugvae.errors import ConfigError
 from ugvae.evaluation.minimum import too_few_images
 from ugvae.evaluation.trained_run import TrainedRun
+from ugvae.experiments.paper.arguments import Parser
+from ugvae.experiments.paper.common import Captioned, save_results
 
 Reason = Callable[[TrainedRun], str | None]
 

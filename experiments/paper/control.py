@@ -13,10 +13,6 @@ from jsonargparse.typing import PositiveInt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.paper.common import TwoOrMore
-from experiments.paper.reproduction import read_runs
-from experiments.paper.reproduction.families import Family, families, train_and_evaluate
-from experiments.paper.table import Table, number, over_seeds
 from ugvae.errors import ConfigError
 from ugvae.evaluation.aggregate import principal_axes
 from ugvae.evaluation.encoding import encode_groups
@@ -24,6 +20,10 @@ from ugvae.evaluation.factors import COLOUR, FIXED, GREY, HELD_OUT, PIXELS, Deci
 from ugvae.evaluation.kinds import trained_groups
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.trained_run import lacks_beta, load_run
+from ugvae.experiments.paper.common import TwoOrMore
+from ugvae.experiments.paper.reproduction import read_runs
+from ugvae.experiments.paper.reproduction.families import Family, families, train_and_evaluate
+from ugvae.experiments.paper.table import Table, number, over_seeds
 from ugvae.plots.figure import DPI, colours, plain, save_figure
 from ugvae.plots.grids import panels_figure, quantiles
 from ugvae.runs.files import replace_section

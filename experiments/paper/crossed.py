@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from experiments.paper.common import Captioned
-from experiments.paper.tables import crossed
 from ugvae.data.crossing import Crossing, find_crossing
 from ugvae.evaluation.crossed import SHOWN, TRUE, Crossed, crossed_translation, translate_pairs
 from ugvae.evaluation.kinds import MOST_VALUES, known_values, of_values
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.evaluation.ways import PLAIN
+from ugvae.experiments.paper.common import Captioned
+from ugvae.experiments.paper.tables import crossed
 from ugvae.plots.grids import grid_figure
 
 CONTENTS = 3  # of a picture, in every domain

@@ -8,8 +8,6 @@ from jsonargparse.typing import PositiveInt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.paper.command import Command, Made, Reason
-from experiments.paper.common import Captioned, TwoOrMore
 from ugvae.data.known_groups import RANDOM, StructuredGroups, groups_where, mixed_groups
 from ugvae.datamodules import Cars3DDataModule, Chairs3DDataModule, StanfordCarsDataModule
 from ugvae.errors import ConfigError
@@ -18,6 +16,8 @@ from ugvae.evaluation.interpolation import Grid, crossing_grids, grid_changes, p
 from ugvae.evaluation.kinds import DOMAIN, count, no_domains, two_kinds
 from ugvae.evaluation.minimum import too_few_points
 from ugvae.evaluation.trained_run import TrainedRun
+from ugvae.experiments.paper.command import Command, Made, Reason
+from ugvae.experiments.paper.common import Captioned, TwoOrMore
 from ugvae.models.bound import Way
 from ugvae.plots.grids import crossing_figure
 from ugvae.plots.maps import tsne_figure

@@ -6,14 +6,14 @@ from typing import Literal
 import torch
 from sklearn.pipeline import Pipeline
 
-from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned, TwoOrMore
 from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import UNTRAINED, fitted_untrained
 from ugvae.evaluation.factors import PRIOR, Decided, beta_decides, decided, decode_grid
 from ugvae.evaluation.judges import fit_judge
 from ugvae.evaluation.kinds import random_groups, trained_groups
 from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
+from ugvae.experiments.paper.command import Command, Made
+from ugvae.experiments.paper.common import Captioned, TwoOrMore
 from ugvae.plots.charts import factors_figure
 
 JUDGED = 2000  # real training images that the judge of labels learns from

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from experiments.paper.reproduction import read_runs
-from experiments.paper.table import Table, number
 from ugvae.errors import ConfigError
 from ugvae.evaluation.control_claims import CONTENT, TRANSLATED
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.ways import LABELS, PLAIN, WAYS
+from ugvae.experiments.paper.reproduction import read_runs
+from ugvae.experiments.paper.table import Table, number
 from ugvae.plots.figure import DPI, colours, save_figure
 from ugvae.runs.files import replace_section
 from ugvae.runs.folder import RunFolder

@@ -5,14 +5,14 @@ from functools import partial
 
 from jsonargparse.typing import PositiveInt
 
-from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned
-from experiments.paper.table1 import comparisons, drawer, lacks_paper
-from experiments.paper.tables import SHOWN_BY_SIZE, by_size
 from ugvae.errors import ConfigError
 from ugvae.evaluation.group_sizes import classify_by_size
 from ugvae.evaluation.kinds import largest_groups
 from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta
+from ugvae.experiments.paper.command import Command, Made
+from ugvae.experiments.paper.common import Captioned
+from ugvae.experiments.paper.table1 import comparisons, drawer, lacks_paper
+from ugvae.experiments.paper.tables import SHOWN_BY_SIZE, by_size
 from ugvae.plots.group_sizes import group_size_figure
 
 CAPTION = (

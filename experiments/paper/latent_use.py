@@ -8,8 +8,6 @@ import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned
 from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import fitted_untrained
 from ugvae.evaluation.encoding import encode_groups
@@ -25,6 +23,8 @@ from ugvae.evaluation.kinds import (
 from ugvae.evaluation.latent_use import UNITS, posterior_use
 from ugvae.evaluation.latent_use import latent_use as measure
 from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
+from ugvae.experiments.paper.command import Command, Made
+from ugvae.experiments.paper.common import Captioned
 from ugvae.plots.charts import use_figure
 from ugvae.plots.grids import grid_figure
 

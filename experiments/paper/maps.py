@@ -7,8 +7,6 @@ from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned, means_and_samples
 from ugvae.data.known_groups import RANDOM, groups_where
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_beta
@@ -28,6 +26,8 @@ from ugvae.evaluation.kinds import (
 )
 from ugvae.evaluation.minimum import too_few_points
 from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
+from ugvae.experiments.paper.command import Command, Made
+from ugvae.experiments.paper.common import Captioned, means_and_samples
 from ugvae.plots.maps import tsne_figure
 
 NO_KINDS = "the data have no attributes, and no column of 2 to 20 values"

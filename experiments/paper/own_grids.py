@@ -2,9 +2,15 @@
 
 from jsonargparse.typing import PositiveInt
 
-from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned, TwoOrMore
-from experiments.paper.crossing import (
+from ugvae.data.known_groups import groups_where, mixed_groups
+from ugvae.errors import ConfigError
+from ugvae.evaluation.interpolation import crossing_grids, grid_changes, prior_ends
+from ugvae.evaluation.kinds import DOMAIN, Condition, count, known_values, of_values
+from ugvae.evaluation.minimum import too_few_points
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
+from ugvae.experiments.paper.command import Command, Made
+from ugvae.experiments.paper.common import Captioned, TwoOrMore
+from ugvae.experiments.paper.crossing import (
     CHANGE_UNITS,
     FIG5,
     grid_within,
@@ -13,12 +19,6 @@ from experiments.paper.crossing import (
     path_name,
     size_of_groups,
 )
-from ugvae.data.known_groups import groups_where, mixed_groups
-from ugvae.errors import ConfigError
-from ugvae.evaluation.interpolation import crossing_grids, grid_changes, prior_ends
-from ugvae.evaluation.kinds import DOMAIN, Condition, count, known_values, of_values
-from ugvae.evaluation.minimum import too_few_points
-from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
 from ugvae.plots.grids import crossing_figure
 
 

@@ -1,6 +1,6 @@
 """The commands that make a figure or a table of a run."""
 
-from experiments.paper import (
+from ugvae.experiments.paper import (
     baselines,
     bound,
     columns,
@@ -14,7 +14,7 @@ from experiments.paper import (
     translation,
     walks,
 )
-from experiments.paper.command import Command
+from ugvae.experiments.paper.command import Command
 
 FIGURES: dict[str, Command] = {
     command.name: command

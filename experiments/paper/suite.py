@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from experiments.paper.command import Command
 from ugvae.errors import ConfigError
 from ugvae.evaluation.trained_run import TrainedRun, load_run
+from ugvae.experiments.paper.command import Command
 from ugvae.runs.files import save_json
 
 Status = Literal["done", "does not apply", "failed"]

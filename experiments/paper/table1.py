@@ -10,9 +10,6 @@ import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned, means_and_samples
-from experiments.paper.tables import accuracies
 from ugvae.data.known_groups import StructuredGroups, groups_where, largest_series_group, series_groups
 from ugvae.errors import ConfigError
 from ugvae.evaluation.classification import Classification, Draw, classify_groups
@@ -31,6 +28,9 @@ from ugvae.evaluation.kinds import (
 )
 from ugvae.evaluation.paper_protocol import PROTOCOL, classify_as_the_paper
 from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta
+from ugvae.experiments.paper.command import Command, Made
+from ugvae.experiments.paper.common import Captioned, means_and_samples
+from ugvae.experiments.paper.tables import accuracies
 from ugvae.plots.charts import accuracy_figure
 from ugvae.plots.maps import tsne_figure
 

@@ -4,7 +4,6 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from experiments.paper.table import ABSENT, Kind, Number, Row, Table, number
 from ugvae.evaluation import factors as properties
 from ugvae.evaluation.bounds import BoundLadder, GroupMean
 from ugvae.evaluation.classification import PERMUTED, PIXELS, Accuracy, Classification
@@ -20,6 +19,7 @@ from ugvae.evaluation.results import RunResults, to_json
 from ugvae.evaluation.translation import Domains, Translation
 from ugvae.evaluation.verdict import SAME_SAMPLE, SAMPLE, best
 from ugvae.evaluation.ways import CONTROL, LABELS, PLAIN, WAYS
+from ugvae.experiments.paper.table import ABSENT, Kind, Number, Row, Table, number
 
 Printed = Mapping[str, Mapping[str, float]]  # accuracies of the paper, by task and kernel
 

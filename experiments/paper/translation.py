@@ -8,9 +8,6 @@ import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned
-from experiments.paper.crossed import crossing_of, with_true_images
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
@@ -20,6 +17,9 @@ from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
 from ugvae.evaluation.translation import Translation, translation_rates
 from ugvae.evaluation.ways import LABELS, PLAIN, decode_ways, domain_groups, global_side
+from ugvae.experiments.paper.command import Command, Made
+from ugvae.experiments.paper.common import Captioned
+from ugvae.experiments.paper.crossed import crossing_of, with_true_images
 from ugvae.plots.charts import translation_figure
 from ugvae.plots.grids import grid_figure
 

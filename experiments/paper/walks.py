@@ -7,8 +7,6 @@ import torch
 from jsonargparse.typing import PositiveFloat, PositiveInt
 from matplotlib.figure import Figure
 
-from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned, TwoOrMore
 from ugvae.evaluation.aggregate import PrincipalAxes, principal_axes
 from ugvae.evaluation.clusters import DomainCounts, component_counts, component_probabilities
 from ugvae.evaluation.encoding import encode_beta
@@ -24,6 +22,8 @@ from ugvae.evaluation.walks import (
     global_walk,
     latent_walks,
 )
+from ugvae.experiments.paper.command import Command, Made
+from ugvae.experiments.paper.common import Captioned, TwoOrMore
 from ugvae.models import GroupVAE
 from ugvae.plots.charts import shares_figure
 from ugvae.plots.grids import (

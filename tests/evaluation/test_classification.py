@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from experiments.paper.__main__ import main
 from tests.helpers.small_models import every_model, make
 from tests.helpers.tiny_runs import write_run
 from ugvae.data.known_groups import StructuredGroups, groups_by_value, groups_where
@@ -21,6 +20,7 @@ from ugvae.evaluation.classification import PERMUTED, PIXELS, Classification, cl
 from ugvae.evaluation.controls import UNTRAINED, Controls, encode_controls
 from ugvae.evaluation.encoding import encode_beta, encode_groups, encode_images
 from ugvae.evaluation.results import from_json, to_json
+from ugvae.experiments.paper.__main__ import main
 from ugvae.models import MLVAE, UGVAE, VAE, GroupVAE, Posterior
 
 SIZE = 4  # images per group

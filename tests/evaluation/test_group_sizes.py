@@ -9,13 +9,13 @@ from statistics import fmean
 import pytest
 import torch
 
-from experiments.paper.__main__ import main
-from experiments.paper.tables import by_size, tables_of
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import refused, write_run
 from ugvae.data.known_groups import draw_groups
 from ugvae.evaluation.group_sizes import SizeResult, shared_images
 from ugvae.evaluation.results import read_results, to_json
+from ugvae.experiments.paper.__main__ import main
+from ugvae.experiments.paper.tables import by_size, tables_of
 from ugvae.models import UGVAE
 
 QUICK = ["--groups", "10", "--seeds", "2"]

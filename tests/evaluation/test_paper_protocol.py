@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.paper.__main__ import main
-from experiments.paper.tables import accuracies
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import write_run
 from ugvae.data.table import ImageTable
@@ -17,6 +15,8 @@ from ugvae.evaluation.classification import PIXELS, Classification
 from ugvae.evaluation.paper_protocol import batch_statistics, classify_as_the_paper, means_of_batches
 from ugvae.evaluation.results import RunResults, from_json
 from ugvae.evaluation.verdict import carries_information
+from ugvae.experiments.paper.__main__ import main
+from ugvae.experiments.paper.tables import accuracies
 from ugvae.models import UGVAE
 
 KINDS = {"bright": {"bright": 1}, "dark": {"bright": 0}}

@@ -10,12 +10,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from experiments.bench import __main__ as bench
-from experiments.bench import cases, memory, plain, scaling, timing
-from experiments.bench.images import JPEG_SIZE, NoiseDataModule, write_jpegs, write_noise
-from experiments.bench.results import Measurement
-from experiments.bench.steps import SIZES
-from experiments.bench.timing import Plan, Way
+from ugvae.experiments.bench import __main__ as bench
+from ugvae.experiments.bench import cases, memory, plain, scaling, timing
+from ugvae.experiments.bench.images import JPEG_SIZE, NoiseDataModule, write_jpegs, write_noise
+from ugvae.experiments.bench.results import Measurement
+from ugvae.experiments.bench.steps import SIZES
+from ugvae.experiments.bench.timing import Plan, Way
 
 PROJECT = Path(__file__).parents[2]
 RUN = {"hardware": {"line": "2 cores of Some CPU"}, "versions": {"torch": "2.9"}, "quick": False, "rounds": 5}

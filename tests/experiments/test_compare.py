@@ -8,8 +8,6 @@ import pytest
 import torch
 import yaml
 
-from experiments import compare
-from experiments.paper.table import Table
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli, models
 from ugvae.datamodules import DigitsDataModule
@@ -18,6 +16,8 @@ from ugvae.evaluation.clusters import ClusterScores
 from ugvae.evaluation.comparison import Score, score_model
 from ugvae.evaluation.reconstruction import ReconstructionQuality
 from ugvae.evaluation.results import from_json
+from ugvae.experiments import compare
+from ugvae.experiments.paper.table import Table
 
 QUICK = ["--data", "digits", "--epochs", "1", "--images", "64", "--image_samples", "4", "--group_samples", "2"]
 

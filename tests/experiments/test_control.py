@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from experiments.paper.__main__ import main
 from tests.helpers import tiny_runs
 from tests.helpers.made_up_runs import factors, write_page, write_run
+from ugvae.experiments.paper.__main__ import main
 from ugvae.models import UGVAE, VAE
 
 

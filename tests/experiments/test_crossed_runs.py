@@ -6,9 +6,6 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments import sheet
-from experiments.paper.__main__ import main
-from experiments.paper.crossed import with_true_images
 from tests.data.icons import STYLES, write_icons
 from tests.helpers.package_index import pip_finds_nothing
 from tests.helpers.small_models import make
@@ -17,6 +14,9 @@ from ugvae.data.crossing import find_crossing
 from ugvae.evaluation.crossed import SHOWN
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.trained_run import load_run
+from ugvae.experiments import sheet
+from ugvae.experiments.paper.__main__ import main
+from ugvae.experiments.paper.crossed import with_true_images
 from ugvae.models import UGVAE
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from experiments.paper.__main__ import main
-from experiments.paper.frontier import points_of
 from tests.helpers.made_up_runs import translation, write_page, write_run
+from ugvae.experiments.paper.__main__ import main
+from ugvae.experiments.paper.frontier import points_of
 from ugvae.runs.folder import read_run
 
 

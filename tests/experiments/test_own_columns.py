@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.paper import __main__ as paper
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import call, refused, write_run
 from ugvae.errors import ConfigError
@@ -15,6 +14,7 @@ from ugvae.evaluation.kinds import largest_groups, of_column, values_by_name
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.trained_run import load_run
 from ugvae.evaluation.verdict import verdict
+from ugvae.experiments.paper import __main__ as paper
 from ugvae.models import UGVAE
 from ugvae.runs.folder import read_run
 

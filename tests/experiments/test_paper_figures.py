@@ -8,12 +8,12 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from experiments.paper import baselines, crossing, own_grids
-from experiments.paper.maps import separation
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import DIGITS, call, refused, run_of, write_run
 from ugvae.datamodules import Cars3DDataModule, MixedDataModule, StanfordCarsDataModule
 from ugvae.evaluation.trained_run import load_run
+from ugvae.experiments.paper import baselines, crossing, own_grids
+from ugvae.experiments.paper.maps import separation
 from ugvae.models import GMVAE, MLVAE, UGVAE, VAE
 from ugvae.plots.maps import map_figure
 

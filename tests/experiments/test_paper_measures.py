@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.paper import bound, latent_use, translation
-from experiments.paper.__main__ import main
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import write_run
 from ugvae.datamodules import DigitsDataModule, MixedDataModule
 from ugvae.evaluation.kinds import groups_by_kind, kinds_of, random_groups, trained_groups
 from ugvae.evaluation.trained_run import TrainedRun, load_run
+from ugvae.experiments.paper import bound, latent_use, translation
+from ugvae.experiments.paper.__main__ import main
 from ugvae.models import MLVAE, UGVAE, VAE, GroupVAE
 
 TWO_DOMAINS = {

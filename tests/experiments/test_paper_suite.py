@@ -10,13 +10,13 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from experiments.paper import __main__ as paper
-from experiments.paper.command import Command, Made
-from experiments.paper.common import Captioned
-from experiments.paper.suite import read_index
 from tests.helpers.small_models import every_model
 from tests.helpers.tiny_runs import call, refused, run_of
 from ugvae.evaluation.trained_run import TrainedRun, load_run
+from ugvae.experiments.paper import __main__ as paper
+from ugvae.experiments.paper.command import Command, Made
+from ugvae.experiments.paper.common import Captioned
+from ugvae.experiments.paper.suite import read_index
 from ugvae.models import UGVAE, VAE, GroupVAE
 from ugvae.plots import maps
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.paper.__main__ import FIGURES, TABLES, main
-from experiments.paper.report.pictures import STAGES, Picture, curves, read_picture
 from tests.helpers.made_up_runs import change, write_run
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import CLAIMS, verdict
+from ugvae.experiments.paper.__main__ import FIGURES, TABLES, main
+from ugvae.experiments.paper.report.pictures import STAGES, Picture, curves, read_picture
 from ugvae.runs.checkpoints import checkpoint_digest
 from ugvae.runs.files import save_json
 from ugvae.runs.folder import read_run

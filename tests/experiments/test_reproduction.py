@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.paper.__main__ import main
-from experiments.paper.report.settings import changed
-from experiments.paper.reproduction.claims import CLAIMS, lost_without_d, mixture_alone, style
-from experiments.paper.reproduction.commands import train_command
-from experiments.paper.reproduction.pictures import LARGEST, shrunk
 from tests.helpers import made_up_runs
 from tests.helpers.made_up_runs import change, write_page, write_run
 from tests.helpers.yaml_sweep import EXPERIMENTS
+from ugvae.experiments.paper.__main__ import main
+from ugvae.experiments.paper.report.settings import changed
+from ugvae.experiments.paper.reproduction.claims import CLAIMS, lost_without_d, mixture_alone, style
+from ugvae.experiments.paper.reproduction.commands import train_command
+from ugvae.experiments.paper.reproduction.pictures import LARGEST, shrunk
 from ugvae.runs.folder import read_run
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.paper import __main__ as paper
-from experiments.paper.reproduction.families import families, mean_of
-from experiments.seeds import seed_of
 from tests.experiments.test_seeds import TINY
 from tests.helpers.made_up_runs import write_run
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
+from ugvae.experiments.paper import __main__ as paper
+from ugvae.experiments.paper.reproduction.families import families, mean_of
+from ugvae.experiments.seeds import seed_of
 from ugvae.runs.files import save_json
 from ugvae.runs.folder import read_run
 

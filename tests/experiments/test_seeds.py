@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments import compare, seeds
-from experiments.paper.table import number, over_seeds
 from tests.helpers.killed_runs import session
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.errors import ConfigError
+from ugvae.experiments import compare, seeds
+from ugvae.experiments.paper.table import number, over_seeds
 
 TINY = ["--data.image_size=8", "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1"]
 TINY += ["--figures.groups_per_label=0", "--trainer.accelerator=cpu", "--checkpoint.every_n_train_steps=1"]

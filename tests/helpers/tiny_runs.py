@@ -7,8 +7,8 @@ import pytest
 import torch
 import yaml
 
-from experiments.paper import __main__ as paper
 from tests.helpers.small_models import make
+from ugvae.experiments.paper import __main__ as paper
 from ugvae.models import GroupVAE
 
 DIGITS = {"class_path": "ugvae.datamodules.DigitsDataModule", "init_args": {"image_size": 8}}

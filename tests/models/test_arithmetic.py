@@ -10,10 +10,10 @@ import torch
 import torch._inductor.config
 import yaml
 
-from experiments.bench.steps import can_compile
 from tests.helpers.reference import fixed_noise
 from ugvae import machine
 from ugvae.cli import main
+from ugvae.experiments.bench.steps import can_compile
 from ugvae.machine import default_precision
 from ugvae.models import UGVAE
 

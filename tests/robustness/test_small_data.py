@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.paper import __main__ as paper
 from tests.helpers.small_models import make
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
@@ -21,6 +20,7 @@ from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
 from ugvae.evaluation.clusters import no_cluster_scores
 from ugvae.evaluation.minimum import too_few_points
+from ugvae.experiments.paper import __main__ as paper
 from ugvae.models import UGVAE
 from ugvae.runs.files import finite, save_json
 

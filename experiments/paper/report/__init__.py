@@ -11,12 +11,12 @@ from pathlib import Path
 import jinja2
 import yaml
 
-from experiments.paper.registry import FIGURES, TABLES
-from experiments.paper.report import sections
-from experiments.paper.report.numbers import split_table
-from experiments.paper.report.pictures import curves
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import verdict
+from ugvae.experiments.paper.registry import FIGURES, TABLES
+from ugvae.experiments.paper.report import sections
+from ugvae.experiments.paper.report.numbers import split_table
+from ugvae.experiments.paper.report.pictures import curves
 from ugvae.machine import clock
 from ugvae.plots.curves import PER_GROUP
 from ugvae.runs.files import atomic_path

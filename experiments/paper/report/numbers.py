@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.paper.table import ABSENT, Table, number
+from ugvae.experiments.paper.table import ABSENT, Table, number
 from ugvae.plots.curves import PER_GROUP, term_with_unit
 
 SKIPPED = {

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from experiments.paper.report.numbers import everything
-from experiments.paper.report.pictures import Picture, read_picture
-from experiments.paper.report.settings import changed
-from experiments.paper.table import ABSENT, Table, code
-from experiments.paper.tables import tables_of
 from ugvae.evaluation.results import RunResults
+from ugvae.experiments.paper.report.numbers import everything
+from ugvae.experiments.paper.report.pictures import Picture, read_picture
+from ugvae.experiments.paper.report.settings import changed
+from ugvae.experiments.paper.table import ABSENT, Table, code
+from ugvae.experiments.paper.tables import tables_of
 from ugvae.machine import clock
 from ugvae.runs.folder import RunFolder
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from jsonargparse.typing import PositiveInt
 
-from experiments.paper.reproduction import tables
-from experiments.paper.reproduction.claims import CLAIMS, HOLDS, Claim
-from experiments.paper.reproduction.families import Family, families, train_and_evaluate
-from experiments.paper.reproduction.pictures import copy_pictures
-from experiments.paper.table import Table, code
 from ugvae.errors import ConfigError
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.statements import Holds
+from ugvae.experiments.paper.reproduction import tables
+from ugvae.experiments.paper.reproduction.claims import CLAIMS, HOLDS, Claim
+from ugvae.experiments.paper.reproduction.families import Family, families, train_and_evaluate
+from ugvae.experiments.paper.reproduction.pictures import copy_pictures
+from ugvae.experiments.paper.table import Table, code
 from ugvae.runs.files import replace_section
 from ugvae.runs.folder import RunFolder, read_run
 

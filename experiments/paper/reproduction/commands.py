@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from experiments.paper.report.settings import changed, shown
+from ugvae.experiments.paper.report.settings import changed, shown
 from ugvae.runs.folder import RunFolder, class_name
 
 EXPERIMENTS = Path("experiments")

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.paper.reproduction.commands import EXPERIMENTS
-from experiments.seeds import SEED, differ_in_seed_alone, fit, run_module, train_seeds
 from ugvae.errors import ConfigError
 from ugvae.evaluation.results import RunResults
+from ugvae.experiments.paper.reproduction.commands import EXPERIMENTS
+from ugvae.experiments.seeds import SEED, differ_in_seed_alone, fit, run_module, train_seeds
 from ugvae.runs.folder import RunFolder, newest_checkpoint, read_run, run_directory
 from ugvae.runs.loading import best_checkpoint
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from experiments.paper.table import one_line
+from ugvae.experiments.paper.table import one_line
 from ugvae.runs.files import atomic_path
 from ugvae.runs.folder import RunFolder
 

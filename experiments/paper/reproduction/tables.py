@@ -3,14 +3,14 @@
 import itertools
 from collections.abc import Sequence
 
-from experiments.paper.reproduction.commands import train_command
-from experiments.paper.reproduction.families import Family
-from experiments.paper.table import Row, Table, code, number, over_seeds
-from experiments.paper.tables import CHANCE, PAPER, accuracies, tables_of
 from ugvae.evaluation.classification import PERMUTED, PIXELS
 from ugvae.evaluation.controls import FITTED, UNTRAINED
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import SAME_SAMPLE, SAMPLE
+from ugvae.experiments.paper.reproduction.commands import train_command
+from ugvae.experiments.paper.reproduction.families import Family
+from ugvae.experiments.paper.table import Row, Table, code, number, over_seeds
+from ugvae.experiments.paper.tables import CHANCE, PAPER, accuracies, tables_of
 from ugvae.machine import clock
 from ugvae.runs.folder import RunFolder
 
