@@ -28,14 +28,14 @@ from ugvae.evaluation.results import from_json, to_json
 from ugvae.experiments.paper.table import Row, Table, number, over_seeds
 from ugvae.experiments.seeds import fit, last_checkpoint, seed_of, train_seeds
 from ugvae.machine import clock, versions
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 from ugvae.plots.curves import term_label
 from ugvae.runs.files import atomic_path, replace_section, save_json
 from ugvae.runs.folder import ROOT, newest_checkpoint, read_metrics, run_directory
 from ugvae.runs.loading import best_checkpoint, load_model
 
 EXPERIMENTS = Path("experiments")
-MODELS = [name for name in models.__all__ if issubclass(getattr(models, name), GroupVAE) and name != "GroupVAE"]
+MODELS = [name for name in models.__all__ if issubclass(getattr(models, name), BaseVAE) and name != "BaseVAE"]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from ugvae.evaluation.walks import (
 )
 from ugvae.experiments.paper.command import Command, Made
 from ugvae.experiments.paper.common import Captioned, TwoOrMore
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 from ugvae.plots.charts import shares_figure
 from ugvae.plots.grids import (
     axes_figure,
@@ -89,7 +89,7 @@ def _axes(run: TrainedRun, seed: int) -> PrincipalAxes | None:
     return principal_axes(encode_beta(run.model, run.table.images, groups), seed) if len(groups) > 1 else None
 
 
-def _along_axes(model: GroupVAE, axes: PrincipalAxes, steps: int, seed: int) -> tuple[dict[str, Any], Captioned]:
+def _along_axes(model: BaseVAE, axes: PrincipalAxes, steps: int, seed: int) -> tuple[dict[str, Any], Captioned]:
     """A panel for each of the principal axes, and how much its rows change."""
     walks = aggregate_walks(model, axes, steps, seed=seed)
     caption = (

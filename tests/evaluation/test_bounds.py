@@ -15,11 +15,11 @@ from tests.helpers.small_models import B, G, every_model, make, make_images
 from ugvae.errors import ConfigError
 from ugvae.evaluation import bounds
 from ugvae.evaluation.bounds import bound_ladder, importance_weighted_bound
-from ugvae.models import UGVAE, GroupVAE
+from ugvae.models import UGVAE, BaseVAE
 
 
 @every_model
-def test_samples_follow_the_prior(model_class: type[GroupVAE]) -> None:
+def test_samples_follow_the_prior(model_class: type[BaseVAE]) -> None:
     """A linear model: mean and covariance of an image, and covariance of two images of a group, in closed form."""
     model = make(model_class, (1, 1, 3), z_dim=2, beta_dim=2, w_dim=2, num_components=2)
     make_linear(model)
@@ -31,7 +31,7 @@ def test_samples_follow_the_prior(model_class: type[GroupVAE]) -> None:
     assert_close(pairs[:3, 3:], expected_covariance[1], atol=0.1, rtol=0.1)
 
 
-def linear_moments(model: GroupVAE) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def linear_moments(model: BaseVAE) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Mean of the decoded images of a linear model; covariance of an image, and of two images of a group."""
     weight = model.decoder.weight.detach()
     z_mean, z_cov, cross = torch.zeros(2), torch.eye(2), torch.zeros(2, 2)
@@ -58,7 +58,7 @@ def linear_moments(model: GroupVAE) -> tuple[torch.Tensor, list[torch.Tensor]]:
 
 @every_model
 @torch.no_grad()
-def test_importance_weighted_bound_meets_the_exact_log_likelihood(model_class: type[GroupVAE]) -> None:
+def test_importance_weighted_bound_meets_the_exact_log_likelihood(model_class: type[BaseVAE]) -> None:
     """A linear-Gaussian model: p(X) in closed form, every assignment of d enumerated."""
     model = make(model_class, (1, 1, 3), x_std=1.0, z_dim=2, beta_dim=2, w_dim=2, num_components=2)
     make_linear(model)
@@ -74,7 +74,7 @@ def test_importance_weighted_bound_meets_the_exact_log_likelihood(model_class: t
 
 @every_model
 @torch.no_grad()
-def test_importance_weighted_bound_is_above_the_elbo_and_tightens(model_class: type[GroupVAE]) -> None:
+def test_importance_weighted_bound_is_above_the_elbo_and_tightens(model_class: type[BaseVAE]) -> None:
     model = make(model_class, (1, 2, 2), x_std=0.5)
     model.z_head.bias[model.z_dim :] += 1  # too wide a q(z | x): a gap that can be seen
     images = make_images(model, 1, 2).expand(400, -1, -1, -1, -1)
@@ -87,7 +87,7 @@ def test_importance_weighted_bound_is_above_the_elbo_and_tightens(model_class: t
 
 
 @every_model
-def test_importance_weighted_bound_in_chunks(model_class: type[GroupVAE], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_importance_weighted_bound_in_chunks(model_class: type[BaseVAE], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
     model = make(model_class)
     images = make_images(model)
@@ -102,7 +102,7 @@ def test_importance_weighted_bound_in_chunks(model_class: type[GroupVAE], monkey
 
 @every_model
 @torch.no_grad()
-def test_ladder_is_the_bound_of_every_rung(model_class: type[GroupVAE]) -> None:
+def test_ladder_is_the_bound_of_every_rung(model_class: type[BaseVAE]) -> None:
     """Draws of its own agree with those of the ladder, and the exact log-likelihood is above every rung."""
     model = make(model_class, (1, 1, 3), x_std=1.0, z_dim=2, beta_dim=2, w_dim=2, num_components=2)
     make_linear(model)

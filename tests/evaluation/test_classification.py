@@ -21,7 +21,7 @@ from ugvae.evaluation.controls import UNTRAINED, Controls, encode_controls
 from ugvae.evaluation.encoding import encode_beta, encode_groups, encode_images
 from ugvae.evaluation.results import from_json, to_json
 from ugvae.experiments.paper.__main__ import main
-from ugvae.models import MLVAE, UGVAE, VAE, GroupVAE, Posterior
+from ugvae.models import MLVAE, UGVAE, VAE, BaseVAE, Posterior
 
 SIZE = 4  # images per group
 
@@ -139,7 +139,7 @@ def test_groups_that_cannot_be_compared_are_refused() -> None:
 
 
 @every_model
-def test_groups_of_encoded_images_are_groups_encoded(model_class: type[GroupVAE]) -> None:
+def test_groups_of_encoded_images_are_groups_encoded(model_class: type[BaseVAE]) -> None:
     model = make(model_class, prior_expert=True)
     images, groups = torch.randint(256, (30, *model.image_shape), dtype=torch.uint8), torch.randint(30, (9, 4))
     encoded = encode_images(model, images, images_per_batch=7)
@@ -151,7 +151,7 @@ def test_groups_of_encoded_images_are_groups_encoded(model_class: type[GroupVAE]
 
 
 @pytest.mark.parametrize("model_class", [UGVAE, MLVAE, VAE])
-def test_classification_of_digits(model_class: type[GroupVAE]) -> None:
+def test_classification_of_digits(model_class: type[BaseVAE]) -> None:
     table = DigitsDataModule(image_size=8).table("test")
     model = make(model_class, (1, 8, 8), double=False)
     encoded = encode_images(model, table.images), encode_controls(model, table.images, table.images, range(2))

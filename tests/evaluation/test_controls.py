@@ -23,19 +23,19 @@ from ugvae.evaluation.controls import (
     untrained,
 )
 from ugvae.evaluation.encoding import encode_images
-from ugvae.models import UGVAE, VAE, GroupVAE
+from ugvae.models import UGVAE, VAE, BaseVAE
 
 
 def conv(norm: str = "batch") -> UGVAE:
     return make(UGVAE, (2, 8, 8), double=False, backbone="conv", norm=norm)
 
 
-def weights(model: GroupVAE) -> torch.Tensor:
+def weights(model: BaseVAE) -> torch.Tensor:
     return torch.cat([weight.detach().flatten() for weight in model.parameters()])
 
 
 @every_model
-def test_untrained_network_is_the_same_with_other_weights(model_class: type[GroupVAE]) -> None:
+def test_untrained_network_is_the_same_with_other_weights(model_class: type[BaseVAE]) -> None:
     torch.manual_seed(7)
     model = make(model_class)
     state = torch.get_rng_state()

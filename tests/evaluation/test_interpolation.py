@@ -8,20 +8,20 @@ from tests.helpers.small_models import every_model, make, make_images
 from ugvae.distributions import DiagonalGaussian, transport_between
 from ugvae.errors import ConfigError
 from ugvae.evaluation.interpolation import Grid, interpolate, line, posterior_ends, prior_ends
-from ugvae.models import UGVAE, GroupVAE
+from ugvae.models import UGVAE, BaseVAE
 
 
-def posterior_grid(model: GroupVAE, groups: torch.Tensor, images=(0, 0), **settings) -> Grid:
+def posterior_grid(model: BaseVAE, groups: torch.Tensor, images=(0, 0), **settings) -> Grid:
     return interpolate(model, posterior_ends(model, groups, images), **settings)
 
 
-def prior_grid(model: GroupVAE, component: int | None = None, seed: int = 0, **settings) -> Grid:
+def prior_grid(model: BaseVAE, component: int | None = None, seed: int = 0, **settings) -> Grid:
     return interpolate(model, prior_ends(model, component, seed), **settings)
 
 
 @every_model
 @pytest.mark.parametrize("transported", [False, True])
-def test_corners_are_the_two_images_as_their_groups_decode_them(model_class: type[GroupVAE], transported: bool) -> None:
+def test_corners_are_the_two_images_as_their_groups_decode_them(model_class: type[BaseVAE], transported: bool) -> None:
     model = make(model_class)
     groups = make_images(model)
     grid = posterior_grid(model, groups, (1, 3), steps=5, way="transported" if transported else "fixed")
@@ -77,7 +77,7 @@ def test_transport_averages_the_components() -> None:
 
 
 @every_model
-def test_prior_grid_is_a_function_of_its_seed(model_class: type[GroupVAE]) -> None:
+def test_prior_grid_is_a_function_of_its_seed(model_class: type[BaseVAE]) -> None:
     model = make(model_class)
     state = torch.get_rng_state()
     first, again, other = prior_grid(model), prior_grid(model), prior_grid(model, seed=1)

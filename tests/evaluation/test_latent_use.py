@@ -15,17 +15,17 @@ from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.latent_use import LatentUse, latent_use, posterior_use
 from ugvae.evaluation.results import from_json, to_json
-from ugvae.models import UGVAE, GroupVAE
+from ugvae.models import UGVAE, BaseVAE
 
 N, B = 5, 4
 
 
-def make_table(model: GroupVAE) -> tuple[ImageTable, torch.Tensor]:
+def make_table(model: BaseVAE) -> tuple[ImageTable, torch.Tensor]:
     images = torch.randint(256, (60, *model.image_shape), dtype=torch.uint8)
     return ImageTable(images), torch.randint(60, (N, B))
 
 
-def ignore(model: GroupVAE, latent: slice) -> None:
+def ignore(model: BaseVAE, latent: slice) -> None:
     """Takes the weights of some inputs out of the decoder."""
     first = next(module for module in model.decoder.modules() if isinstance(module, torch.nn.Linear))
     with torch.no_grad():
@@ -33,7 +33,7 @@ def ignore(model: GroupVAE, latent: slice) -> None:
 
 
 @every_model
-def test_swaps_are_those_of_the_definition(model_class: type[GroupVAE]) -> None:
+def test_swaps_are_those_of_the_definition(model_class: type[BaseVAE]) -> None:
     model = make(model_class)
     table, groups = make_table(model)
     result = latent_use(model, table, groups, images_per_batch=2 * B)

@@ -12,7 +12,7 @@ from tests.helpers.small_models import every_model, make
 from ugvae.datamodules import ArrayDataModule, DigitsDataModule
 from ugvae.errors import ConfigError
 from ugvae.evaluation.latents import encode
-from ugvae.models import UGVAE, GroupVAE
+from ugvae.models import UGVAE, BaseVAE
 
 SHAPE = (1, 8, 8)
 
@@ -45,7 +45,7 @@ def test_a_group_of_any_size_is_that_of_one_pass(data: DigitsDataModule, prior_e
 
 
 @every_model
-def test_files_join_by_group_and_row(model_class: type[GroupVAE], data: DigitsDataModule, tmp_path: Path) -> None:
+def test_files_join_by_group_and_row(model_class: type[BaseVAE], data: DigitsDataModule, tmp_path: Path) -> None:
     model = make(model_class, SHAPE, double=False)
     paths = encode(model, data, splits=["val", "test"]).save(tmp_path)
     images = rows(tmp_path / "images.csv")

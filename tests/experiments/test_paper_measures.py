@@ -14,7 +14,7 @@ from ugvae.evaluation.kinds import groups_by_kind, kinds_of, random_groups, trai
 from ugvae.evaluation.trained_run import TrainedRun, load_run
 from ugvae.experiments.paper import bound, latent_use, translation
 from ugvae.experiments.paper.__main__ import main
-from ugvae.models import MLVAE, UGVAE, VAE, GroupVAE
+from ugvae.models import MLVAE, UGVAE, VAE, BaseVAE
 
 TWO_DOMAINS = {
     "class_path": "ugvae.datamodules.MixedDataModule",
@@ -28,7 +28,7 @@ TWO_DOMAINS = {
 ONE_DOMAIN = {"class_path": "ugvae.datamodules.DigitsDataModule", "init_args": {"image_size": 8, "group_size": 8}}
 
 
-def begun(folder: Path, model_class: type[GroupVAE], data: dict) -> Path:
+def begun(folder: Path, model_class: type[BaseVAE], data: dict) -> Path:
     torch.manual_seed(7)  # other weights than those of the control
     return write_run(folder, make(model_class, (1, 8, 8), double=False), data)
 

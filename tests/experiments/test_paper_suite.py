@@ -17,7 +17,7 @@ from ugvae.experiments.paper import __main__ as paper
 from ugvae.experiments.paper.command import Command, Made
 from ugvae.experiments.paper.common import Captioned
 from ugvae.experiments.paper.suite import read_index
-from ugvae.models import UGVAE, VAE, GroupVAE
+from ugvae.models import UGVAE, VAE, BaseVAE
 from ugvae.plots import maps
 
 APPLY = {  # to runs on two domains with labels, by whether the model has beta, and whether it has a mixture
@@ -37,7 +37,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @every_model
 def test_figures_that_apply_are_drawn_and_the_others_say_why(
-    model_class: type[GroupVAE], tmp_path: Path, quick: None, capsys: pytest.CaptureFixture[str]
+    model_class: type[BaseVAE], tmp_path: Path, quick: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = run_of(tmp_path, model_class)
     with pytest.raises(SystemExit) as ended:

@@ -13,7 +13,7 @@ import torch
 
 from tests.helpers.killed_runs import countdown, in_method
 from ugvae.callbacks import figures, reports
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 
 
 @contextmanager
@@ -73,15 +73,15 @@ removed_in_a_step = partial(in_method, "training_step", partial(on_caches, Path.
 
 def spoil_weights(count: int) -> None:
     """A step makes a weight NaN that no loss has shown yet."""
-    now, log = countdown(count), GroupVAE.log_if_due
+    now, log = countdown(count), BaseVAE.log_if_due
 
-    def spoiled(model: GroupVAE) -> None:
+    def spoiled(model: BaseVAE) -> None:
         log(model)
         if now():
             with torch.no_grad():
                 next(model.decoder.parameters()).view(-1)[0] = float("nan")
 
-    GroupVAE.log_if_due = spoiled
+    BaseVAE.log_if_due = spoiled
 
 
 def _kill_wandb() -> None:

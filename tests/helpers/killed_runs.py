@@ -16,7 +16,7 @@ import torch
 from tests.helpers.ranks import Ranks
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 from ugvae.runs import loggers
 
 RUN = Path("lightning_logs/digits/version_0")
@@ -90,16 +90,16 @@ def _train(command: list[str], install: Callable[[int], None] | None, count: int
 
 def record_order() -> None:
     """Makes training steps add a line to ``order.RANK.jsonl``: number, images, a draw of each random source."""
-    step = GroupVAE.training_step
+    step = BaseVAE.training_step
 
-    def recorded(model: GroupVAE, batch: dict, batch_idx: int) -> torch.Tensor:
+    def recorded(model: BaseVAE, batch: dict, batch_idx: int) -> torch.Tensor:
         draws = [random.random(), float(np.random.rand()), float(torch.rand(()))]  # noqa: NPY002
         line = {"step": model.trainer.global_step, "images": batch["index"].tolist(), "draws": draws}
         with Path(f"order.{model.global_rank}.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         return step(model, batch, batch_idx)
 
-    GroupVAE.training_step = recorded
+    BaseVAE.training_step = recorded
 
 
 # ------------------------------------------------------------------------------------------ moments, the n-th of each
@@ -117,14 +117,14 @@ def countdown(count: int) -> Callable[[], bool]:
 
 def in_method(name: str, act: Callable[[], object], count: int) -> None:
     """Calls ``act`` as a model's method begins, the ``count``-th time."""
-    now, method = countdown(count), getattr(GroupVAE, name)
+    now, method = countdown(count), getattr(BaseVAE, name)
 
-    def changed(model: GroupVAE, *arguments: Any) -> Any:
+    def changed(model: BaseVAE, *arguments: Any) -> Any:
         if now():
             act()
         return method(model, *arguments)
 
-    setattr(GroupVAE, name, changed)
+    setattr(BaseVAE, name, changed)
 
 
 def _while_writing(count: int) -> None:

@@ -14,7 +14,7 @@ from tests.helpers.killed_runs import SMALL, record_order, send, steps
 from tests.helpers.ranks import Ranks, join, launched
 from ugvae import cli
 from ugvae.callbacks import RankWatch
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 
 TWO = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
 FIT = [*SMALL, "--data.groups_per_batch=4", "--trainer.max_epochs=2", "--figures.every_n_epochs=1"]  # of 9 steps
@@ -26,15 +26,15 @@ def train(arguments: list[str]) -> None:
     With DIE_RANK and DIE_STEP in the environment, that rank gets DIE_SIGNAL in that step.
     """
     record_order()
-    step = GroupVAE.training_step
+    step = BaseVAE.training_step
 
-    def deadly(model: GroupVAE, batch: dict, batch_idx: int) -> torch.Tensor:
+    def deadly(model: BaseVAE, batch: dict, batch_idx: int) -> torch.Tensor:
         here = str(model.global_rank), str(model.trainer.global_step)
         if here == (os.environ.get("DIE_RANK"), os.environ.get("DIE_STEP")):
             send(signal.Signals[os.environ["DIE_SIGNAL"]])
         return step(model, batch, batch_idx)
 
-    GroupVAE.training_step = deadly
+    BaseVAE.training_step = deadly
     cli.main(arguments)
 
 

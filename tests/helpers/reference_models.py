@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from tests.helpers.reference import _component, _linear_gaussian, kl_normal, log_normal, reference_elbo
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 
 Terms = dict[str, Tensor]
 
@@ -36,11 +36,11 @@ def recorded_noise() -> Iterator[list[Tensor]]:
         yield draws
 
 
-def encode(model: GroupVAE, image: Tensor) -> Tensor:
+def encode(model: BaseVAE, image: Tensor) -> Tensor:
     return model.encoder(image[None])[0]
 
 
-def log_likelihood(model: GroupVAE, image: Tensor, latent: Tensor) -> Tensor:
+def log_likelihood(model: BaseVAE, image: Tensor, latent: Tensor) -> Tensor:
     decoded = torch.sigmoid(model.decoder(latent[None])[0])
     return log_normal(image, decoded, torch.full_like(image, model.x_std**2))
 
@@ -54,14 +54,14 @@ def stack(rows: list[list[Terms]]) -> Terms:
     return {name: torch.stack([torch.stack([image[name] for image in row]) for row in rows]) for name in rows[0][0]}
 
 
-def vae_image(model: GroupVAE, image: Tensor, noise: Tensor) -> tuple[Tensor, Terms]:
+def vae_image(model: BaseVAE, image: Tensor, noise: Tensor) -> tuple[Tensor, Terms]:
     """The sampled z of one image, and its terms."""
     mean, variance = _linear_gaussian(model.z_head, encode(model, image))
     z = mean + variance.sqrt() * noise
     return z, {"reconstruction": log_likelihood(model, image, z), "kl_z": kl_standard(mean, variance)}
 
 
-def vae(model: GroupVAE, images: Tensor, z_noise: Tensor) -> Terms:
+def vae(model: BaseVAE, images: Tensor, z_noise: Tensor) -> Terms:
     terms = stack(
         [
             [vae_image(model, *pair)[1] for pair in zip(*group, strict=True)]
@@ -72,12 +72,12 @@ def vae(model: GroupVAE, images: Tensor, z_noise: Tensor) -> Terms:
     return {**terms, "total": total, "objective": total}
 
 
-def beta_vae(model: GroupVAE, images: Tensor, z_noise: Tensor) -> Terms:
+def beta_vae(model: BaseVAE, images: Tensor, z_noise: Tensor) -> Terms:
     terms = vae(model, images, z_noise)
     return {**terms, "objective": (terms["reconstruction"] - model.beta * terms["kl_z"]).sum(1)}
 
 
-def mlvae(model: GroupVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -> Terms:
+def mlvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -> Terms:
     rows, kl_beta = [], []
     for group, z_draws, beta_draw in zip(images, z_noise, beta_noise, strict=True):
         precision = torch.full_like(beta_draw, 1.0 if model.prior_expert else 0.0)
@@ -98,7 +98,7 @@ def mlvae(model: GroupVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) 
     return {**terms, "total": total, "objective": total}
 
 
-def gmvae_image(model: GroupVAE, image: Tensor, z_draw: Tensor, w_draw: Tensor) -> Terms:
+def gmvae_image(model: BaseVAE, image: Tensor, z_draw: Tensor, w_draw: Tensor) -> Terms:
     h = encode(model, image)
     mean, variance = _linear_gaussian(model.z_head, h)
     w_mean, w_variance = _linear_gaussian(model.w_head, h)
@@ -114,14 +114,14 @@ def gmvae_image(model: GroupVAE, image: Tensor, z_draw: Tensor, w_draw: Tensor) 
     }
 
 
-def gmvae(model: GroupVAE, images: Tensor, z_noise: Tensor, w_noise: Tensor) -> Terms:
+def gmvae(model: BaseVAE, images: Tensor, z_noise: Tensor, w_noise: Tensor) -> Terms:
     groups = zip(images, z_noise, w_noise, strict=True)
     terms = stack([[gmvae_image(model, *one) for one in zip(*group, strict=True)] for group in groups])
     total = (terms["reconstruction"] - terms["kl_z"] - terms["kl_d"] - terms["kl_w"]).sum(1)
     return {**terms, "total": total, "objective": total}
 
 
-def nested_vae(model: GroupVAE, images: Tensor, z_noise: Tensor, common_noise: Tensor) -> Terms:
+def nested_vae(model: BaseVAE, images: Tensor, z_noise: Tensor, common_noise: Tensor) -> Terms:
     rows = []
     for group, z_draws, common_draws in zip(images, z_noise, common_noise, strict=True):
         outer = [vae_image(model, image, draw) for image, draw in zip(group, z_draws, strict=True)]
@@ -141,7 +141,7 @@ def nested_vae(model: GroupVAE, images: Tensor, z_noise: Tensor, common_noise: T
     return {**terms, "total": total, "objective": outer + inner}
 
 
-def ugvae(model: GroupVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -> Terms:
+def ugvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -> Terms:
     terms = reference_elbo(model, images, z_noise, beta_noise)
     total = (terms["reconstruction"] - terms["kl_z"] - terms["kl_d"]).sum(1) - terms["kl_beta"]
     return {**terms, "total": total, "objective": total}
@@ -158,7 +158,7 @@ BOUNDS: dict[str, Callable[..., Terms]] = {
 
 
 @torch.no_grad()
-def make_linear(model: GroupVAE) -> None:
+def make_linear(model: BaseVAE) -> None:
     """Makes decoder and mixture prior linear, with random weights, and the posteriors wide enough to cover the exact.
 
     Component k is z ~ N(A_k c + a_k, diag s_k²), where c is beta or w: ReLU(c) and ReLU(−c) make c.
@@ -185,7 +185,7 @@ def make_linear(model: GroupVAE) -> None:
 
 
 @torch.no_grad()
-def exact_log_likelihood(model: GroupVAE, images: Tensor) -> Tensor:
+def exact_log_likelihood(model: BaseVAE, images: Tensor) -> Tensor:
     """log p(X) of one group ``(B, C, H, W)`` under a linear model, by enumeration of every assignment of d."""
     if not model.beta_dim and len(images) > 1:
         return sum(exact_log_likelihood(model, image[None]) for image in images)

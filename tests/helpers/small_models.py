@@ -7,12 +7,12 @@ import torch
 from pytorch_lightning import Trainer
 
 from ugvae import models
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 
 MODELS = [
     value
     for value in (getattr(models, name) for name in models.__all__)
-    if isinstance(value, type) and issubclass(value, GroupVAE) and value is not GroupVAE
+    if isinstance(value, type) and issubclass(value, BaseVAE) and value is not BaseVAE
 ]
 G, B = 2, 4
 SETTINGS = {"z_dim": 3, "beta_dim": 4, "w_dim": 4, "num_components": 5, "common_dim": 2}
@@ -21,9 +21,9 @@ WEIGHTS = {"outer_kl_weight": 2.0, "inner_kl_weight": 0.5, "beta": 7.0, "prior_e
 every_model = pytest.mark.parametrize("model_class", MODELS)
 
 
-def make(model_class: type[GroupVAE], shape=(2, 5, 7), double: bool = True, **settings) -> GroupVAE:
+def make(model_class: type[BaseVAE], shape=(2, 5, 7), double: bool = True, **settings) -> BaseVAE:
     """A small model in eval mode, with those of the settings that it knows."""
-    models_above = [cls for cls in model_class.__mro__ if issubclass(cls, GroupVAE) and cls is not GroupVAE]
+    models_above = [cls for cls in model_class.__mro__ if issubclass(cls, BaseVAE) and cls is not BaseVAE]
     known = {name for cls in models_above for name in inspect.signature(cls.__init__).parameters}
     own = {name: value for name, value in {**SETTINGS, **settings}.items() if name in known or name not in SETTINGS}
     own = {name: value for name, value in own.items() if name in known or name not in WEIGHTS}
@@ -36,5 +36,5 @@ def quiet_trainer(**options) -> Trainer:
     return Trainer(accelerator="cpu", use_distributed_sampler=False, **quiet, **options)
 
 
-def make_images(model: GroupVAE, groups: int = G, size: int = B) -> torch.Tensor:
+def make_images(model: BaseVAE, groups: int = G, size: int = B) -> torch.Tensor:
     return torch.rand(groups, size, *model.image_shape, dtype=model.dtype)

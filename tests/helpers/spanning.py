@@ -15,7 +15,7 @@ from tests.helpers.ranks import join
 from tests.helpers.reference import fixed_noise
 from tests.helpers.small_models import make
 from ugvae import models
-from ugvae.models import Bound, GroupVAE
+from ugvae.models import BaseVAE, Bound
 from ugvae.models.metrics import BoundMetric
 
 G, B, R = 2, 3, 2
@@ -24,7 +24,7 @@ TERMS = torch.arange(24.0).view(4, 6)  # of 4 groups: reconstruction of 2 images
 SHARES = [slice(0, 3), slice(3, 4)]  # groups of each rank: not equally many
 
 
-def case(name: str, prior_expert: bool, span: bool, **settings: bool) -> tuple[GroupVAE, Tensor, Tensor, Tensor]:
+def case(name: str, prior_expert: bool, span: bool, **settings: bool) -> tuple[BaseVAE, Tensor, Tensor, Tensor]:
     """A model in float64, images (G, R·B, …), and noise of z and of beta: the same in every process."""
     torch.manual_seed(3)
     model = make(getattr(models, name), prior_expert=prior_expert, span_devices=span, **settings)
@@ -36,7 +36,7 @@ def case(name: str, prior_expert: bool, span: bool, **settings: bool) -> tuple[G
 class Loss(torch.nn.Module):
     """The training loss as a module, so that DistributedDataParallel averages its gradients."""
 
-    def __init__(self, model: GroupVAE) -> None:
+    def __init__(self, model: BaseVAE) -> None:
         super().__init__()
         self.model = model
         self.bound = torch.compile(model._bound) if model.hparams.compile else model._bound
@@ -46,7 +46,7 @@ class Loss(torch.nn.Module):
         return self.model.loss(elbo), dict(elbo)
 
 
-def step(model: GroupVAE, images: Tensor, mask: Tensor | None, *noise: Tensor) -> dict[str, Any]:
+def step(model: BaseVAE, images: Tensor, mask: Tensor | None, *noise: Tensor) -> dict[str, Any]:
     """Loss, terms and gradients of one step on this rank's images."""
     parallel = DistributedDataParallel(Loss(model))
     with fixed_noise(*noise):
@@ -65,7 +65,7 @@ def spanning_step(rank: int, name: str, prior_expert: bool, **settings: bool) ->
     return step(model, images[:, mine], None, z[:, mine], other)
 
 
-def masked_groups(model: GroupVAE) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def masked_groups(model: BaseVAE) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Images of 4 groups of 1, 3, 2 and 3, two for each rank; the mask; noise of z and of beta."""
     images = torch.rand(4, 3, *model.image_shape, dtype=model.dtype)
     mask = torch.arange(3) < torch.tensor([[1], [3], [2], [3]])

@@ -9,7 +9,7 @@ import yaml
 
 from tests.helpers.small_models import make
 from ugvae.experiments.paper import __main__ as paper
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 
 DIGITS = {"class_path": "ugvae.datamodules.DigitsDataModule", "init_args": {"image_size": 8}}
 TWO_DOMAINS = {
@@ -18,7 +18,7 @@ TWO_DOMAINS = {
 }
 
 
-def write_run(folder: Path, model: GroupVAE, data: dict = DIGITS) -> Path:
+def write_run(folder: Path, model: BaseVAE, data: dict = DIGITS) -> Path:
     """A run's folder with the settings of its data and the checkpoint of a model as it is."""
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump({"seed_everything": 1, "data": data}))
@@ -33,7 +33,7 @@ def write_run(folder: Path, model: GroupVAE, data: dict = DIGITS) -> Path:
     return folder
 
 
-def run_of(folder: Path, model_class: type[GroupVAE], data: dict = TWO_DOMAINS) -> Path:
+def run_of(folder: Path, model_class: type[BaseVAE], data: dict = TWO_DOMAINS) -> Path:
     return write_run(folder / model_class.__name__, make(model_class, (1, 8, 8), double=False), data)
 
 

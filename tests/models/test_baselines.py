@@ -12,7 +12,7 @@ from tests.helpers.reference_models import recorded_noise
 from tests.helpers.small_models import B, G, make, make_images
 from ugvae.distributions import kl_gaussians
 from ugvae.errors import ConfigError
-from ugvae.models import GMVAE, MLVAE, UGVAE, VAE, BetaVAE, GroupVAE, NestedVAE
+from ugvae.models import GMVAE, MLVAE, UGVAE, VAE, BaseVAE, BetaVAE, NestedVAE
 
 
 def test_beta_vae_with_beta_one_is_the_vae_to_the_last_bit() -> None:
@@ -38,7 +38,7 @@ def test_beta_vae_reports_the_unweighted_bound() -> None:
 
 
 @pytest.mark.parametrize("model_class", [UGVAE, GMVAE])
-def test_one_component_is_no_mixture(model_class: type[GroupVAE]) -> None:
+def test_one_component_is_no_mixture(model_class: type[BaseVAE]) -> None:
     model = make(model_class, num_components=1)
     images = make_images(model)
     with recorded_noise() as noise:

@@ -15,14 +15,14 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from tests.helpers.small_models import every_model, make
 from ugvae.data.module import GroupDataModule, fits
 from ugvae.data.table import ConcatImages, GroupDataset, ImageTable
-from ugvae.models import UGVAE, Bound, GroupVAE
+from ugvae.models import UGVAE, BaseVAE, Bound
 from ugvae.models.metrics import BoundMetric
 from ugvae.models.optim import clip_by_norm
 
 GPU, SHAPE = torch.device("cuda", 0), (3, 8, 8)
 
 
-def move_to_fake_gpu(model: GroupVAE) -> None:
+def move_to_fake_gpu(model: BaseVAE) -> None:
     """Weights and buffers without values; ``model.to`` cannot make these."""
 
     def fake(tensor: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def move_to_fake_gpu(model: GroupVAE) -> None:
             module._buffers[name] = fake(buffer)
 
 
-def train_on_fake_gpu(make_model: Callable[[], GroupVAE], precision: torch.dtype | None) -> None:
+def train_on_fake_gpu(make_model: Callable[[], BaseVAE], precision: torch.dtype | None) -> None:
     """A step as training does it, on a GPU that is not there."""
     model = make_model()
     with FakeTensorMode():
@@ -57,9 +57,7 @@ def train_on_fake_gpu(make_model: Callable[[], GroupVAE], precision: torch.dtype
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])
 @pytest.mark.parametrize("backbone", ["mlp", "conv"])
 @every_model
-def test_no_step_waits_for_the_device(
-    model_class: type[GroupVAE], backbone: str, precision: torch.dtype | None
-) -> None:
+def test_no_step_waits_for_the_device(model_class: type[BaseVAE], backbone: str, precision: torch.dtype | None) -> None:
     train_on_fake_gpu(lambda: make(model_class, SHAPE, double=False, backbone=backbone).train(), precision)
 
 
@@ -76,7 +74,7 @@ def test_a_step_that_waits_is_found() -> None:
 
 @pytest.mark.parametrize("backbone", ["mlp", "conv"])
 @every_model
-def test_a_step_is_one_graph_and_compiled_once(model_class: type[GroupVAE], backbone: str) -> None:
+def test_a_step_is_one_graph_and_compiled_once(model_class: type[BaseVAE], backbone: str) -> None:
     graphs = []
 
     def count(graph: torch.fx.GraphModule, example: list[Tensor]) -> Callable:

@@ -10,7 +10,7 @@ from tests.helpers.reference import fixed_noise
 from tests.helpers.small_models import make, make_images
 from ugvae.distributions import hsic
 from ugvae.errors import ConfigError
-from ugvae.models import MLVAE, UGVAE, VAE, GroupVAE
+from ugvae.models import MLVAE, UGVAE, VAE, BaseVAE
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 G, B = 4, 5
@@ -49,7 +49,7 @@ def test_hsic_of_one_beta_is_nothing() -> None:
 
 
 @pytest.mark.parametrize("model_class", [UGVAE, MLVAE])
-def test_the_term_is_reported_and_no_part_of_the_bound(model_class: type[GroupVAE]) -> None:
+def test_the_term_is_reported_and_no_part_of_the_bound(model_class: type[BaseVAE]) -> None:
     plain, model = make(model_class), make(model_class, independence=3.0)
     model.load_state_dict(plain.state_dict())
     images = make_images(model)
@@ -82,7 +82,7 @@ def test_training_for_independence_lowers_the_dependence() -> None:
 
 
 @pytest.mark.parametrize("model_class", [UGVAE, MLVAE])
-def test_local_posterior_that_sees_beta(model_class: type[GroupVAE]) -> None:
+def test_local_posterior_that_sees_beta(model_class: type[BaseVAE]) -> None:
     """The bound by torch.distributions, beta first from h with uniform π, then z from [h, beta]."""
     model = make(model_class, local_posterior="given_beta")
     images = make_images(model)

@@ -9,7 +9,7 @@ from tests.helpers.reference import fixed_noise
 from tests.helpers.reference_models import recorded_noise
 from tests.helpers.small_models import MODELS, make
 from ugvae.errors import ConfigError
-from ugvae.models import GMVAE, UGVAE, GroupVAE, NestedVAE
+from ugvae.models import GMVAE, UGVAE, BaseVAE, NestedVAE
 from ugvae.models.metrics import BoundMetric
 
 SIZES = (1, 3, 16)
@@ -17,7 +17,7 @@ EXACT = {"rtol": 0, "atol": 1e-10}
 masked_model = pytest.mark.parametrize("model_class", [model for model in MODELS if model is not NestedVAE])
 
 
-def padded(model: GroupVAE) -> tuple[Tensor, Tensor]:
+def padded(model: BaseVAE) -> tuple[Tensor, Tensor]:
     """Groups of ``SIZES`` in one batch, and the mask; what is masked is noise too."""
     images = torch.rand(len(SIZES), max(SIZES), *model.image_shape, dtype=model.dtype)
     return images, torch.arange(max(SIZES)) < torch.tensor(SIZES).unsqueeze(1)
@@ -26,7 +26,7 @@ def padded(model: GroupVAE) -> tuple[Tensor, Tensor]:
 @masked_model
 @pytest.mark.parametrize("prior_expert", [False, True])
 def test_bound_and_gradients_are_those_of_a_loop_over_the_groups(
-    model_class: type[GroupVAE], prior_expert: bool
+    model_class: type[BaseVAE], prior_expert: bool
 ) -> None:
     model = make(model_class, prior_expert=prior_expert)
     images, mask = padded(model)
@@ -53,7 +53,7 @@ def test_bound_and_gradients_are_those_of_a_loop_over_the_groups(
 
 
 @masked_model
-def test_posteriors_are_those_of_the_groups_alone(model_class: type[GroupVAE]) -> None:
+def test_posteriors_are_those_of_the_groups_alone(model_class: type[BaseVAE]) -> None:
     model = make(model_class)
     images, mask = padded(model)
     posterior = model.infer(images, mask)

@@ -21,7 +21,7 @@ from ugvae.callbacks import TrainingFigures
 from ugvae.datamodules import DigitsDataModule
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_groups
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 from ugvae.runs.folder import read_metrics
 
 
@@ -38,7 +38,7 @@ def test_the_names_of_the_design_are_there() -> None:
 @every_model
 @pytest.mark.parametrize("settings", [{}, WEIGHTS])
 @pytest.mark.parametrize("conv", [False, True])
-def test_bound_equals_reference(model_class: type[GroupVAE], conv: bool, settings: dict) -> None:
+def test_bound_equals_reference(model_class: type[BaseVAE], conv: bool, settings: dict) -> None:
     backbone = {"shape": (2, 8, 8), "backbone": "conv", "norm": "group"} if conv else {}
     model = make(model_class, x_std=0.3, **backbone, **settings)
     images = make_images(model)
@@ -57,7 +57,7 @@ def test_bound_equals_reference(model_class: type[GroupVAE], conv: bool, setting
 
 @every_model
 @pytest.mark.parametrize("training", [False, True])
-def test_every_parameter_learns(model_class: type[GroupVAE], training: bool) -> None:
+def test_every_parameter_learns(model_class: type[BaseVAE], training: bool) -> None:
     model = make(model_class).train(training)
     model.loss(model.elbo(make_images(model, 4, 8))).backward()
     for name, parameter in model.named_parameters():
@@ -67,7 +67,7 @@ def test_every_parameter_learns(model_class: type[GroupVAE], training: bool) -> 
 
 
 @every_model
-def test_loss_falls_on_real_images(model_class: type[GroupVAE]) -> None:
+def test_loss_falls_on_real_images(model_class: type[BaseVAE]) -> None:
     images, held_out = digits(slice(0, 1500), 1500), digits(slice(1500, 1756), 8)
     settings = {"beta": 1.0}  # a heavier KL term needs longer
     model = make(model_class, (1, 8, 8), double=False, **settings).train()
@@ -85,7 +85,7 @@ def test_loss_falls_on_real_images(model_class: type[GroupVAE]) -> None:
 
 
 @every_model
-def test_infer_gives_what_the_model_has(model_class: type[GroupVAE]) -> None:
+def test_infer_gives_what_the_model_has(model_class: type[BaseVAE]) -> None:
     model = make(model_class)
     images = make_images(model)
     posterior = model.infer(images)
@@ -109,7 +109,7 @@ def test_infer_gives_what_the_model_has(model_class: type[GroupVAE]) -> None:
 
 
 @every_model
-def test_sample_and_decode(model_class: type[GroupVAE]) -> None:
+def test_sample_and_decode(model_class: type[BaseVAE]) -> None:
     model = make(model_class)
     images = model.sample(3, 5)
     assert images.shape == (3, 5, *model.image_shape)
@@ -135,13 +135,13 @@ class FewDigits(DigitsDataModule):
         return table.subset(table.columns["label"].argsort(stable=True)[:: len(table) // 60][:60])
 
 
-def few_digits(model_class: type[GroupVAE]) -> DigitsDataModule:
+def few_digits(model_class: type[BaseVAE]) -> DigitsDataModule:
     grouping = model_class.data_grouping or "random"
     return FewDigits(image_size=8, group_size=2, groups_per_batch=4, grouping=grouping)
 
 
 @every_model
-def test_fit_logs_draws_and_loads_again(model_class: type[GroupVAE], tmp_path: Path) -> None:
+def test_fit_logs_draws_and_loads_again(model_class: type[BaseVAE], tmp_path: Path) -> None:
     model, data = make(model_class, (1, 8, 8), double=False).train(), few_digits(model_class)
     trainer = Trainer(
         accelerator="cpu",
@@ -179,7 +179,7 @@ def test_fit_logs_draws_and_loads_again(model_class: type[GroupVAE], tmp_path: P
 
 
 @every_model
-def test_bad_settings_name_the_key(model_class: type[GroupVAE]) -> None:
+def test_bad_settings_name_the_key(model_class: type[BaseVAE]) -> None:
     known = inspect.signature(model_class.__init__).parameters
     for key in SETTINGS.keys() & known:
         for value in (0, -1, 2.5, True):

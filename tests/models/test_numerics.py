@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.helpers.reference import fixed_noise
 from tests.helpers.small_models import every_model, make
 from ugvae.datamodules import DigitsDataModule
-from ugvae.models import UGVAE, GroupVAE
+from ugvae.models import UGVAE, BaseVAE
 from ugvae.runs.loggers import MetricsLogger
 
 # agreement with float64 on trained weights: elbo per image in nats, posterior means in units of their own spread
@@ -33,7 +33,7 @@ def data() -> DigitsDataModule:
 
 
 @pytest.fixture(scope="module", params=["mlp", "conv"])
-def trained(request: pytest.FixtureRequest, data: DigitsDataModule) -> GroupVAE:
+def trained(request: pytest.FixtureRequest, data: DigitsDataModule) -> BaseVAE:
     """A UG-VAE after a few hundred steps: on weights of the start every precision looks well."""
     torch.manual_seed(0)
     model = UGVAE((1, 16, 16), backbone=request.param, z_dim=4, beta_dim=4, num_components=5)
@@ -41,7 +41,7 @@ def trained(request: pytest.FixtureRequest, data: DigitsDataModule) -> GroupVAE:
     return model.eval()
 
 
-def terms(model: GroupVAE, images: Tensor, precision: str) -> dict[str, Tensor]:
+def terms(model: BaseVAE, images: Tensor, precision: str) -> dict[str, Tensor]:
     """The bound with given noise, and the posterior means, in float64."""
     dtype = torch.float64 if precision == "float64" else torch.float32
     copy = type(model)(**model.hparams).eval()
@@ -61,7 +61,7 @@ def terms(model: GroupVAE, images: Tensor, precision: str) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("precision", BOUNDS)
-def test_precisions_agree_on_trained_weights(trained: GroupVAE, data: DigitsDataModule, precision: str) -> None:
+def test_precisions_agree_on_trained_weights(trained: BaseVAE, data: DigitsDataModule, precision: str) -> None:
     images = data.table("val").images[:128].view(8, 16, 1, 16, 16) / 255
     exact, rounded = terms(trained, images, "float64"), terms(trained, images, precision)
     nats, spread = BOUNDS[precision]
@@ -94,7 +94,7 @@ EXTREMES = {
 }
 
 
-def assert_finite_step(model: GroupVAE, images: Tensor) -> None:
+def assert_finite_step(model: BaseVAE, images: Tensor) -> None:
     """The loss, all gradients, and the loss after one step of Adam."""
     optimizer = model.train().configure_optimizers()["optimizer"]
     for _ in range(2):
@@ -112,14 +112,14 @@ def assert_finite_step(model: GroupVAE, images: Tensor) -> None:
 @every_model
 @pytest.mark.parametrize("kind", EXTREMES)
 @pytest.mark.parametrize("backbone", ["mlp", "conv"])
-def test_extreme_images(model_class: type[GroupVAE], backbone: str, kind: str) -> None:
+def test_extreme_images(model_class: type[BaseVAE], backbone: str, kind: str) -> None:
     model = make(model_class, (1, 16, 16), double=False, backbone=backbone)
     assert_finite_step(model, EXTREMES[kind](torch.rand(2, 4, 1, 16, 16)))
 
 
 @every_model
 @pytest.mark.parametrize(("groups", "size"), [(1, 2), (3, 1), (1, 4096)])
-def test_extreme_groups(model_class: type[GroupVAE], groups: int, size: int) -> None:
+def test_extreme_groups(model_class: type[BaseVAE], groups: int, size: int) -> None:
     if model_class.data_grouping and size == 1:
         pytest.skip("pairs need two images")
     model = make(model_class, (1, 8, 8), double=False, backbone="mlp")
@@ -127,7 +127,7 @@ def test_extreme_groups(model_class: type[GroupVAE], groups: int, size: int) -> 
 
 
 @every_model
-def test_extreme_weights_of_the_heads(model_class: type[GroupVAE]) -> None:
+def test_extreme_weights_of_the_heads(model_class: type[BaseVAE]) -> None:
     """Log-variances far out of range, of every sign, as a learning rate that is too high makes them."""
     model = make(model_class, (1, 8, 8), double=False, backbone="mlp")
     for scale in (1e2, -1e2):
@@ -143,7 +143,7 @@ def test_extreme_weights_of_the_heads(model_class: type[GroupVAE]) -> None:
 
 
 @every_model
-def test_one_component_and_one_image(model_class: type[GroupVAE]) -> None:
+def test_one_component_and_one_image(model_class: type[BaseVAE]) -> None:
     model = make(model_class, (1, 8, 8), double=False, backbone="mlp", num_components=1)
     size = 2 if model_class.data_grouping else 1
     assert_finite_step(model, torch.rand(2, size, 1, 8, 8))

@@ -28,7 +28,7 @@ from ugvae.data.module import GroupDataModule
 from ugvae.errors import ConfigError
 from ugvae.evaluation.latents import encode
 from ugvae.machine import default_precision, prepare_process
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 from ugvae.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 from ugvae.runs.folder import ROOT, newest_checkpoint, read_config, run_directory, stand_in
 from ugvae.runs.loggers import run_loggers
@@ -224,7 +224,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run_trainer(arguments: list[str]) -> None:
     """Runs a command of Lightning's command line."""
     UGVAECommand(
-        GroupVAE,
+        BaseVAE,
         GroupDataModule,
         subclass_mode_model=True,
         subclass_mode_data=True,

@@ -18,7 +18,7 @@ from ugvae import datamodules, models
 from ugvae.callbacks import RunCheckpoint, TrainingFigures
 from ugvae.data.module import GroupDataModule
 from ugvae.errors import ConfigError, check_counts
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 from ugvae.runs.folder import read_config, with_present_names
 
 Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**32)])  # NumPy takes no others
@@ -101,7 +101,7 @@ def refusal(message: str) -> ConfigError:
 
 
 def _suggestion(message: str) -> str:
-    families = {"model": (models, GroupVAE), "data": (datamodules, GroupDataModule)}
+    families = {"model": (models, BaseVAE), "data": (datamodules, GroupDataModule)}
     if "import path string" in message:
         for key, (package, base) in families.items():
             if f'"{key}"' in message:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import IMAGES_AT_ONCE
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 from ugvae.models.bound import GlobalDraw
 
 
@@ -69,7 +69,7 @@ class BoundLadder:
 
 @torch.no_grad()
 def importance_weighted_bound(
-    model: GroupVAE,
+    model: BaseVAE,
     images: Tensor,
     group_samples: int = 10,
     image_samples: int = 50,
@@ -108,7 +108,7 @@ def importance_weighted_bound(
 
 @torch.no_grad()
 def bound_ladder(
-    model: GroupVAE,
+    model: BaseVAE,
     images: Tensor,
     group_samples: Sequence[int] = (1, 5),
     image_samples: Sequence[int] = (1, 5, 20, 50),
@@ -155,7 +155,7 @@ def bound_ladder(
 
 
 def log_weights(
-    model: GroupVAE, images: Tensor, group_samples: int, image_samples: int, images_per_chunk: int
+    model: BaseVAE, images: Tensor, group_samples: int, image_samples: int, images_per_chunk: int
 ) -> tuple[Tensor, Tensor]:
     """Log weights of S draws of beta and T draws of z each, a few groups and draws at a time.
 

@@ -9,7 +9,7 @@ from torchmetrics.functional.clustering import adjusted_rand_score, normalized_m
 
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.minimum import too_few_images
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 
 COUNTED_IMAGES = 5000
 
@@ -44,7 +44,7 @@ class DomainCounts:
     counts: list[list[int]]
 
 
-def component_probabilities(model: GroupVAE, images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+def component_probabilities(model: BaseVAE, images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """π of images of a table ``(M, C, H, W)``, at most 5,000 drawn at random: ``(N, K)``, and their rows ``(N,)``."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(images), generator=generator)[:COUNTED_IMAGES].sort().values

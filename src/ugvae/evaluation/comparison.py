@@ -11,7 +11,7 @@ from ugvae.evaluation.bounds import importance_weighted_bound
 from ugvae.evaluation.clusters import ClusterScores, cluster_scores, no_cluster_scores
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.reconstruction import QualityMetric, ReconstructionQuality
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Score:
 
 @torch.no_grad()
 def score_model(
-    model: GroupVAE,
+    model: BaseVAE,
     table: ImageTable,
     groups: Tensor,
     group_samples: int,

@@ -19,7 +19,7 @@ from torch.nn.functional import embedding_bag
 from ugvae.distributions import DiagonalGaussian
 from ugvae.evaluation.aggregate import gaussian_information, matched_scale
 from ugvae.evaluation.encoding import EncodedImages, encode_images
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 
 UNTRAINED = "untrained"
 FITTED = "untrained, BatchNorm fitted,"
@@ -39,7 +39,7 @@ class Controls(NamedTuple):
     note: str | None
 
 
-def untrained(model: GroupVAE, seed: int = 0) -> GroupVAE:
+def untrained(model: BaseVAE, seed: int = 0) -> BaseVAE:
     """The same network with fresh weights, in eval mode."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -47,7 +47,7 @@ def untrained(model: GroupVAE, seed: int = 0) -> GroupVAE:
 
 
 @torch.no_grad()
-def fit_batchnorm(model: GroupVAE, images: Tensor, seed: int = 0) -> bool:
+def fit_batchnorm(model: BaseVAE, images: Tensor, seed: int = 0) -> bool:
     """Fits the running statistics of BatchNorm to images, in place: their mean over batches of 512. No weight changes.
 
     Args:
@@ -76,7 +76,7 @@ def fit_batchnorm(model: GroupVAE, images: Tensor, seed: int = 0) -> bool:
     return True
 
 
-def encode_controls(model: GroupVAE, images: Tensor, training_images: Tensor, seeds: Sequence[int]) -> Controls:
+def encode_controls(model: BaseVAE, images: Tensor, training_images: Tensor, seeds: Sequence[int]) -> Controls:
     """Encodes the images of a table by the untrained network, as it is and with BatchNorm fitted, once per seed.
 
     Args:
@@ -95,7 +95,7 @@ def encode_controls(model: GroupVAE, images: Tensor, training_images: Tensor, se
     return Controls(encoded, note)
 
 
-def fitted_untrained(model: GroupVAE, training_images: Tensor, seed: int = 0) -> GroupVAE:
+def fitted_untrained(model: BaseVAE, training_images: Tensor, seed: int = 0) -> BaseVAE:
     """The network with fresh weights, BatchNorm fitted where there is any: the harder control of the two."""
     network = untrained(model, seed)
     fit_batchnorm(network, training_images, seed)

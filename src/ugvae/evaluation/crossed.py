@@ -23,7 +23,7 @@ from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.judges import fit_judge, judge_rows, pixels
 from ugvae.evaluation.reconstruction import ssim_metric
 from ugvae.evaluation.ways import LABELS, PLAIN, decode_ways, global_side
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 
 TRUE, COPY, MEAN = "true image", "copy", "mean image"
 SHOWN = {  # what is compared with the true image, for tables
@@ -93,7 +93,7 @@ class Crossed:
 
 @torch.no_grad()
 def crossed_translation(
-    model: GroupVAE,
+    model: BaseVAE,
     train: ImageTable,
     test: ImageTable,
     crossing: Crossing,
@@ -151,7 +151,7 @@ def crossed_translation(
 
 @torch.no_grad()
 def translate_pairs(
-    model: GroupVAE, images: Tensor, crossing: Crossing, groups: Tensor, pairs: Sequence[tuple[int, int]]
+    model: BaseVAE, images: Tensor, crossing: Crossing, groups: Tensor, pairs: Sequence[tuple[int, int]]
 ) -> Iterator[dict[str, Tensor]]:
     """Decodes all groups of one domain, in all ways, with the betas of groups of another domain, at posterior means.
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 from ugvae.models.bound import Posterior
 
 IMAGES_AT_ONCE = 256  # larger batches do not fit the caches of a CPU, and convolutions take several times as long
 
 
 @torch.no_grad()
-def encode_groups(model: GroupVAE, images: Tensor, groups: Tensor, images_per_batch: int = IMAGES_AT_ONCE) -> Posterior:
+def encode_groups(model: BaseVAE, images: Tensor, groups: Tensor, images_per_batch: int = IMAGES_AT_ONCE) -> Posterior:
     """Posteriors of groups of a table, in batches of about ``images_per_batch`` images.
 
     The model should be in eval mode: BatchNorm would otherwise couple the groups.
@@ -51,7 +51,7 @@ class EncodedImages(NamedTuple):
         h: features, ``(M, 256)``.
     """
 
-    model: GroupVAE
+    model: BaseVAE
     h: Tensor
 
     def posterior(self, groups: Tensor, groups_per_batch: int = 64) -> Posterior:
@@ -66,7 +66,7 @@ class EncodedImages(NamedTuple):
 
 @torch.no_grad()
 def encode_images(
-    model: GroupVAE, images: Tensor, images_per_batch: int = IMAGES_AT_ONCE, rows: Tensor | None = None
+    model: BaseVAE, images: Tensor, images_per_batch: int = IMAGES_AT_ONCE, rows: Tensor | None = None
 ) -> EncodedImages:
     """Encodes every image of a table once.
 
@@ -83,7 +83,7 @@ def encode_images(
 
 
 @torch.no_grad()
-def encode_beta(model: GroupVAE, images: Tensor, groups: Tensor) -> DiagonalGaussian:
+def encode_beta(model: BaseVAE, images: Tensor, groups: Tensor) -> DiagonalGaussian:
     """q(beta | X, Z) of groups ``(N, B)`` of a table, ``(N, beta_dim)`` on the CPU; each image is encoded once.
 
     The same as ``encode_groups(...).beta``, and cheaper where groups share images.

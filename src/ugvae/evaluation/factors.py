@@ -22,7 +22,7 @@ from ugvae.errors import ConfigError
 from ugvae.evaluation.content import pooled, retrieved
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.judges import judged_share, pixels, real_images
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 
 PIXELS = "pixels"  # all pixels together: the reference, what beta decides of the image as a whole
 PARTS = ("beta", "local", "both")
@@ -99,7 +99,7 @@ class Sources(NamedTuple):
 
 @torch.no_grad()
 def beta_decides(
-    model: GroupVAE, table: ImageTable, groups: Tensor, columns: int = 48, judge: Pipeline | None = None, seed: int = 0
+    model: BaseVAE, table: ImageTable, groups: Tensor, columns: int = 48, judge: Pipeline | None = None, seed: int = 0
 ) -> dict[str, Decided]:
     """What the betas of held-out groups decide: in the walk, and with z fixed.
 
@@ -140,7 +140,7 @@ def decided(images: Tensor, judge: Pipeline | None = None) -> Decided:
 
 
 def _decided_of_sources(
-    model: GroupVAE, table: ImageTable, sources: Sources, beta: Tensor, judge: Pipeline | None
+    model: BaseVAE, table: ImageTable, sources: Sources, beta: Tensor, judge: Pipeline | None
 ) -> Decided:
     """What the betas ``(N, beta_dim)`` decide of sources whose z stays as it is."""
     z, device = sources.z.to(model.device), model.device
@@ -159,7 +159,7 @@ def _decided_of_sources(
 
 
 @torch.no_grad()
-def decode_grid(model: GroupVAE, beta: Tensor, draws: int, seed: int = 0) -> Tensor:
+def decode_grid(model: BaseVAE, beta: Tensor, draws: int, seed: int = 0) -> Tensor:
     """Images ``(N, S, C, H, W)``: column s has the same component and the same place in its prior under every beta.
 
     As in the walks of Fig. 3, z is m_k(beta) + s_k(beta) · noise. So what beta does through the prior of z counts as

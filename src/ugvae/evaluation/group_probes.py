@@ -26,7 +26,7 @@ from ugvae.evaluation.controls import UNTRAINED, fitted_untrained
 from ugvae.evaluation.kinds import MOST_VALUES
 from ugvae.evaluation.latents import UNKNOWN, Latents, column_head, encode
 from ugvae.evaluation.minimum import LEAST_GROUPS
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 
 R2, ACCURACY = "R²", "balanced accuracy"
 BETA_MEAN, BETA_SAMPLE, MEAN_Z = "beta mean", "beta sample", "mean z"
@@ -55,7 +55,7 @@ class GroupProbe:
 
 
 @torch.no_grad()
-def probe_groups(model: GroupVAE, data: GroupDataModule, by: str, seed: int = 0) -> dict[str, GroupProbe]:
+def probe_groups(model: BaseVAE, data: GroupDataModule, by: str, seed: int = 0) -> dict[str, GroupProbe]:
     """Probes of every column that has one value within each group, by column.
 
     The features: the mean and a sample of q(beta | X, Z), and the group's mean of z; the same means of the network

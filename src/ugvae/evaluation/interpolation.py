@@ -15,7 +15,7 @@ from ugvae.distributions import DiagonalGaussian, transport_between
 from ugvae.errors import ConfigError
 from ugvae.evaluation.walks import changes
 from ugvae.evaluation.ways import CARRIED
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 from ugvae.models.bound import Way
 
 
@@ -66,7 +66,7 @@ def line(start: Tensor, end: Tensor, steps: int) -> Tensor:
 
 
 @torch.no_grad()
-def interpolate(model: GroupVAE, ends: Ends, steps: int = 7, way: Way = "fixed") -> Grid:
+def interpolate(model: BaseVAE, ends: Ends, steps: int = 7, way: Way = "fixed") -> Grid:
     """Rows from one group's beta to the other's, columns from one image's z to the other's.
 
     The first and the last corner are the two images as their own groups decode them. With ``transported`` z, the two z
@@ -93,7 +93,7 @@ def interpolate(model: GroupVAE, ends: Ends, steps: int = 7, way: Way = "fixed")
 
 
 @torch.no_grad()
-def posterior_ends(model: GroupVAE, groups: Tensor, images: tuple[int, int] = (0, 0)) -> Ends:
+def posterior_ends(model: BaseVAE, groups: Tensor, images: tuple[int, int] = (0, 0)) -> Ends:
     """An image of one group and an image of another (Fig. 5, 6), at posterior means.
 
     Args:
@@ -115,7 +115,7 @@ def posterior_ends(model: GroupVAE, groups: Tensor, images: tuple[int, int] = (0
 
 
 @torch.no_grad()
-def prior_ends(model: GroupVAE, component: int | None = None, seed: int = 0) -> Ends:
+def prior_ends(model: BaseVAE, component: int | None = None, seed: int = 0) -> Ends:
     """Two draws from the prior: beta ~ N(0, I), and an image of each of the two groups.
 
     Args:
@@ -139,7 +139,7 @@ def prior_ends(model: GroupVAE, component: int | None = None, seed: int = 0) -> 
     return Ends(z, None if d is None else one_hot(d.squeeze(1), model.num_components).to(z), beta)
 
 
-def crossing_grids(model: GroupVAE, ends_of: Callable[[int], Ends], steps: int = 7) -> dict[Way, Grid]:
+def crossing_grids(model: BaseVAE, ends_of: Callable[[int], Ends], steps: int = 7) -> dict[Way, Grid]:
     """The grid between two ends, by way: fixed z, and transported z where beta drives the prior of z.
 
     Without beta a grid has a single row. So the grid gets as many rows as columns, each between other ends.

@@ -14,7 +14,7 @@ from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_stand
 from ugvae.errors import ConfigError
 from ugvae.evaluation.aggregate import Information, information
 from ugvae.evaluation.encoding import IMAGES_AT_ONCE, encode_beta, encode_groups
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 from ugvae.models.bound import Posterior
 
 ACTIVE_VARIANCE = 0.01  # of the posterior mean (Burda, Grosse, Salakhutdinov 2016)
@@ -110,7 +110,7 @@ class LatentUse:
 
 @torch.no_grad()
 def latent_use(
-    model: GroupVAE,
+    model: BaseVAE,
     table: ImageTable,
     groups: Tensor,
     swapped: int | None = None,
@@ -152,7 +152,7 @@ def latent_use(
     )
 
 
-def _swaps(model: GroupVAE, posterior: Posterior, part: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def _swaps(model: BaseVAE, posterior: Posterior, part: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Images of some of the groups ``(G, B, C, H, W)`` as they are decoded, and after each swap, by its name."""
     z = posterior.z.mean.to(model.device)
     own_z, other_z = z[part], z.roll(-1, 1)[part]

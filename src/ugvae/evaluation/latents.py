@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import SPLITS, ConcatImages, ImageTable, Split
 from ugvae.errors import ConfigError, DataError
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 from ugvae.runs.files import atomic_path, save_arrays
 
 IMAGES_AT_ONCE = 256
@@ -65,7 +65,7 @@ class Latents:
 
 @torch.no_grad()
 def encode(
-    model: GroupVAE,
+    model: BaseVAE,
     data: GroupDataModule,
     by: str | None = None,
     splits: Sequence[Split] = SPLITS,
@@ -165,7 +165,7 @@ def _joined(parts: Sequence[_Part]) -> _Part:
     return _Part(table, None, _concatenated([part.keys for part in parts]))
 
 
-def _encode_part(model: GroupVAE, data: GroupDataModule, part: _Part, by: str | None, images_per_batch: int) -> Latents:
+def _encode_part(model: BaseVAE, data: GroupDataModule, part: _Part, by: str | None, images_per_batch: int) -> Latents:
     table = part.table
     names, members = _groups_by(data, table, by) if by else _groups_of_evaluation(data, part.split, table)
     sums = _ProductSums(len(names), model)
@@ -210,7 +210,7 @@ def _encode_part(model: GroupVAE, data: GroupDataModule, part: _Part, by: str | 
 class _ProductSums:
     """Precisions and precision-weighted means of the factors of each group, added up in float64."""
 
-    def __init__(self, groups: int, model: GroupVAE) -> None:
+    def __init__(self, groups: int, model: BaseVAE) -> None:
         self.prior_expert, self.beta_dim = model.prior_expert, model.beta_dim
         self.precision = torch.zeros(groups, model.beta_dim, dtype=torch.float64)
         self.weighted = torch.zeros_like(self.precision)

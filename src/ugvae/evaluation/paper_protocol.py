@@ -23,7 +23,7 @@ from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
 from ugvae.evaluation.classification import KERNELS, PIXELS, Classification, classifier, over_repetitions
 from ugvae.evaluation.controls import UNTRAINED, mean_images, untrained
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 
 PROTOCOL = "the paper's protocol"
 GROUPS, RANDOM_GROUPS = 100, 300  # of each kind
@@ -33,7 +33,7 @@ MEAN = "beta mean"
 
 
 @contextmanager
-def batch_statistics(model: GroupVAE) -> Iterator[None]:
+def batch_statistics(model: BaseVAE) -> Iterator[None]:
     """BatchNorm in training mode: each batch by its own statistics. The running ones stay as they are."""
     layers = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     kept = [(layer.training, layer.momentum, layer.num_batches_tracked.clone()) for layer in layers]
@@ -49,7 +49,7 @@ def batch_statistics(model: GroupVAE) -> Iterator[None]:
 
 
 @torch.no_grad()
-def means_of_batches(model: GroupVAE, images: Tensor, groups: Tensor) -> np.ndarray:
+def means_of_batches(model: BaseVAE, images: Tensor, groups: Tensor) -> np.ndarray:
     """Posterior means of beta ``(N, beta_dim)`` of groups ``(N, B)`` of a table, each group a batch of its own."""
     with batch_statistics(model):
         means = [model.infer(images[group].unsqueeze(0)).beta.mean for group in groups]
@@ -57,7 +57,7 @@ def means_of_batches(model: GroupVAE, images: Tensor, groups: Tensor) -> np.ndar
 
 
 def classify_as_the_paper(
-    model: GroupVAE,
+    model: BaseVAE,
     table: ImageTable,
     kinds: Mapping[str, Mapping[str, int]],
     group_size: int = 128,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 from ugvae.models.bound import Posterior
 
 SIGMA, FULL_SIZE = 1.5, 64  # pixels: the Gaussian window of Wang et al. 2004, and the side from which it is used
@@ -32,7 +32,7 @@ class ReconstructionQuality:
 
 @torch.no_grad()
 def reconstructions(
-    model: GroupVAE, images: Tensor, mask: Tensor | None = None, posterior: Posterior | None = None
+    model: BaseVAE, images: Tensor, mask: Tensor | None = None, posterior: Posterior | None = None
 ) -> Tensor:
     """Decodes the posterior means of images ``(G, B, C, H, W)`` with mask ``(G, B)``; float, of the same shape.
 
@@ -64,7 +64,7 @@ class QualityMetric:
         model: in eval mode.
     """
 
-    def __init__(self, model: GroupVAE) -> None:
+    def __init__(self, model: BaseVAE) -> None:
         self.model = model
         self.psnr = PeakSignalNoiseRatio(data_range=1.0, sync_on_compute=False)
         self.ssim = ssim_metric(min(model.image_shape[1:]))

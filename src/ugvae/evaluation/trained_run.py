@@ -11,7 +11,7 @@ from ugvae.data.table import ImageTable
 from ugvae.errors import DataError
 from ugvae.evaluation.controls import Controls, encode_controls
 from ugvae.evaluation.encoding import EncodedImages, encode_images
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 from ugvae.runs.checkpoints import SETTINGS, read_checkpoint
 from ugvae.runs.loading import best_checkpoint, load_model
 
@@ -27,7 +27,7 @@ class TrainedRun(NamedTuple):
     """
 
     directory: Path
-    model: GroupVAE
+    model: BaseVAE
     data: GroupDataModule
     table: ImageTable
 

@@ -26,7 +26,7 @@ from ugvae.evaluation.judges import (
     why_no_content,
 )
 from ugvae.evaluation.ways import CONTROL, PLAIN, WAYS, domain_groups, translate_groups
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 
 DIRECTIONS = ("A to B", "B to A")
 
@@ -141,7 +141,7 @@ class Translation:
 
 @torch.no_grad()
 def translation_rates(
-    model: GroupVAE,
+    model: BaseVAE,
     train: ImageTable,
     test: ImageTable,
     domains: tuple[int, int] = (0, 1),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ugvae.evaluation.aggregate import PrincipalAxes
 from ugvae.evaluation.factors import decode_grid
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ def changes(images: Tensor) -> Change:
     return Change(float(rows.abs().mean()), float(columns.abs().mean()))
 
 
-def _line(model: GroupVAE, reach: float, steps: int) -> Tensor:
+def _line(model: BaseVAE, reach: float, steps: int) -> Tensor:
     return torch.linspace(-reach, reach, steps, device=model.device, dtype=model.dtype)
 
 
 @torch.no_grad()
 def component_walks(
-    model: GroupVAE, steps: int = 7, beta_range: float = 1.0, z_range: float = 3.0
+    model: BaseVAE, steps: int = 7, beta_range: float = 1.0, z_range: float = 3.0
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The walk of Fig. 3 and 8 for every component of a model with a mixture.
 
@@ -55,7 +55,7 @@ def component_walks(
 
 
 @torch.no_grad()
-def component_walks_at(model: GroupVAE, condition: Tensor, z_range: float = 3.0) -> tuple[Tensor, Tensor]:
+def component_walks_at(model: BaseVAE, condition: Tensor, z_range: float = 3.0) -> tuple[Tensor, Tensor]:
     """The same walk with rows anywhere, such as along an axis of the aggregated posterior.
 
     Args:
@@ -74,7 +74,7 @@ def component_walks_at(model: GroupVAE, condition: Tensor, z_range: float = 3.0)
     return images.unflatten(1, (means.shape[1], len(columns))).transpose(0, 1).cpu(), columns.cpu()
 
 
-def aggregate_walks(model: GroupVAE, axes: PrincipalAxes, steps: int = 7, draws: int = 7, seed: int = 0) -> Tensor:
+def aggregate_walks(model: BaseVAE, axes: PrincipalAxes, steps: int = 7, draws: int = 7, seed: int = 0) -> Tensor:
     """Walks of beta along the principal axes of the betas of groups, ``(A, steps, draws, C, H, W)``.
 
     A column is one local draw: it keeps its component and its place in p(z | k, beta) while beta moves.
@@ -91,7 +91,7 @@ def aggregate_walks(model: GroupVAE, axes: PrincipalAxes, steps: int = 7, draws:
 
 @torch.no_grad()
 def global_walk(
-    model: GroupVAE, steps: int = 7, beta_range: float = 1.0, z_range: float = 1.0
+    model: BaseVAE, steps: int = 7, beta_range: float = 1.0, z_range: float = 1.0
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The local/global grid of a model with beta and z ~ N(0, I) (Fig. 4).
 
@@ -107,7 +107,7 @@ def global_walk(
 
 
 @torch.no_grad()
-def latent_walks(model: GroupVAE, steps: int = 7, z_range: float = 3.0) -> tuple[Tensor, Tensor]:
+def latent_walks(model: BaseVAE, steps: int = 7, z_range: float = 3.0) -> tuple[Tensor, Tensor]:
     """The walk of Fig. 9 for a model without a global latent: each row moves one dimension of z, the others stay at 0.
 
     Returns:
@@ -119,7 +119,7 @@ def latent_walks(model: GroupVAE, steps: int = 7, z_range: float = 3.0) -> tuple
 
 
 @torch.no_grad()
-def component_samples(model: GroupVAE, rows: int = 10, columns: int = 10) -> tuple[Tensor, Tensor]:
+def component_samples(model: BaseVAE, rows: int = 10, columns: int = 10) -> tuple[Tensor, Tensor]:
     """Samples with d drawn once per row (Fig. 10): each row is one group of one component.
 
     Returns:

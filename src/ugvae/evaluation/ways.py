@@ -15,7 +15,7 @@ from ugvae.data.table import ImageTable
 from ugvae.distributions import DiagonalGaussian, match_moments, moments, transport_between
 from ugvae.evaluation.content import pooled
 from ugvae.evaluation.encoding import encode_groups
-from ugvae.models.base import GroupVAE
+from ugvae.models.base import BaseVAE
 from ugvae.models.bound import Posterior, Way
 
 CARRIED: tuple[Way, ...] = get_args(Way)  # ways to carry z that the model knows
@@ -39,7 +39,7 @@ def domain_groups(
     return [drawn.groups[drawn.labels == side] for side in range(len(domains))]
 
 
-def translate_groups(model: GroupVAE, images: Tensor, groups: Sequence[Tensor]) -> list[dict[str, Tensor]]:
+def translate_groups(model: BaseVAE, images: Tensor, groups: Sequence[Tensor]) -> list[dict[str, Tensor]]:
     """Group n of each domain by its own beta, and by that of group n of the other, at posterior means.
 
     Args:
@@ -81,7 +81,7 @@ def global_side(posterior: Posterior, group: int) -> GlobalSide:
 
 
 @torch.no_grad()
-def decode_ways(model: GroupVAE, images: Tensor, own: GlobalSide, other: GlobalSide) -> dict[str, Tensor]:
+def decode_ways(model: BaseVAE, images: Tensor, own: GlobalSide, other: GlobalSide) -> dict[str, Tensor]:
     """Images ``(1, B, C, H, W)`` of a group with their own beta, and in all ways with another beta and with their own.
 
     Only a mixture transports z: without one there is no such way.

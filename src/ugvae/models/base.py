@@ -25,7 +25,7 @@ MNIST_PIXELS = 28 * 28  # the size that the weight of independence refers to
 ImageShape = tuple[PositiveInt, PositiveInt, PositiveInt]  # (C, H, W)
 
 
-class GroupVAE(LatentModel, TrainedModule):
+class BaseVAE(LatentModel, TrainedModule):
     """Base of all models. A subclass adds its networks, ``_bound``, ``posterior``, and what ``LatentModel`` asks for.
 
     Args:
@@ -82,7 +82,7 @@ class GroupVAE(LatentModel, TrainedModule):
         needs_beta = {"span_devices": span_devices, "local_posterior": local_posterior == "given_beta"}
         for name, wanted in {**needs_beta, "independence": independence}.items():
             if wanted and not beta_dim:
-                default = inspect.signature(GroupVAE).parameters[name].default
+                default = inspect.signature(BaseVAE).parameters[name].default
                 raise ConfigError(
                     f"{name}: the images of a group share nothing in {type(self).__name__}; --model.{name} {default}"
                 )

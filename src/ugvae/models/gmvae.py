@@ -18,12 +18,12 @@ from ugvae.distributions import (
     take_components,
 )
 from ugvae.errors import check_counts
-from ugvae.models.base import GroupVAE, ImageShape
+from ugvae.models.base import BaseVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior
 from ugvae.networks.heads import HIDDEN, GaussianHead, MixturePrior
 
 
-class GMVAE(GroupVAE):
+class GMVAE(BaseVAE):
     """A mixture prior over local latents, driven by a noise variable of each image: UG-VAE for groups of one image.
 
     Generative model of one image (Dilokthanakul et al. 2016, eq. 1; theirs in brackets): w_i ~ N(0, I) [w];

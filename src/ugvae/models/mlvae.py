@@ -6,12 +6,12 @@ from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
 from ugvae.errors import check_counts
-from ugvae.models.base import GroupVAE, ImageShape
+from ugvae.models.base import BaseVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior, Way, sample_beta
 from ugvae.networks.heads import HIDDEN, GaussianHead
 
 
-class MLVAE(GroupVAE):
+class MLVAE(BaseVAE):
     """A content that a group of images shares, and a style of each image, both standard normal: UG-VAE without d.
 
     Generative model of one group: beta ~ N(0, I), the content; z_i ~ N(0, I), the style;

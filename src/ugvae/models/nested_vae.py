@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
 from ugvae.errors import ConfigError, check_counts, check_not_negative
-from ugvae.models.base import GroupVAE, ImageShape
+from ugvae.models.base import BaseVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior
 from ugvae.networks.heads import HIDDEN, GaussianHead, full_precision
 
 
-class NestedVAE(GroupVAE):
+class NestedVAE(BaseVAE):
     """Two images that share a label: an outer VAE encodes both, an inner VAE maps one's latent to the other's.
 
     What the inner VAE can carry over is what the two have in common; the KL of its latent keeps the rest out.

@@ -18,12 +18,12 @@ from ugvae.distributions import (
     transport_between,
 )
 from ugvae.errors import check_counts
-from ugvae.models.base import GroupVAE, ImageShape
+from ugvae.models.base import BaseVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior, Way, sample_beta
 from ugvae.networks.heads import HIDDEN, ComponentHead, GaussianHead, MixturePrior
 
 
-class UGVAE(GroupVAE):
+class UGVAE(BaseVAE):
     """A mixture prior over local latents, driven by a global latent that a group of images shares.
 
     Generative model of one group: beta ~ N(0, I); d_i ~ Cat(1/K); z_i | d_i = k, beta ~ N(m_k(beta), diag s_k²(beta));

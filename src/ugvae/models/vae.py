@@ -4,11 +4,11 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
 from ugvae.distributions import image_log_likelihood, kl_standard_normal
-from ugvae.models.base import GroupVAE, ImageShape
+from ugvae.models.base import BaseVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior
 
 
-class VAE(GroupVAE):
+class VAE(BaseVAE):
     """Local latents with a standard normal prior, and nothing that a group shares.
 
     Generative model of one image: z_i ~ N(0, I); x_i | z_i ~ N(decoder(z_i), x_std² I).

@@ -8,7 +8,7 @@ import torch
 
 from ugvae import models
 from ugvae.errors import ConfigError
-from ugvae.models import GroupVAE
+from ugvae.models import BaseVAE
 from ugvae.runs.checkpoints import read_checkpoint
 from ugvae.runs.folder import read_config, stand_in
 
@@ -24,7 +24,7 @@ def best_checkpoint(run: Path) -> Path:
     return stand_in(run / "checkpoints" / "best.ckpt")
 
 
-def load_model(checkpoint: Path) -> GroupVAE:
+def load_model(checkpoint: Path) -> BaseVAE:
     """The model of a checkpoint in eval mode, on the GPU if there is one.
 
     A class that is not of this library is imported only if the run's ``config.yaml`` names it, which is what the user
@@ -45,7 +45,7 @@ def load_model(checkpoint: Path) -> GroupVAE:
     return model.eval()
 
 
-def _class_of(checkpoint: Path, name: Any) -> type[GroupVAE]:
+def _class_of(checkpoint: Path, name: Any) -> type[BaseVAE]:
     """The class that a checkpoint names: by its path, or, as earlier versions did, one of ours by its bare name."""
     for own_name in models.__all__:
         own = getattr(models, own_name)
@@ -69,7 +69,7 @@ def class_path(named: type) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def _imported(checkpoint: Path, path: str) -> type[GroupVAE] | None:
+def _imported(checkpoint: Path, path: str) -> type[BaseVAE] | None:
     """The class of a path; None if that is no model."""
     try:
         named = resolve_name(path)
@@ -78,4 +78,4 @@ def _imported(checkpoint: Path, path: str) -> type[GroupVAE] | None:
             f"ckpt_path: the class of {checkpoint}, {path}, cannot be imported ({error}); run the command in the "
             "folder of its module"
         ) from error
-    return named if isinstance(named, type) and issubclass(named, GroupVAE) else None
+    return named if isinstance(named, type) and issubclass(named, BaseVAE) else None
