@@ -1,6 +1,7 @@
 """The reproduction page: its numbers are those of the JSON, and every claim has a line, measured or not."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ugvae.experiments.paper.__main__ import main
 from ugvae.experiments.paper.report.settings import changed
 from ugvae.experiments.paper.reproduction.claims import CLAIMS, lost_without_d, mixture_alone, style
 from ugvae.experiments.paper.reproduction.commands import train_command
+from ugvae.experiments.paper.reproduction.families import Family
 from ugvae.experiments.paper.reproduction.pictures import LARGEST, shrunk
 from ugvae.runs.folder import read_run
 
@@ -83,7 +85,7 @@ def test_style_is_what_held_out_betas_decide_beyond_pixels_and_control(
     tmp_path: Path, share: float, holds: str
 ) -> None:
     run = read_run(write_run(tmp_path / "a" / "b", results={"factors": made_up_runs.factors(share)}))
-    (verdict,) = style([run])
+    (verdict,) = style([Family([run])])
     assert verdict.holds == holds
     assert f"pixels 0.10 of s.d. 0.050, thickness {share:.2f} of s.d. 0.050" in verdict.because
     assert "thickness 0.04 of s.d. 0.010" in verdict.control
@@ -92,7 +94,8 @@ def test_style_is_what_held_out_betas_decide_beyond_pixels_and_control(
     ):
         high = made_up_runs.factors(share)
         high["results"][name]["shares"][prop]["beta"] = value
-        (verdict,) = style([read_run(write_run(tmp_path / "a" / str(number), results={"factors": high}))])
+        worse = read_run(write_run(tmp_path / "a" / str(number), results={"factors": high}))
+        (verdict,) = style([Family([worse])])
         assert verdict.holds == "no"
 
 
@@ -104,11 +107,32 @@ def test_loss_without_d_is_against_the_same_data_and_groups(
     other = {"translation": made_up_runs.translation(*rates)}
     theirs = write_run(tmp_path / "theirs" / "v", model="MLVAE", results=other)
     mixed = write_run(tmp_path / "mixed" / "v", model="MLVAE", results=other, grouping="mixed")
-    (verdict,) = lost_without_d([read_run(path) for path in (ours, theirs, mixed)])
+    (verdict,) = lost_without_d([Family([read_run(path)]) for path in (ours, theirs, mixed)])
     assert (verdict.run, verdict.holds) == ("theirs/v", holds)
     assert f"fixed z: {rates[0]:.2f} against 0.41" in verdict.because
     assert "transported" not in verdict.because, "ML-VAE has no mixture that could carry z"
     assert "ours/v" in verdict.control
+
+
+@pytest.mark.parametrize(
+    ("fixed", "holds", "told"),
+    [((0.05, 0.10, 0.15), "yes", "0.10 ± 0.05 against 0.41 ± 0.00"), ((0.0, 0.0, 0.7), "no", "0.23 ± 0.40 against")],
+)
+def test_a_loss_smaller_than_the_spread_of_training_seeds_is_none(
+    tmp_path: Path, fixed: tuple[float, ...], holds: str, told: str
+) -> None:
+    def family(name: str, model: str, rates: Sequence[float]) -> Family:
+        results = [{"translation": made_up_runs.translation(rate, rate)} for rate in rates]
+        runs = [write_run(tmp_path / name / str(i), model=model, results=r) for i, r in enumerate(results)]
+        return Family([read_run(run) for run in runs])
+
+    ours = family("ours", "UGVAE", [0.41, 0.41, 0.41])
+    (verdict,) = lost_without_d([ours, family("theirs", "MLVAE", fixed)])
+    assert verdict.holds == holds
+    assert told in verdict.because
+    assert "Fewer than" not in verdict.control
+    (alone,) = lost_without_d([ours, family("one", "MLVAE", fixed[:1])])
+    assert "Fewer than 3 training seeds" in alone.control
 
 
 @pytest.mark.parametrize(
@@ -121,7 +145,7 @@ def test_loss_without_d_is_against_the_same_data_and_groups(
 )
 def test_mixture_counts_each_domain_alike(tmp_path: Path, counts: list, share: str, holds: str) -> None:
     results = {"fig12": {"domains": ["a", "b"], "counts": counts}}
-    (verdict,) = mixture_alone([read_run(write_run(tmp_path / "a" / "v", model="GMVAE", results=results))])
+    (verdict,) = mixture_alone([Family([read_run(write_run(tmp_path / "a" / "v", model="GMVAE", results=results))])])
     assert verdict.holds == holds
     assert f"K = 2: {share}" in verdict.because
 

@@ -50,7 +50,7 @@ def reproduction(
     replace_section(doc, SECTION, section(settings))  # first: without the section no picture is copied
     if shown := copy_pictures([family.runs[0] for family in settings], pictures, doc):
         replace_section(doc, SECTION, f"{section(settings)}\n\n### Pictures\n\n{shown}")
-    measured = sum(1 for claim in CLAIMS if any(claim.measure([family.mean for family in settings])))
+    measured = sum(1 for claim in CLAIMS if any(claim.measure(settings)))
     print(f"Wrote {doc}: {measured} of {len(CLAIMS)} claims measured in {len(runs)} runs", flush=True)
 
 
@@ -98,7 +98,7 @@ def _claim(claim: Claim, settings: Sequence[Family]) -> str:
     alone = _verdicts_of_seeds(claim, settings)
     named = {family.mean.name: family for family in settings}
     rows, seen = [], Counter()
-    for line in claim.measure([family.mean for family in settings]):
+    for line in claim.measure(settings):
         verdicts = alone[line.run, seen[line.run]]
         seen[line.run] += 1
         several = len(named[line.run].runs) > 1
@@ -124,7 +124,7 @@ def _verdicts_of_seeds(claim: Claim, settings: Sequence[Family]) -> dict[tuple[s
         of_seed = [family for family in settings if number < len(family.runs)]
         first = {family.runs[number].name: family.mean.name for family in of_seed}
         seen: Counter[str] = Counter()
-        for line in claim.measure([family.runs[number] for family in of_seed]):
+        for line in claim.measure([Family([family.runs[number]]) for family in of_seed]):
             verdicts[first[line.run], seen[line.run]][line.holds] += 1
             seen[line.run] += 1
     return verdicts
