@@ -2,17 +2,16 @@
 
 import json
 import pickle
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from tests.helpers.fake_hub import use_fake_hub
 from tests.helpers.small_models import every_model, make, make_images
 from ugvae.errors import ConfigError, OutputError
 from ugvae.models import MLVAE, UGVAE, VAE, BaseVAE, BetaVAE
@@ -245,39 +244,11 @@ def test_a_folder_that_cannot_be_replaced_stays_whole(tmp_path: Path, monkeypatc
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-class FakeHub:
-    """The client of a hub that is a folder."""
-
-    root: Path
-
-    def create_repo(self, repository: str, private: bool, exist_ok: bool) -> str:
-        assert exist_ok
-        if repository.startswith("taken/"):
-            raise PermissionError("403 Forbidden\nwith much more")
-        (self.root / repository / ("private" if private else "public")).mkdir(parents=True)
-        return f"https://hub/{repository}"
-
-    def upload_folder(self, repo_id: str, folder_path: Path, allow_patterns: list[str], commit_message: str) -> None:
-        for name in allow_patterns:
-            shutil.copy(folder_path / name, self.root / repo_id)
-
-    def snapshot_download(self, repository: str, revision: str | None, allow_patterns: list[str]) -> str:
-        if not (self.root / repository).is_dir():
-            raise FileNotFoundError(f"404 {repository} at {revision}")
-        folder = self.root / "cache"
-        folder.mkdir()
-        for name in allow_patterns:
-            shutil.copy(self.root / repository / name, folder)
-        return str(folder)
-
-
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hub without a network; gives its folder."""
-    monkeypatch.setattr(FakeHub, "root", tmp_path / "hub", raising=False)
-    monkeypatch.setattr(huggingface_hub, "HfApi", FakeHub)
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "hub"
+    return use_fake_hub(tmp_path / "hub", monkeypatch)
 
 
 def test_to_the_hub_and_back(hub: Path) -> None:

@@ -2,10 +2,8 @@
 
 import inspect
 import json
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ugvae.models.base import BaseVAE
+from ugvae.models.latent import LatentModel
 
 METADATA = """---
 library_name: ugvae
@@ -36,7 +34,7 @@ their licence, and what was measured.
 """
 
 
-def model_card(model: "BaseVAE", title: str | None = None, sections: str = "") -> str:
+def model_card(model: LatentModel, title: str | None = None, sections: str = "") -> str:
     """The text of a model card.
 
     Args:

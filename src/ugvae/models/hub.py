@@ -47,7 +47,7 @@ def download(repository: str, revision: str | None, files: Sequence[str]) -> Pat
         )
     hub = client(f"source: no such folder: {repository}")
     try:
-        return Path(hub.snapshot_download(repository, revision=revision, allow_patterns=list(files)))
+        return Path(hub.snapshot_download(repo_id=repository, revision=revision, allow_patterns=list(files)))
     except Exception as error:  # of the hub, and of whatever carries its requests
         raise ConfigError(
             f"source: {repository} is no folder here, and the Hugging Face hub did not give it "
@@ -69,7 +69,7 @@ def upload(folder: Path, repository: str, private: bool, files: Sequence[str]) -
     """
     hub = client("repository")
     try:
-        address = hub.create_repo(repository, private=private, exist_ok=True)
+        address = hub.create_repo(repo_id=repository, private=private, exist_ok=True)
         hub.upload_folder(
             repo_id=repository, folder_path=folder, allow_patterns=list(files), commit_message="Model saved by ugvae"
         )
