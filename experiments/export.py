@@ -110,12 +110,13 @@ def run_card(run: RunFolder, model: BaseVAE, checkpoint: Path, onnx: list[str]) 
 
 def licences(data: Any) -> Iterator[tuple[str, str]]:
     """The name and the licence of every dataset in the settings of the data; of a mixture, each domain's."""
-    domains = data["init_args"].get("domains") if isinstance(data, Mapping) and data.get("init_args") else None
-    if domains:
+    data = data if isinstance(data, Mapping) else {}
+    if domains := (data.get("init_args") or {}).get("domains"):
         for domain in domains:
             yield from licences(domain)
     else:
-        known = getattr(datamodules, class_name(data), None)
+        ours = str(data.get("class_path")).startswith("ugvae.datamodules.")
+        known = getattr(datamodules, class_name(data), None) if ours else None
         yield dataset_name(data), getattr(known, "licence", "") or OWN
 
 

@@ -85,8 +85,9 @@ class SharedModule(ScheduledModule):
         name, settings = _read_config(folder)
         model_class = _class_for(cls, name, folder)
         weights = _read_weights(folder / WEIGHTS)
+        dtype = _type_of(weights, f"source: the weights in {folder / WEIGHTS}")
         try:
-            model = model_class(**settings).to(_type_of(weights, f"source: the weights in {folder / WEIGHTS}"))
+            model = model_class(**settings).to(dtype)
             model.load_state_dict(weights)
         except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
             reason = " ".join(str(error).split())[:300]
