@@ -26,6 +26,7 @@ class DigitsDataModule(GroupDataModule):
     """
 
     title = "Digits"
+    licence = "CC BY 4.0; by E. Alpaydin and C. Kaynak"
 
     def __init__(self, root: str = "data/digits", margin: NonNegativeInt = 0, **kwargs) -> None:
         self.margin = margin

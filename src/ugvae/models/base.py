@@ -17,6 +17,7 @@ from ugvae.distributions import DiagonalGaussian, hsic
 from ugvae.errors import ConfigError, check_choice, check_counts, check_not_negative, check_positive, plain_value
 from ugvae.models.bound import Bound, Posterior
 from ugvae.models.latent import LatentModel
+from ugvae.models.sharing import SharedModule
 from ugvae.models.training import TrainedModule
 from ugvae.networks.backbones import build_backbone
 from ugvae.networks.heads import HIDDEN, GaussianHead
@@ -25,7 +26,7 @@ MNIST_PIXELS = 28 * 28  # the size that the weight of independence refers to
 ImageShape = tuple[PositiveInt, PositiveInt, PositiveInt]  # (C, H, W)
 
 
-class BaseVAE(LatentModel, TrainedModule):
+class BaseVAE(LatentModel, SharedModule, TrainedModule):
     """Base of all models. A subclass adds its networks, ``_bound``, ``posterior``, and what ``LatentModel`` asks for.
 
     Args:
