@@ -108,7 +108,7 @@ def test_stops_where_training_stops(commands: list, monkeypatch: pytest.MonkeyPa
 
 
 def test_unknown_names(commands: list, capsys: pytest.CaptureFixture[str]) -> None:
-    unknown = "data: no file foldr, and ugvae has no YAML of that name. Did you mean folder?\n"
+    unknown = "data: no file foldr, and ugvae has no YAML of that name. Did you mean folder"
     for arguments, message in ((["--data", "foldr"], unknown), ([*QUICK, "--models", "VEA"], "unknown VEA")):
         with pytest.raises(SystemExit):
             compare.main(arguments)
