@@ -37,21 +37,19 @@ train: $(READY)  ## Train: DATA=mnist MODEL=UGVAE ARGS="--trainer.max_epochs 20"
 
 compare: $(READY)  ## Train all models under one budget, one table: DATA=mnist MODELS="VAE UGVAE" ARGS="--epochs 10 --seeds 3"
 	@$(NEEDS_DATA)
-	$(BIN)/python -m experiments.compare --data $(DATA) $(if $(MODELS),--models $(MODELS)) $(ARGS)
+	$(BIN)/python -m ugvae compare --data $(DATA) $(if $(MODELS),--models $(MODELS)) $(ARGS)
 
 evaluate: $(READY)  ## Test a run, write its latents, every figure and table: RUN=DIR ARGS="--data.root MOVED"
 	@$(NEEDS_RUN)
-	$(BIN)/python -m ugvae test --config "$(RUN)/config.yaml" --ckpt_path "$(RUN)/checkpoints/best.ckpt" --trainer.precision 32-true $(ARGS)
-	$(BIN)/python -m ugvae predict --config "$(RUN)/config.yaml" --ckpt_path "$(RUN)/checkpoints/best.ckpt" --trainer.precision 32-true $(ARGS)
-	$(BIN)/python -m experiments.paper all --run "$(RUN)" $(ARGS)
+	$(BIN)/python -m ugvae evaluate "$(RUN)" $(ARGS)
 
 figures: $(READY)  ## Every figure of the paper that applies to a run: RUN=lightning_logs/mnist/version_0
 	@$(NEEDS_RUN)
-	$(BIN)/python -m experiments.paper figures --run "$(RUN)" $(ARGS)
+	$(BIN)/python -m ugvae figures "$(RUN)" $(ARGS)
 
 report: $(READY)  ## One HTML page of all that a run has left: RUN=lightning_logs/mnist/version_0
 	@$(NEEDS_RUN)
-	$(BIN)/python -m experiments.paper report --run "$(RUN)"
+	$(BIN)/python -m ugvae report "$(RUN)"
 
 export: $(READY)  ## A folder to share, with a model card: RUN=lightning_logs/mnist/version_0 ARGS="--onnx"
 	@$(NEEDS_RUN)

@@ -108,7 +108,7 @@ def test_what_a_run_leaves(capsys: pytest.CaptureFixture[str]) -> None:
         assert picture.std() > 5, f"{name} is blank"
     printed = capsys.readouterr().out
     assert str(folder / "figures") in printed
-    assert f"make evaluate RUN={folder}" in printed
+    assert f"ugvae evaluate {folder}" in printed
 
 
 def test_checkpoint_loads_outside_the_command_line(short_run: Path) -> None:
@@ -186,7 +186,7 @@ def test_missing_mnist_says_what_to_run_meanwhile(
         run("fit", "--config", str(EXPERIMENTS / "mnist.yaml"), *SHORT)
     message = capsys.readouterr().err
     assert "train-images-idx3-ubyte" in message
-    assert "make train DATA=digits" in message
+    assert "ugvae fit --config digits" in message
 
 
 def test_non_finite_loss_stops_and_names_step_and_terms(

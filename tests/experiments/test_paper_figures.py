@@ -202,7 +202,7 @@ def test_what_does_not_apply_and_what_is_mistyped(tmp_path: Path, capsys: pytest
     for name, option, value in (("fig5", "steps", "1"), ("within", "mapped", "0"), ("fig3", "z_range", "0")):
         assert f'key "{option}"' in refused(capsys, name, "--run", run, f"--{option}", value)
     for typed in (["fig33", "--run", run], ["fig5", "--run", run, "--atribute", "Male"], ["fig5"]):
-        assert "usage: experiments.paper" in refused(capsys, *typed)
+        assert "usage: ugvae paper" in refused(capsys, *typed)
 
 
 def test_a_run_is_loaded_once_until_it_changes(tmp_path: Path) -> None:

@@ -1,1 +1,2 @@
 """Tests of ``ugvae.runs``."""
+"""Tests of runs and their folders."""

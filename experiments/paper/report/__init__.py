@@ -19,6 +19,7 @@ from ugvae.experiments.paper.report.numbers import split_table
 from ugvae.experiments.paper.report.pictures import curves
 from ugvae.machine import clock
 from ugvae.plots.curves import PER_GROUP
+from ugvae.runs.advice import advised, paper_command
 from ugvae.runs.files import atomic_path
 from ugvae.runs.folder import RunFolder, read_run
 
@@ -43,7 +44,7 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
 
     Args:
         run: what was read of the run.
-        known: every command of ``experiments.paper`` with its title.
+        known: every command of ``ugvae paper`` with its title.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -59,6 +60,8 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
     machine = (run.trained or {}).get("hardware", {}).get("line")
     return environment.get_template("page.html.j2").render(
         run=run,
+        advised=advised,
+        paper_command=paper_command,
         title=f"{run.model} on {run.data}",
         lead=f"Run {run.name}, {run.epochs} epochs{trained}{f' on {machine}' if machine else ''}. "
         "Numbers beside the paper's, and beside their controls.",

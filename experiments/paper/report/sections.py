@@ -10,6 +10,7 @@ from ugvae.experiments.paper.report.settings import changed
 from ugvae.experiments.paper.table import ABSENT, Table, code
 from ugvae.experiments.paper.tables import tables_of
 from ugvae.machine import clock
+from ugvae.runs.advice import paper_command
 from ugvae.runs.folder import RunFolder
 
 CAPTIONS = {  # of the figures of training, by how the file name begins
@@ -122,11 +123,11 @@ def absent(run: RunFolder, known: Mapping[str, str]) -> Table | None:
 
     Args:
         run: what was read.
-        known: every command of ``experiments.paper`` with its title.
+        known: every command of ``ugvae paper`` with its title.
     """
     entries = [{"title": name, **entry} for name, entry in run.commands.items() if entry.get("status") != "done"]
     entries += [
-        {"title": title, "status": "not run", "command": f"python -m experiments.paper {name} --run {run.shown}"}
+        {"title": title, "status": "not run", "command": paper_command(name, run.shown)}
         for name, title in known.items()
         if name not in run.commands and name not in run.results
     ]

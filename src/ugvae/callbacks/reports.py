@@ -19,6 +19,7 @@ from ugvae.evaluation.clusters import cluster_scores, no_cluster_scores
 from ugvae.evaluation.reconstruction import QualityMetric
 from ugvae.evaluation.results import to_json
 from ugvae.machine import describe, versions
+from ugvae.runs.advice import advised
 from ugvae.runs.checkpoints import LAST, checkpoint_digest
 from ugvae.runs.files import finite, save_json
 
@@ -154,10 +155,9 @@ def say_where(trainer: Trainer, directory: Path) -> None:
     if [path.name for path in kept] == [LAST]:
         say("No validation has chosen a best checkpoint: every command takes the last one in its place")
     if kept and kept[0].parent == directory / "checkpoints":  # where the other commands look
-        run = shlex.quote(str(directory))
         say(
-            f"Next: make evaluate RUN={run}    test ELBO, clusters, every figure and table that applies\n"
-            f"      make report RUN={run}      all of it in one page, report.html"
+            f"Next: {advised('evaluate', directory)}    test ELBO, clusters, every figure and table that applies\n"
+            f"      {advised('report', directory)}      all of it in one page, report.html"
         )
     if (directory / "wandb").is_dir():
         folder = shlex.quote(str(directory / "wandb"))

@@ -24,6 +24,7 @@ from ugvae.callbacks.ranks import explain_launcher
 from ugvae.cli.commands import COMMANDS, run_command, save_latents
 from ugvae.cli.failures import fail, mendable
 from ugvae.cli.parser import Seed, SettingsParser, check_settings, help_calls, refusal
+from ugvae.cli.yamls import with_files
 from ugvae.data.module import GroupDataModule
 from ugvae.errors import ConfigError
 from ugvae.evaluation.latents import encode
@@ -205,6 +206,7 @@ def main(arguments: list[str] | None = None) -> None:
     prepare_process()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        arguments = with_files(arguments)
         if arguments and arguments[0] in COMMANDS:
             run_command(arguments[0], arguments[1:])
             return

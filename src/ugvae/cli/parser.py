@@ -138,6 +138,16 @@ def split_settings(arguments: Sequence[str], sections: Collection[str] = ("data"
     return settings, others
 
 
+def with_run_flag(arguments: Sequence[str]) -> list[str]:
+    """A command line in which the folder of a run may come first, without its flag.
+
+    Example:
+        >>> with_run_flag(["lightning_logs/mnist/version_0", "--by", "label"])
+        ['--run', 'lightning_logs/mnist/version_0', '--by', 'label']
+    """
+    return ["--run", *arguments] if arguments and not arguments[0].startswith("-") else list(arguments)
+
+
 def subclasses(base: type) -> list[type]:
     """All subclasses that have been imported, at any depth."""
     return [cls for child in base.__subclasses__() for cls in (child, *subclasses(child))]

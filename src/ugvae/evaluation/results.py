@@ -78,7 +78,7 @@ def from_json(kind: type[Result], value: Any, path: str = "result") -> Result:
 
 @dataclass(frozen=True)
 class RunResults:
-    """What the commands of ``experiments.paper`` measured of a run. What was not measured is empty or None.
+    """What the commands of ``ugvae paper`` measured of a run. What was not measured is empty or None.
 
     Attributes:
         table1: Table 1, by name of the comparison.
