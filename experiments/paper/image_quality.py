@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ NO_LABELS = f"the data have no column of 2 to {MOST_VALUES} values for a classif
 def image_quality(
     run: TrainedRun,
     labels: Sequence[str] = (),
-    weights: Path | None = None,
+    weights: str | None = None,
     column: str = DOMAIN,
     values: Sequence[str] = (),
     images: PositiveInt = 2000,
@@ -54,24 +55,22 @@ def image_quality(
         weights: file of the weights of torchvision's inception_v3, in place of the classifier
         column: column of --values
         values: two of --column, by name or number, that images are carried between; by default the first two domains
-        images: of each set, at most half of the held-out ones
+        images: of each set; at most half of the held-out ones
         seed: of the classifier, the halves and the samples
     """
     started, model, table = time.monotonic(), run.model, run.table
     network, accuracy = feature_network(run, labels, weights, seed)
-    groups = evaluation_groups(run, len(table), seed)
-    if len(groups) < 2:
-        raise ConfigError("group_size: the test split makes one group; the halves take two")
-    groups = groups[: min(len(groups) // 2, -(-images // groups.shape[1]))]
-    reference, other = halves(len(table), groups, seed)
-    if reason := too_few_images(min(len(reference), len(other)), "images in a half"):
+    groups = evaluation_groups(run, -(-2 * images // run.data.group_size), seed)
+    reference, other = halves(groups, images, seed)
+    if reason := too_few_images(len(other), "images in a half"):
         raise ConfigError(f"images: {reason}")
-    real, rest = (features_of(network, table.images[rows[:images]]) for rows in (reference, other))
+    rows = [groups.flatten()[places] for places in (reference, other)]
+    real, rest = (features_of(network, table.images[part]) for part in rows)
     decoded, quality, beta = reconstruct(model, network, table.images, groups)
-    shown = {FLOOR: rest, RECONSTRUCTIONS: decoded}
-    shown["samples"] = sample(model, network, *groups.shape, seed=seed)
+    count, size = -(-len(other) // groups.shape[1]), groups.shape[1]
+    shown = {FLOOR: rest, RECONSTRUCTIONS: decoded[other], "samples": sample(model, network, count, size, seed=seed)}
     if model.beta_dim:
-        shown["samples, beta of held-out groups"] = sample(model, network, *groups.shape, beta, seed)
+        shown["samples, beta of held-out groups"] = sample(model, network, count, size, beta, seed)
     measured, left_out = distances(real, shown, seed), {}
     if reason := few_for_fid(measured[FLOOR].images, network.num_features):
         left_out["FID"] = reason
@@ -79,7 +78,7 @@ def image_quality(
     if reason := cannot_translate(run, values):
         left_out["translations"] = reason
     else:
-        translations, missing = translated(run, network, (reference, other), column, values, images, seed)
+        translations, missing = translated(run, network, rows, column, values, seed)
         left_out |= missing
     result = ImageQuality(network.title, measured, quality, accuracy, translations, left_out)
     for shown_table in tables(result):
@@ -88,7 +87,7 @@ def image_quality(
 
 
 def feature_network(
-    run: TrainedRun, labels: Sequence[str], weights: Path | None, seed: int
+    run: TrainedRun, labels: Sequence[str], weights: str | None, seed: int
 ) -> tuple[nn.Module, dict[str, float]]:
     """The network of the features, and the accuracy by column where it is a classifier trained on the spot.
 
@@ -96,7 +95,7 @@ def feature_network(
         ConfigError: there is nothing to learn, or the file does not hold the weights.
     """
     if weights is not None:
-        return InceptionFeatures(weights), {}
+        return InceptionFeatures(Path(weights)), {}
     check_columns(run, [dict.fromkeys(labels, 0)], "labels")
     train = run.data.table("train")
     known = known_places(train, labels)
@@ -134,52 +133,48 @@ def places_of(column: Tensor, values: Tensor) -> Tensor:
     return places.where(values[places] == column, -1)
 
 
-def halves(count: int, groups: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows of the reference, which are in no group, in random order; and those of the groups ``(N, B)``."""
-    free = torch.ones(count, dtype=torch.bool)
-    free[groups.flatten()] = False
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    return order[free[order]], order[~free[order]]
+def halves(groups: Tensor, images: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Two halves of the images of groups ``(N, B)``, as places in the flat groups: no image in both, none twice.
+
+    Args:
+        groups: rows of a table.
+        images: of a half, at most.
+        seed: of the halves.
+    """
+    first = torch.from_numpy(np.unique(groups.flatten().numpy(), return_index=True)[1])
+    order = first[torch.randperm(len(first), generator=torch.Generator().manual_seed(seed))]
+    half = min(images, len(order) // 2)
+    return order[:half], order[half : 2 * half]
 
 
 def translated(
-    run: TrainedRun,
-    network: nn.Module,
-    rows: tuple[Tensor, Tensor],
-    column: str,
-    values: Sequence[str],
-    images: int,
-    seed: int,
+    run: TrainedRun, network: nn.Module, halves: Sequence[Tensor], column: str, values: Sequence[str], seed: int
 ) -> tuple[dict[str, dict[str, Distance]], dict[str, str]]:
     """Distances of translations both ways, by direction and way; and why they are left out.
 
     Args:
         run: with beta and ``translate``.
         network: of the features.
-        rows: of the reference, and of the other images, which are carried over and give the betas.
+        halves: rows of the reference, and of the other images, which are carried over and give the betas.
         column: of the values.
         values: two, by name or number; by default the first two domains.
-        images: of each set, at most.
         seed: of the groups.
     """
-    table = run.table
-    kinds = two_kinds(run, None, column, values)
-    conditions = list(kinds.values())
-    reference, other = (
-        [part[table.column(column)[part] == condition[column]][:images] for condition in conditions] for part in rows
-    )
+    table, kinds = run.table, two_kinds(run, None, column, values)
+    conditions, names = list(kinds.values()), list(kinds)
+    of_kind = [[rows[table.column(column)[rows] == condition[column]] for condition in conditions] for rows in halves]
+    reference, other = of_kind
     if reason := too_few_images(min(map(len, (*reference, *other))), "images of a kind in a half"):
         return {}, {"translations": reason}
     least = min(map(len, other))
     size = min(run.data.group_size, least)
-    drawn = groups_where(table, conditions, size, least // size, seed=seed, rows=rows[1]).groups
+    drawn = groups_where(table, conditions, size, least // size, seed=seed, rows=halves[1], names=names).groups
     ends, results = drawn.unflatten(0, (2, -1)), {}
     for source, target in ((0, 1), (1, 0)):
-        shown = {FLOOR: features_of(network, table.images[other[target]])}
         carried = translate(run.model, network, table.images, ends[source], ends[target])
+        shown = {FLOOR: features_of(network, table.images[other[target]])}
         shown |= {LABELS[way]: features for way, features in carried.items()}
         real = features_of(network, table.images[reference[target]])
-        names = list(kinds)
         results[f"{names[source]} to {names[target]}"] = distances(real, shown, seed)
     return results, {}
 

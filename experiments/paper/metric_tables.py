@@ -64,8 +64,8 @@ def image_quality(result: ImageQuality) -> list[Table]:
     """Distances from real images, and the same of translations."""
     tables = [Table(_caption(result), *_distances(result.distances, to_json(result.reconstructions)))]
     for direction, shown in result.translations.items():
-        caption = f"{direction}: images carried over, and their distance from real images of the target."
-        tables.append(Table(caption, *_distances(shown)))
+        caption = f"{direction}: images that are carried over, and their distance from real images of the target."
+        tables.append(Table(caption, *_distances(shown, head=direction)))
     return tables
 
 
@@ -83,13 +83,13 @@ def _caption(result: ImageQuality) -> str:
 
 
 def _distances(
-    distances: Mapping[str, Distance], quality: Mapping[str, float] | None = None
+    distances: Mapping[str, Distance], quality: Mapping[str, float] | None = None, head: str = "images"
 ) -> tuple[list[Row], dict[int, Kind]]:
     """A row for every set, and which of them is the floor."""
     rows: list[Row] = []
     for name, measured in distances.items():
         kid = Number(f"{number(measured.kid, 4)} ± {measured.kid_sd:.4f}", measured.kid, 4)
-        row = {"images": name, "number": f"{measured.images:,}", "KID": kid, "FID": number(measured.fid)}
+        row = {head: name, "of each": f"{measured.images:,}", "KID": kid, "FID": number(measured.fid)}
         if quality and name == RECONSTRUCTIONS:
             row |= {"PSNR, dB": number(quality["psnr"]), "SSIM": number(quality.get("ssim"), 3)}
         rows.append(row)

@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-TREES = 100  # of a random forest
+TREES = 50  # of a random forest
 LEAST_ROWS = 4  # of a value: two to learn from, two to be judged on
 
 
@@ -40,8 +40,9 @@ def separability(latents: np.ndarray, factors: np.ndarray, seed: int = 0) -> np.
 def forest_importance(latents: np.ndarray, factors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """How much a random forest that tells the values of a factor apart uses each dimension, and its accuracy.
 
-    DCI of Eastwood and Williams 2018 has the choice of lasso or random forest; this is the forest, of 100 trees. The
-    importance is the mean decrease of the Gini impurity.
+    DCI of Eastwood and Williams 2018 has the choice of lasso or random forest; this is the forest, of 50 trees. Every
+    split may take any dimension: with a random few to choose from, even a useless one would be used. The importance is
+    the mean decrease of the Gini impurity.
 
     Args:
         latents: ``(N, D)``.
@@ -54,7 +55,7 @@ def forest_importance(latents: np.ndarray, factors: np.ndarray, seed: int = 0) -
     importance, accuracy = [], []
     for factor in factors.T:
         learn, judge = _halves(factor, seed)
-        forest = RandomForestClassifier(TREES, class_weight="balanced", random_state=seed)
+        forest = RandomForestClassifier(TREES, max_features=None, class_weight="balanced", random_state=seed)
         forest.fit(latents[learn], factor[learn])
         importance.append(forest.feature_importances_)
         accuracy.append(balanced_accuracy_score(factor[judge], forest.predict(latents[judge])))

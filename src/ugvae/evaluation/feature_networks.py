@@ -15,8 +15,8 @@ from torchvision.transforms.functional import normalize
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
 
-FEATURES = 64  # of the small classifier
-STEPS, BATCH, LEARNING_RATE = 400, 128, 2e-3
+WIDTHS = (16, 32, 64)  # channels of the small classifier; the last are its features
+STEPS, BATCH, LEARNING_RATE = 300, 128, 3e-3
 INCEPTION_SIZE = 299  # pixels a side
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and s.d. by channel
 OWN, INCEPTION = "own features", "Inception v3"
@@ -30,17 +30,17 @@ class OwnFeatures(nn.Module):
         values: number of values, by column that it learns to tell.
     """
 
-    title, num_features = OWN, FEATURES
+    title, num_features = OWN, WIDTHS[-1]
 
     def __init__(self, channels: int, values: Mapping[str, int]) -> None:
         super().__init__()
         layers, width = [], channels
-        for wider in (32, 64, FEATURES):
+        for wider in WIDTHS:
             layers += [nn.Conv2d(width, wider, 3, stride=2, padding=1), nn.BatchNorm2d(wider), nn.ReLU()]
             width = wider
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.scale = nn.BatchNorm1d(FEATURES, affine=False)  # so that a distance has the s.d. of a feature as its unit
-        self.heads = nn.ModuleList([nn.Linear(FEATURES, count) for count in values.values()])
+        self.scale = nn.BatchNorm1d(width, affine=False)  # so that a distance has the s.d. of a feature as its unit
+        self.heads = nn.ModuleList([nn.Linear(width, count) for count in values.values()])
 
     def forward(self, images: Tensor) -> Tensor:
         """Features ``(M, F)`` of float images ``(M, C, H, W)`` in [0, 1]."""
@@ -48,7 +48,7 @@ class OwnFeatures(nn.Module):
 
 
 def train_features(table: ImageTable, columns: Mapping[str, Tensor], seed: int = 0) -> OwnFeatures:
-    """Trains a small classifier of some columns together, 400 steps of Adam on 128 images.
+    """Trains a small classifier of some columns together, by 300 steps of Adam on 128 images.
 
     Args:
         table: real training images.

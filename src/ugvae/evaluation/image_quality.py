@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
@@ -133,10 +132,10 @@ def reconstruct(
         model: in eval mode.
         network: of the features.
         images: uint8 table.
-        groups: its rows; an image in two groups counts once in the features.
+        groups: its rows.
 
     Returns:
-        features ``(M, F)``, PSNR and SSIM, and the posterior means of beta ``(N, beta_dim)``, of width 0 without.
+        features ``(N B, F)``, PSNR and SSIM, and the posterior means of beta ``(N, beta_dim)``, of width 0 without.
     """
     quality, features, beta = QualityMetric(model), [], []
     for chunk in _chunks(groups):
@@ -145,8 +144,7 @@ def reconstruct(
         decoded = reconstructions(model, images[chunk], posterior=posterior)
         features.append(features_of(network, decoded.flatten(0, 1).float().cpu()))
         beta.append(posterior.beta.mean if posterior.beta else decoded.new_empty(len(chunk), 0))
-    first = np.sort(np.unique(groups.flatten().numpy(), return_index=True)[1])
-    return torch.cat(features)[first], quality.compute(), torch.cat(beta)
+    return torch.cat(features), quality.compute(), torch.cat(beta)
 
 
 @torch.no_grad()
