@@ -16,7 +16,7 @@ from ugvae.evaluation.disentanglement import BINS, Disentanglement, Scores, meas
 from ugvae.evaluation.encoding import EncodedImages, encode_images
 from ugvae.evaluation.factor_classifiers import LEAST_ROWS
 from ugvae.evaluation.kinds import check_columns, evaluation_groups
-from ugvae.evaluation.minimum import LEAST_IMAGES, LEAST_SIZE
+from ugvae.evaluation.minimum import LEAST_GROUPS, LEAST_IMAGES, LEAST_SIZE
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.experiments.paper.command import Command, Made
 from ugvae.experiments.paper.common import TwoOrMore
@@ -82,7 +82,7 @@ def disentanglement(
         for name, values in chosen.columns.items():
             size = largest_group(values, group_size or run.data.group_size)
             if size < LEAST_SIZE:
-                left_out[f"beta, {name}"] = f"a value has too few images for {LEAST_ROWS} groups"
+                left_out[f"beta, {name}"] = f"a value has too few images for {LEAST_GROUPS} groups"
                 continue
             rows, factor = groups_of_values(torch.from_numpy(flat[places]), values, size, groups, seed)
             beta = {network: means_of_beta(encoded, rows) for network, encoded in networks.items()}
@@ -150,8 +150,8 @@ def _common(values: np.ndarray) -> np.ndarray:
 
 
 def largest_group(values: np.ndarray, wanted: int) -> int:
-    """The size of groups, at most as wanted, of which every value fills 4 without a common image."""
-    return min(wanted, int(np.unique(values, return_counts=True)[1].min()) // LEAST_ROWS)
+    """The size of groups, at most as wanted, of which every value fills 10 without a common image."""
+    return min(wanted, int(np.unique(values, return_counts=True)[1].min()) // LEAST_GROUPS)
 
 
 def groups_of_values(
@@ -163,7 +163,7 @@ def groups_of_values(
         rows: of the table, ``(M,)``.
         values: of these rows, ``(M,)``.
         group_size: B.
-        groups: N at most, but 4 of every value.
+        groups: N at most, but 10 of every value.
         seed: of the draw.
 
     Returns:
@@ -171,7 +171,7 @@ def groups_of_values(
     """
     generator = torch.Generator().manual_seed(seed)
     there = np.unique(values)
-    most = max(LEAST_ROWS, groups // len(there))
+    most = max(LEAST_GROUPS, groups // len(there))
     parts = [
         draw_groups(own, min(most, len(own) // group_size), group_size, generator)
         for own in (rows[torch.from_numpy(values == value)] for value in there)

@@ -16,7 +16,7 @@ from ugvae.evaluation.trained_run import load_run
 from ugvae.experiments.paper import disentanglement, image_quality
 from ugvae.models import GMVAE, UGVAE, VAE
 
-QUICK = ("--images", "160", "--groups", "40")
+QUICK = ("--images", "500", "--groups", "100")
 
 
 @pytest.fixture
@@ -26,22 +26,22 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_scores_of_z_and_of_beta_beside_their_controls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = run_of(tmp_path, UGVAE)
-    result = call("disentanglement", run, *QUICK, "--group_size", "4")
+    result = call("disentanglement", run, *QUICK, "--group_size", "8")
     z, label, domain = read_results({"disentanglement": result}).disentanglement.values()
     assert list(result["results"]) == ["z", "beta, label", "beta, domain"]
-    assert (z.rows, z.dimensions, z.values, z.group_size) == (160, 3, {"label": 10, "domain": 2}, None)
+    assert (z.rows, z.dimensions, z.values, z.group_size) == (500, 3, {"label": 10, "domain": 2}, None)
     assert list(z.scores) == ["trained", "untrained", "permuted"]
     assert len({scores.factor_vae for scores in z.scores.values()}) > 1
     assert (domain.values, domain.dimensions) == ({"domain": 2}, 4)
     assert domain.scores["trained"].modularity is None, "what compares factors takes two"
-    assert label.rows == 10 * 4
-    assert label.group_size < domain.group_size == 4, "a digit has too few images for groups of 4"
+    assert label.rows == 10 * 10
+    assert label.group_size < domain.group_size == 8, "a digit has too few images for ten groups of 8"
     permuted = z.scores["permuted"].factors["label"]
     assert permuted.informativeness == pytest.approx(0.1, abs=0.1)
     assert abs(permuted.explicitness) < 0.2
     assert z.scores["trained"].factors["label"].explicitness > 0.2, "pixels tell digits, trained or not"
     printed = capsys.readouterr().out
-    assert "| z | 160 images | label, 10 values | " in printed
+    assert "| z | 500 images | label, 10 values | " in printed
     assert result["figures"] == []
 
 
@@ -85,11 +85,11 @@ def test_columns_that_are_factors() -> None:
 def test_groups_of_one_value_share_no_image() -> None:
     values = np.array([0] * 50 + [2] * 21)
     rows = torch.arange(100, 171)
-    assert disentanglement.largest_group(values, 16) == 5
-    assert disentanglement.largest_group(values, 3) == 3
-    groups, factor = disentanglement.groups_of_values(rows, values, 5, 16, seed=0)
-    assert factor.tolist() == [0] * 8 + [2] * 4
-    assert len(groups.unique()) == groups.numel() == 60
+    assert disentanglement.largest_group(values, 16) == 2
+    assert disentanglement.largest_group(values, 1) == 1
+    groups, factor = disentanglement.groups_of_values(rows, values, 2, 30, seed=0)
+    assert factor.tolist() == [0] * 15 + [2] * 10
+    assert len(groups.unique()) == groups.numel() == 50
     for group, value in zip(groups, factor, strict=True):
         assert (values[group - 100] == value).all()
 
@@ -160,4 +160,4 @@ def test_factors_of_crossed_data(tmp_path: Path) -> None:
     result = call("disentanglement", run)
     assert result["results"]["z"]["values"] == {"icon": 4, "style": 6}
     assert result["left_out"]["domain"] == "divides the images as style does"
-    assert result["left_out"]["beta, style"] == "a value has too few images for 4 groups"
+    assert result["left_out"]["beta, style"] == "a value has too few images for 10 groups"
