@@ -99,6 +99,13 @@ def test_numbers_stand_beside_the_papers_and_the_controls(run: Path) -> None:
         "source found again — — 0.90 of 0.95 — — —",
         "Information of beta: 9.2 nats.",
         "+6.200 ± 0.100",
+        "z 5,000 images label, 10 values 0.50 (0.20; 0.01)",
+        "z 5,000 images all, the mean 0.55 (0.25; 0.06)",
+        "0.33 (0.33; 0.33) 0.44 (0.44; 0.44) 0.66 (0.66; 0.66)",
+        "beta 312 groups of 16 label, 10 values 0.50 (0.20; 0.01)",
+        "reconstructions 2,000 0.1653 ± 0.0181 4.56 18.80 0.861",
+        "on held-out images it tells label 0.98.",
+        "MNIST to Digits of each KID FID other real images 48 0.2000 ± 0.1000 — fixed z 48 0.7000 ± 0.1000 —",
         "thickness 0.71 of 0.050 0.66 of 0.050 0.02 of 0.050 0.04 of 0.010",
     ):
         assert shown in words
