@@ -61,7 +61,7 @@ def grid_figure(
     """One mosaic ``(R, S, C, H, W)`` with a title; ``inch`` per image."""
     rows, columns = images.shape[:2]
     labels = 0.3 + max(text_width(label, LABEL) for label in row_labels) if len(row_labels) else 0.0  # inches
-    size = (columns * inch + labels + 0.2, rows * inch + (0.7 if len(column_labels) else 0.45))
+    size = (columns * inch + labels + 0.2, rows * inch + (0.55 if len(column_labels) else 0.45))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.subplots()
     draw_grid(axes, images, "", row_labels, column_labels)
@@ -136,7 +136,7 @@ def component_walk_figures(
     """
     titles = [f"component {k}" + (f": {notes[k]}" if notes else "") for k in range(len(walks))]
     if condition is None:
-        title = "components, (z − $m_k$) / $s_k$, every dimension"
+        title = "a component per row; columns: (z − m) / s, every dimension"
         return [
             grid_figure(walks[page, 0], title, titles[page], signed(columns))
             for page in (slice(start, start + ROWS_PER_PAGE) for start in range(0, len(walks), ROWS_PER_PAGE))
