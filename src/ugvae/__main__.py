@@ -33,7 +33,8 @@ RUN is the folder of a trained run, lightning_logs/<experiment>/version_N.
 settings, in a YAML or on the command line, where they count more:
   --config FILE           a YAML of settings, or the name of one that comes with ugvae: mnist, digits, folder, ...;
                           may be given more than once
-  --model NAME            UGVAE, MLVAE, GMVAE, VAE, BetaVAE, NestedVAE, or a class of yours; --model.NAME VALUE
+  --model NAME            UGVAE, MLVAE, GVAE, NeuralStatistician, GMVAE, GMMPriorVAE, VampPriorVAE, VAE, BetaVAE,
+                          AdaGVAE, AdaMLVAE, NestedVAE, or a class of yours; --model.NAME VALUE
   --data NAME             MNISTDataModule, ImageFolderDataModule, ... or a class of yours; --data.NAME VALUE
   --trainer.NAME VALUE    of Lightning's trainer: max_epochs, devices, precision, callbacks, ...
   --ckpt_path PATH        a checkpoint; last or best: of the newest run of the experiment with these data

@@ -96,6 +96,19 @@ def mixture_kl(q: DiagonalGaussian, prior: DiagonalGaussian, weights: Tensor) ->
     return 0.5 * ((weights * per_component).sum(-1) - (q.log_var + 1).sum(-1))
 
 
+def component_kl(q: DiagonalGaussian, components: DiagonalGaussian) -> Tensor:
+    """KL(q_i ‖ p_k) of every posterior and every component, in nats.
+
+    Args:
+        q: posteriors of z, ``(..., B, D)``.
+        components: ``(..., K, D)``.
+
+    Returns:
+        ``(..., B, K)``.
+    """
+    return 0.5 * (_distances(q.mean, q.log_var.exp(), components) - (q.log_var + 1).sum(-1, keepdim=True))
+
+
 def component_log_prob(value: Tensor, components: DiagonalGaussian) -> Tensor:
     """Log density of each value under each component, in nats.
 

@@ -31,7 +31,16 @@ def digits(split: slice, groups: int) -> torch.Tensor:
 
 
 def test_the_names_of_the_design_are_there() -> None:
-    assert {m.__name__ for m in MODELS} >= {"UGVAE", "MLVAE", "GMVAE", "VAE", "BetaVAE", "NestedVAE"}
+    assert {m.__name__ for m in MODELS} >= {
+        "UGVAE",
+        "MLVAE",
+        "GMVAE",
+        "GMMPriorVAE",
+        "VampPriorVAE",
+        "VAE",
+        "BetaVAE",
+        "NestedVAE",
+    }
     assert {m.__name__ for m in MODELS} == set(reference_models.BOUNDS)
 
 

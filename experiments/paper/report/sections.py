@@ -17,7 +17,8 @@ CAPTIONS = {  # of the figures of training, by how the file name begins
     "reconstructions": "Held-out images above what the model decodes from their own z and beta. Look for what is lost.",
     "component_walks": (
         "One panel per mixture component: down the rows beta moves through its prior, along the columns z crosses the "
-        "component's prior (Fig. 3 and 8 of the paper). Trained betas may lie elsewhere: see the aggregated walks."
+        "component's prior (Fig. 3 and 8 of the paper). Trained betas may lie elsewhere: see the aggregated walks. "
+        "Without beta, w of GMVAE moves down the rows. Where nothing drives the mixture, each row is a component."
     ),
     "aggregate_walks": (
         "A panel per principal axis of the betas of held-out groups: down the rows beta goes from their 5 % to their "
