@@ -4,7 +4,7 @@ import torch
 from jsonargparse.typing import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
+from ugvae.distributions import DiagonalGaussian, kl_standard_normal
 from ugvae.errors import ConfigError, check_counts, check_not_negative
 from ugvae.models.base import BaseVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior
@@ -69,7 +69,7 @@ class NestedVAE(BaseVAE):
             raise ConfigError("data.grouping: NestedVAE takes pairs, and groups of unequal size leave images alone")
         q_z = self.z_head(self.encode(images, mask))
         z = q_z.sample()
-        reconstruction = image_log_likelihood(images, self.decode(z), self.x_std)
+        reconstruction = self.log_likelihood(images, z)
         given = z if self.joint else z.detach()
         q_common = self.inner_encoder(given)
         predicted = full_precision(self.inner_decoder(q_common.sample()))
