@@ -185,13 +185,13 @@ def product_of_gaussians(
     return DiagonalGaussian((share * mean).sum(-2), -log_precision.logsumexp(-2))
 
 
-def image_log_likelihood(images: Tensor, mean: Tensor, std: float) -> Tensor:
+def image_log_likelihood(images: Tensor, mean: Tensor, std: float | Tensor) -> Tensor:
     """Log N(images; mean, std² I) with its constant, so a real log density.
 
     Args:
         images: ``(..., C, H, W)``.
         mean: ``(..., C, H, W)``.
-        std: x_std, the standard deviation of every pixel.
+        std: the standard deviation of every pixel, a number or a scalar.
 
     Returns:
         nats per image, ``(...)``.
@@ -199,7 +199,8 @@ def image_log_likelihood(images: Tensor, mean: Tensor, std: float) -> Tensor:
     pixels = math.prod(images.shape[-3:])
     images, mean = torch.broadcast_tensors(images, mean)
     squared = mse_loss(mean, images, reduction="none").sum((-3, -2, -1))  # one pass forward, one back
-    return -0.5 / std**2 * squared - pixels * (math.log(std) + 0.5 * LOG_2PI)
+    log_std = std.log() if isinstance(std, Tensor) else math.log(std)
+    return -0.5 / std**2 * squared - pixels * (log_std + 0.5 * LOG_2PI)
 
 
 def hsic(z: Tensor, beta: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -84,7 +84,7 @@ def default_precision(backbone: str | None, accelerator: str) -> str:
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     elif accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available()):
         fast = bool(cpu_flags() & BFLOAT16_UNITS)
-    return "bf16-mixed" if fast and backbone == "conv" else "32-true"
+    return "bf16-mixed" if fast and backbone in ("conv", "residual") else "32-true"
 
 
 def prepare_process() -> None:

@@ -204,6 +204,7 @@ def make_linear(model: BaseVAE) -> None:
         return model.decoder(latent).unflatten(-1, model.image_shape)
 
     model._decode = linear_decode
+    model.likelihood.mean = lambda logits: logits
     for head in (module for name, module in model.named_children() if name in ("z_head", "beta_head", "w_head")):
         head.bias[head.out_features // 2 :] = 1.0
     if model.condition_dim:

@@ -1,5 +1,6 @@
 """What a command leaves in the run's folder besides figures, and the lines it ends with."""
 
+import math
 import shlex
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from ugvae.evaluation.reconstruction import QualityMetric
 from ugvae.evaluation.results import to_json
 from ugvae.machine import describe, versions
 from ugvae.runs.advice import advised
+from ugvae.networks.likelihoods import bits_per_dim
 from ugvae.runs.checkpoints import LAST, checkpoint_digest
 from ugvae.runs.files import finite, save_json
 
@@ -165,7 +167,7 @@ def say_where(trainer: Trainer, directory: Path) -> None:
 
 
 class TestReport(Callback):
-    """Writes ``test.json``: ELBO terms, quality of reconstructions and cluster scores of the test split.
+    """Writes ``test.json``: ELBO terms, bits per dimension, reconstructions and cluster scores of the test split.
 
     KL_beta is given in its parts too, at the posterior means of z. The checkpoint, the seed and the versions, which are
     needed to run it again, are there.
@@ -220,10 +222,12 @@ class TestReport(Callback):
                 quality = to_json(self._quality.compute())
         notes |= dict.fromkeys(self._alone.failed, "left out: it failed")
         group_terms, path = pl_module.evaluation_terms.group_terms, self.directory / "test.json"
+        bits = bits_per_dim(float(trainer.callback_metrics["test/elbo"]), math.prod(pl_module.image_shape))
         report = {
             "metrics": {name: finite(float(value)) for name, value in trainer.callback_metrics.items()},
             "units": f"nats per image; {', '.join(group_terms) or 'no term'}: nats per group; psnr: dB",
             "per_group_terms": group_terms,
+            "likelihood": {"name": pl_module.hparams.likelihood, "bits_per_dim": finite(bits)},
             "reconstructions": quality,
             "clusters": clusters,
             "beta": None if parts is None else to_json(parts),

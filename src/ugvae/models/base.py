@@ -19,8 +19,9 @@ from ugvae.models.bound import Bound, Posterior
 from ugvae.models.latent import LatentModel
 from ugvae.models.sharing import SharedModule
 from ugvae.models.training import TrainedModule
-from ugvae.networks.backbones import build_backbone
+from ugvae.networks.backbones import DEPTH, WIDTH, build_backbone
 from ugvae.networks.heads import HIDDEN, GaussianHead
+from ugvae.networks.likelihoods import build_likelihood
 
 MNIST_PIXELS = 28 * 28  # the size that the weight of independence refers to
 ImageShape = tuple[PositiveInt, PositiveInt, PositiveInt]  # (C, H, W)
@@ -33,8 +34,12 @@ class BaseVAE(LatentModel, SharedModule, TrainedModule):
         image_shape: (C, H, W); the command line takes it from the data.
         z_dim: dimensions of the local latent.
         beta_dim: dimensions of the global latent, given by the subclass; 0 for none.
-        backbone: ``mlp`` or ``conv`` (Table 2).
-        x_std: σ_x, standard deviation of a pixel around the decoded mean.
+        backbone: ``mlp`` or ``conv`` (Table 2), or ``residual``.
+        width: channels of the residual backbone at half the image's size, a multiple of 8.
+        depth: residual blocks at a quarter and at an eighth of the image's size.
+        likelihood: ``gaussian``, the paper's; ``learned_std``, ``discretized_logistic`` or ``continuous_bernoulli``
+            (``networks/likelihoods.py``).
+        x_std: σ_x, standard deviation of a pixel around the decoded mean; where it is learned, its start.
         norm: ``batch``, ``group`` or ``none`` in the conv encoder.
         learning_rate: of Adam, after the warm-up.
         schedule: of the learning rate: ``cosine`` falls to 0 at the last step, ``constant`` is the paper's.
@@ -59,7 +64,10 @@ class BaseVAE(LatentModel, SharedModule, TrainedModule):
         image_shape: ImageShape,
         z_dim: PositiveInt,
         beta_dim: NonNegativeInt,
-        backbone: Literal["mlp", "conv"] = "mlp",
+        backbone: Literal["mlp", "conv", "residual"] = "mlp",
+        width: PositiveInt = WIDTH,
+        depth: PositiveInt = DEPTH,
+        likelihood: Literal["gaussian", "learned_std", "discretized_logistic", "continuous_bernoulli"] = "gaussian",
         x_std: PositiveFloat = 0.2,
         norm: Literal["batch", "group", "none"] = "batch",
         learning_rate: PositiveFloat = 5e-3,
@@ -93,6 +101,9 @@ class BaseVAE(LatentModel, SharedModule, TrainedModule):
             image_shape=image_shape,
             z_dim=z_dim,
             backbone=backbone,
+            width=width,
+            depth=depth,
+            likelihood=likelihood,
             x_std=x_std,
             norm=norm,
             learning_rate=learning_rate,
@@ -107,7 +118,8 @@ class BaseVAE(LatentModel, SharedModule, TrainedModule):
         self.x_std, self.learning_rate = float(x_std), float(learning_rate)
         self.schedule, self.warmup_steps, self.span_devices = schedule, warmup_steps, span_devices
         self.init_from = init_from
-        self.encoder, self.decoder = build_backbone(backbone, image_shape, z_dim + beta_dim, norm)
+        self.encoder, self.decoder = build_backbone(backbone, image_shape, z_dim + beta_dim, norm, width, depth)
+        self.likelihood = build_likelihood(likelihood, self.x_std)
         self.local_posterior, self.independence = local_posterior, float(independence)
         self.z_head = GaussianHead(HIDDEN + (beta_dim if local_posterior == "given_beta" else 0), z_dim)
         self.training_outputs = torch.compile(self._training_outputs) if compile else self._training_outputs

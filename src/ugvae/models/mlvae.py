@@ -4,7 +4,7 @@ import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
+from ugvae.distributions import DiagonalGaussian, kl_standard_normal
 from ugvae.errors import check_counts
 from ugvae.models.base import BaseVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior, Way, sample_beta
@@ -59,7 +59,7 @@ class MLVAE(BaseVAE):
             q_z = self.q_z(h)
             z = q_z.sample()
             beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
-        reconstruction = image_log_likelihood(images, self.decode(z, beta), self.x_std)
+        reconstruction = self.log_likelihood(images, z, beta)
         terms = {"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta}
         return Bound(terms, self.dependence(z, beta, mask), mask)
 

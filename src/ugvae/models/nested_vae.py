@@ -6,7 +6,7 @@ import torch
 from jsonargparse.typing import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
+from ugvae.distributions import DiagonalGaussian, kl_standard_normal
 from ugvae.errors import ConfigError, check_choice, check_counts, check_not_negative
 from ugvae.models.base import BaseVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior
@@ -75,7 +75,7 @@ class NestedVAE(BaseVAE):
             raise ConfigError("data.grouping: NestedVAE takes pairs, and groups of unequal size leave images alone")
         q_z = self.z_head(self.encode(images, mask))
         z = q_z.sample()
-        reconstruction = image_log_likelihood(images, self.decode(z), self.x_std)
+        reconstruction = self.log_likelihood(images, z)
         given = z if self.inner_sees == "samples" else q_z.mean
         given = given if self.joint else given.detach()
         q_common = self.inner_encoder(given)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ugvae.distributions import (
     DiagonalGaussian,
-    image_log_likelihood,
     kl_uniform,
     mixture_kl,
     mixture_log_prob,
@@ -84,7 +83,7 @@ class UGVAE(BaseVAE):
         if not beta_first:
             beta, kl_beta = sample_beta(self._factors(h, pi), self.prior_expert, self.span_devices, mask)
         terms = {
-            "reconstruction": image_log_likelihood(images, self.decode(z, beta), self.x_std),
+            "reconstruction": self.log_likelihood(images, z, beta),
             "kl_z": mixture_kl(q_z, self.prior(beta), pi),
             "kl_d": kl_uniform(logits),
             "kl_beta": kl_beta,
