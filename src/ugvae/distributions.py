@@ -157,7 +157,7 @@ def product_of_gaussians(
     Args:
         factors: one Gaussian per image, ``(..., B, D)``.
         prior_expert: multiply by N(0, I) too, as one factor more. The paper does not.
-        mask: which of the factors count, bool ``(..., B)``, at least one in each product; all by default.
+        mask: which of the factors count, bool ``(..., B)``; all by default. The product of none is N(0, I).
 
     Returns:
         the product, ``(..., D)``.
@@ -165,6 +165,12 @@ def product_of_gaussians(
     mean, log_precision = factors.mean, -factors.log_var
     if mask is not None:
         log_precision = log_precision.masked_fill(~mask.unsqueeze(-1), -math.inf)
+        if not prior_expert:  # where there is no factor: B of N(0, B·I)
+            none = ~mask.any(-1)[..., None, None]
+            mean, log_precision = (
+                mean.masked_fill(none, 0.0),
+                log_precision.masked_fill(none, -math.log(mean.shape[-2])),
+            )
     if prior_expert:
         standard = torch.zeros_like(mean[..., :1, :])
         mean, log_precision = torch.cat([mean, standard], -2), torch.cat([log_precision, standard], -2)

@@ -41,6 +41,10 @@ class BaseVAE(LatentModel, TrainedModule):
         compile: compile the bound and the loss of a step with ``torch.compile``.
         local_posterior: ``given_x``, q(z | x), the paper's; ``given_beta``, q(z | x, beta): beta is inferred first, and
             z may leave to beta what the group has in common without losing it where groups have nothing in common.
+        beta_from: ``group``: the images of a group share the beta that all of them give, as in the paper;
+            ``other_half``: in training, the beta of one half of a group is inferred from the images of its other half
+            (Hewitt et al. 2018, arXiv:1807.08919), so that beta cannot code the images that are decoded from it. The
+            other half of an image alone is empty, and gives the prior. Evaluation takes the whole group either way.
         independence: weight of a term that asks z to be independent of beta (``hsic``), which the bound never asks. It
             is part of the loss (nats per image) from step 200 on, times 100 and times the number of pixels over that of
             MNIST: one weight means the same for images of any size. It is no part of the reported bound.
@@ -66,6 +70,7 @@ class BaseVAE(LatentModel, TrainedModule):
         warmup_steps: NonNegativeInt = 50,
         compile: bool = False,
         local_posterior: Literal["given_x", "given_beta"] = "given_x",
+        beta_from: Literal["group", "other_half"] = "group",
         independence: NonNegativeFloat = 0.0,
         span_devices: bool = False,
         init_from: str | None = None,
@@ -78,14 +83,22 @@ class BaseVAE(LatentModel, TrainedModule):
         check_positive(x_std=x_std, learning_rate=learning_rate)
         check_not_negative(warmup_steps=warmup_steps, independence=independence)
         check_choice("local_posterior", local_posterior, ("given_x", "given_beta"))
+        check_choice("beta_from", beta_from, ("group", "other_half"))
         check_choice("schedule", schedule, ("cosine", "constant"))
-        needs_beta = {"span_devices": span_devices, "local_posterior": local_posterior == "given_beta"}
-        for name, wanted in {**needs_beta, "independence": independence}.items():
+        needs_beta = {
+            "span_devices": span_devices,
+            "local_posterior": local_posterior == "given_beta",
+            "beta_from": beta_from == "other_half",
+            "independence": independence,
+        }
+        for name, wanted in needs_beta.items():
             if wanted and not beta_dim:
                 default = inspect.signature(BaseVAE).parameters[name].default
                 raise ConfigError(
                     f"{name}: the images of a group share nothing in {type(self).__name__}; --model.{name} {default}"
                 )
+        if span_devices and beta_from == "other_half":
+            raise ConfigError("span_devices: a group is cut into halves on one device; --model.beta_from group")
         if span_devices and independence:
             raise ConfigError("span_devices: the term of independence takes all images of a group on one device")
         self.keep_settings(
@@ -99,12 +112,14 @@ class BaseVAE(LatentModel, TrainedModule):
             warmup_steps=warmup_steps,
             compile=compile,
             local_posterior=local_posterior,
+            beta_from=beta_from,
             independence=independence,
             span_devices=span_devices,
         )
         self.image_shape, self.z_dim, self.beta_dim = image_shape, z_dim, beta_dim
         self.x_std, self.learning_rate = float(x_std), float(learning_rate)
         self.schedule, self.warmup_steps, self.span_devices = schedule, warmup_steps, span_devices
+        self.beta_from = beta_from
         self.init_from = init_from
         self.encoder, self.decoder = build_backbone(backbone, image_shape, z_dim + beta_dim, norm)
         self.local_posterior, self.independence = local_posterior, float(independence)

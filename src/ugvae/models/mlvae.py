@@ -49,16 +49,16 @@ class MLVAE(BaseVAE):
     def beta_factors(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
         return self.beta_head(h)
 
-    def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
+    def _bound(self, images: Tensor, mask: Tensor | None = None, halves: bool = False) -> Bound:
         h = self.encode(images, mask)
         if self.local_posterior == "given_beta":
-            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
+            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask, halves)
             q_z = self.q_z(h, beta)
             z = q_z.sample()
         else:
             q_z = self.q_z(h)
             z = q_z.sample()
-            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
+            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask, halves)
         reconstruction = image_log_likelihood(images, self.decode(z, beta), self.x_std)
         terms = {"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta}
         return Bound(terms, self.dependence(z, beta, mask), mask)

@@ -72,17 +72,17 @@ class UGVAE(BaseVAE):
     def _factors(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
         return self.beta_head(torch.cat([h, pi.to(h.dtype)], -1))
 
-    def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
+    def _bound(self, images: Tensor, mask: Tensor | None = None, halves: bool = False) -> Bound:
         h = self.encode(images, mask)
         beta_first = self.local_posterior == "given_beta"
         if beta_first:
-            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
+            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask, halves)
         q_z = self.q_z(h, beta if beta_first else None)
         z = q_z.sample()
         logits = self.d_head(z)
         pi = logits.softmax(-1)
         if not beta_first:
-            beta, kl_beta = sample_beta(self._factors(h, pi), self.prior_expert, self.span_devices, mask)
+            beta, kl_beta = sample_beta(self._factors(h, pi), self.prior_expert, self.span_devices, mask, halves)
         terms = {
             "reconstruction": image_log_likelihood(images, self.decode(z, beta), self.x_std),
             "kl_z": mixture_kl(q_z, self.prior(beta), pi),
