@@ -13,9 +13,9 @@ from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat,
 from torch import Tensor
 
 from ugvae.distributed import gather
-from ugvae.distributions import DiagonalGaussian, hsic
+from ugvae.distributions import hsic, transport_between
 from ugvae.errors import ConfigError, check_choice, check_counts, check_not_negative, check_positive, plain_value
-from ugvae.models.bound import Bound, Posterior
+from ugvae.models.bound import Bound, Posterior, Way, in_halves
 from ugvae.models.latent import LatentModel
 from ugvae.models.training import TrainedModule
 from ugvae.networks.backbones import build_backbone
@@ -164,22 +164,32 @@ class BaseVAE(LatentModel, TrainedModule):
         return self.posterior(self.encode(self.checked(images), mask), mask)
 
     @torch.no_grad()
-    def encode_images(self, images: Tensor) -> tuple[Posterior, DiagonalGaussian | None]:
-        """What each image says by itself, whatever its group: the local posteriors, and its factor of beta.
+    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, way: Way = "transported") -> Tensor:
+        """Images decoded under another global latent.
 
-        The product of the factors of a group (``product_of_gaussians``) is what ``infer`` gives as its beta.
+        Transport carries z along the model's own mixture: under component k by the affine map from p(z | k, beta_from)
+        to p(z | k, beta_to), z' = Σ_k π_k [m_k(beta_to) + s_k(beta_to) / s_k(beta_from) · (z − m_k(beta_from))]. Where
+        beta does not drive the prior of z, z stays as it is.
 
         Args:
-            images: ``(G, B, C, H, W)``, uint8 or float in [0, 1], on any device.
+            images: ``(G, B, C, H, W)``, uint8 or float in [0, 1].
+            beta_from: the global latent they belong to, ``(G, beta_dim)``.
+            beta_to: the global latent to decode under, ``(G, beta_dim)``.
+            way: ``transported``, or ``fixed``, which keeps z as it is.
 
         Returns:
-            posteriors without beta; the factors, a Gaussian ``(G, B, beta_dim)``, or None without a global latent.
+            image means ``(G, B, C, H, W)``.
         """
-        h = self.encode(self.checked(images))
-        posterior = self.posterior(h, None)
-        first = None if self.local_posterior == "given_beta" else posterior.z.mean
-        factors = self.beta_factors(h, first) if self.beta_dim else None
-        return posterior._replace(beta=None), factors
+        posterior = self.infer(images)
+        z = posterior.z.mean
+        if way == "transported" and self.num_components:
+            z = transport_between(z, posterior.d, self.prior(beta_from), self.prior(beta_to))
+        return self.decode(z, beta_to)
+
+    def _training_bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
+        if self.beta_from == "other_half":
+            return self._bound(*in_halves(images, mask), halves=True).of_whole_groups()
+        return self._bound(images, mask)
 
     def objective(self, bound: Bound) -> Tensor:
         """What training maximises, nats per group ``(G,)``: the bound, unless the model weighs its terms."""

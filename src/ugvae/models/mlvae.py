@@ -1,13 +1,12 @@
 """The Multi-Level VAE (Bouchacourt, Tomioka, Nowozin 2018, arXiv:1705.08841). Axes: G groups, B images per group."""
 
-import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
 from ugvae.errors import check_counts
 from ugvae.models.base import BaseVAE, ImageShape
-from ugvae.models.bound import Bound, Posterior, Way, sample_beta
+from ugvae.models.bound import Bound, Posterior, sample_beta
 from ugvae.networks.heads import HIDDEN, GaussianHead
 
 
@@ -66,18 +65,3 @@ class MLVAE(BaseVAE):
     def posterior(self, h: Tensor, mask: Tensor | None = None) -> Posterior:
         q_beta = self.q_beta(h, mask=mask)
         return Posterior(self.q_z(h, q_beta.mean), beta=q_beta)
-
-    @torch.no_grad()
-    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, way: Way = "transported") -> Tensor:
-        """Images decoded under another content; ``beta_from`` and ``way`` change nothing, as p(z) has no beta.
-
-        Args:
-            images: ``(G, B, C, H, W)``, uint8 or float in [0, 1].
-            beta_from: the content they belong to, ``(G, beta_dim)``.
-            beta_to: the content to decode under, ``(G, beta_dim)``.
-            way: ``fixed`` or ``transported`` from p(z | beta_from) to p(z | beta_to), which are the same here.
-
-        Returns:
-            image means ``(G, B, C, H, W)``.
-        """
-        return self.decode(self.infer(images).z.mean, beta_to)

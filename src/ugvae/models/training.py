@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ugvae.distributed import distributed_rank
 from ugvae.errors import ConfigError
-from ugvae.models.bound import Bound, BoundSums, Posterior, in_halves
+from ugvae.models.bound import Bound, BoundSums, Posterior
 from ugvae.models.metrics import BoundMetric, Speed, check_finite_weights, non_finite_error
 from ugvae.models.optim import ScheduledModule
 
@@ -54,6 +54,10 @@ class TrainedModule(ScheduledModule):
         """
 
     @abstractmethod
+    def _training_bound(self, images: Tensor, mask: Tensor | None) -> Bound:
+        """The bound whose objective is maximised: that of ``_bound``, unless training cuts groups or joins images."""
+
+    @abstractmethod
     def infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
         """The posteriors of images ``(G, B, C, H, W)`` with mask ``(G, B)``."""
 
@@ -86,11 +90,7 @@ class TrainedModule(ScheduledModule):
 
     def _training_outputs(self, images: Tensor, mask: Tensor | None = None) -> tuple[Tensor, BoundSums]:
         """All that a step computes of the images ``(G, B, C, H, W)`` of a loader: the loss, and the terms added up."""
-        images = self.to_unit(images)
-        if self.beta_from == "other_half":
-            bound = self._bound(*in_halves(images, mask), halves=True).of_whole_groups()
-        else:
-            bound = self._bound(images, mask)
+        bound = self._training_bound(self.to_unit(images), mask)
         return self.loss(bound), bound.sums()
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
