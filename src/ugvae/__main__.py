@@ -14,7 +14,8 @@ commands:
 
 settings, in a YAML or on the command line, where they count more:
   --config FILE           a YAML of settings, such as experiments/mnist.yaml; may be given more than once
-  --model NAME            UGVAE, MLVAE, GMVAE, VAE, BetaVAE, NestedVAE, or a class of yours; --model.NAME VALUE
+  --model NAME            UGVAE, MLVAE, GVAE, NeuralStatistician, GMVAE, VAE, BetaVAE, NestedVAE, AdaGVAE, AdaMLVAE,
+                          or a class of yours; --model.NAME VALUE
   --data NAME             MNISTDataModule, ImageFolderDataModule, ... or a class of yours; --data.NAME VALUE
   --trainer.NAME VALUE    of Lightning's trainer: max_epochs, devices, precision, callbacks, ...
   --ckpt_path PATH        a checkpoint; last or best: of the newest run of the experiment with these data

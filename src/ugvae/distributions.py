@@ -178,6 +178,28 @@ def product_of_gaussians(
     return DiagonalGaussian((share * mean).sum(-2), -log_precision.logsumexp(-2))
 
 
+def average_of_gaussians(factors: DiagonalGaussian, mask: Tensor | None = None) -> DiagonalGaussian:
+    """The Gaussian with the average mean and the average variance of the B factors (Hosoya 2019, sec. 3).
+
+    Unlike the product it grows no narrower with B.
+
+    Args:
+        factors: one Gaussian per image, ``(..., B, D)``.
+        mask: which of the factors count, bool ``(..., B)``; all by default. The average of none is N(0, I).
+
+    Returns:
+        the average, ``(..., D)``.
+    """
+    mean, log_var = factors
+    if mask is None:
+        return DiagonalGaussian(mean.mean(-2), log_var.logsumexp(-2) - math.log(mean.shape[-2]))
+    none = ~mask.any(-1, keepdim=True)
+    mean, log_var = (part.masked_fill(~mask.unsqueeze(-1), 0.0) for part in factors)
+    count = (mask | none).sum(-1, keepdim=True)
+    log_share = torch.where(mask | none, -count.to(mean.dtype).log(), -math.inf).unsqueeze(-1)
+    return DiagonalGaussian(mean.sum(-2) / count, (log_var + log_share).logsumexp(-2))
+
+
 def image_log_likelihood(images: Tensor, mean: Tensor, std: float) -> Tensor:
     """Log N(images; mean, std² I) with its constant, so a real log density.
 

@@ -9,14 +9,16 @@ from tests.helpers.reference import _component, _linear_gaussian, fixed_noise, k
 from tests.helpers.reference_models import encode, kl_standard, log_likelihood, recorded_noise
 from tests.helpers.small_models import make, make_images, quiet_trainer
 from ugvae.datamodules import DigitsDataModule
+from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
 from ugvae.evaluation.bounds import importance_weighted_bound
-from ugvae.models import MLVAE, UGVAE, VAE, BaseVAE, Bound
+from ugvae.models import GVAE, MLVAE, UGVAE, VAE, BaseVAE, Bound, NeuralStatistician
 from ugvae.models.bound import in_halves
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 SIZES = (1, 2, 5, 8)
-both_models = pytest.mark.parametrize("model_class", [UGVAE, MLVAE])
+product_models = pytest.mark.parametrize("model_class", [UGVAE, MLVAE])
+grouped_models = pytest.mark.parametrize("model_class", [UGVAE, MLVAE, GVAE, NeuralStatistician])
 
 
 def halved(model_class: type[BaseVAE], *shape, **settings) -> BaseVAE:
@@ -70,7 +72,7 @@ def plain_bound(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Ten
     return sum(plain_half(model, halves[i], noise[i], halves[1 - i], noise[1 - i], beta_noise[1 - i]) for i in (0, 1))
 
 
-@both_models
+@product_models
 @pytest.mark.parametrize("prior_expert", [False, True])
 def test_groups_of_any_size_are_as_written_out(model_class: type[BaseVAE], prior_expert: bool) -> None:
     model = halved(model_class, prior_expert=prior_expert)
@@ -90,7 +92,42 @@ def test_groups_of_any_size_are_as_written_out(model_class: type[BaseVAE], prior
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
-@both_models
+@pytest.mark.parametrize("model_class", [GVAE, NeuralStatistician])
+def test_other_ways_to_combine_images_see_the_other_half(model_class: type[BaseVAE]) -> None:
+    model = halved(model_class)
+    images = make_images(model, len(SIZES), max(SIZES))
+    mask = torch.arange(max(SIZES)) < torch.tensor(SIZES).unsqueeze(1)
+    with recorded_noise() as noise:
+        bound = bound_of_halves(model, images, mask)
+    z_noise, beta_noise = sorted(noise, key=lambda draw: -draw.ndim)
+    for group, size in enumerate(SIZES):
+        halves = [images[group : group + 1, first:size:2] for first in (0, 1)]
+        total = 0.0
+        for i, half in enumerate(halves):
+            other, row = halves[1 - i], 2 * group + 1 - i
+            if other.shape[1]:
+                q_beta = model.q_beta(model.encode(other))
+            elif model_class is GVAE:
+                q_beta = DiagonalGaussian(torch.zeros(1, 4).double(), torch.zeros(1, 4).double())
+            else:  # what the statistic network says of no statistics
+                q_beta = model.statistic_network(torch.zeros(1, 256).double())
+            if not half.shape[1]:
+                continue
+            beta = q_beta.mean + q_beta.std * beta_noise[row]
+            total = total - kl_standard(q_beta.mean[0], q_beta.log_var[0].exp())
+            for place, image in enumerate(half[0]):
+                q_z = model.q_z(model.encode(image[None, None]), beta)
+                z = q_z.mean + q_z.std * z_noise[2 * group + i, place]
+                prior = model.prior(beta) if model.num_components else DiagonalGaussian(0 * z, 0 * z)
+                prior = prior.mean[0, 0], prior.log_var[0, 0].exp()
+                total = total + log_likelihood(model, image, torch.cat([z[0, 0], beta[0]]))
+                total = total - kl_normal(q_z.mean[0, 0], q_z.log_var[0, 0].exp(), *prior)
+        assert_close(bound.total[group], total, **EXACT)
+    model.loss(bound).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+@grouped_models
 @pytest.mark.parametrize("size", [6, 7])
 def test_full_groups_are_as_with_a_mask(model_class: type[BaseVAE], size: int) -> None:
     model = halved(model_class)
@@ -108,7 +145,7 @@ def test_full_groups_are_as_with_a_mask(model_class: type[BaseVAE], size: int) -
     assert all(parameter.grad.abs().max() > 0 for parameter in model.parameters())
 
 
-@both_models
+@grouped_models
 @pytest.mark.parametrize("local_posterior", ["given_x", "given_beta"])
 def test_beta_sees_the_other_half_alone(model_class: type[BaseVAE], local_posterior: str) -> None:
     model = halved(model_class, local_posterior=local_posterior)
@@ -146,7 +183,7 @@ def test_the_term_of_independence_is_that_of_the_halves() -> None:
     assert "hsic" in bound.beside
 
 
-@both_models
+@grouped_models
 def test_evaluation_takes_the_whole_group(model_class: type[BaseVAE]) -> None:
     model, plain = halved(model_class), make(model_class)
     plain.load_state_dict(model.state_dict())

@@ -193,7 +193,7 @@ class TestReport(Callback):
             self._quality.update(batch["image"], batch.get("mask"), posterior)
         if posterior.beta is not None:
             self._beta.append(posterior.beta)
-        if "label" in batch and pl_module.num_components:
+        if "label" in batch and pl_module.num_components > 1:  # one is no clustering
             known = batch["label"].flatten().cpu() >= 0  # the places without an image in a padded group have none
             self._d.append(posterior.d.flatten(0, 1).cpu()[known])
             self._labels.append(batch["label"].flatten().cpu()[known])

@@ -6,7 +6,7 @@ Axes: G groups, B images per group, C channels, H and W pixels.
 import inspect
 import math
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -27,6 +27,9 @@ ImageShape = tuple[PositiveInt, PositiveInt, PositiveInt]  # (C, H, W)
 
 class BaseVAE(LatentModel, TrainedModule):
     """Base of all models. A subclass adds its networks, ``_bound``, ``posterior``, and what ``LatentModel`` asks for.
+
+    Attributes:
+        can_span: whether the model knows how groups that span processes make one beta.
 
     Args:
         image_shape: (C, H, W); the command line takes it from the data.
@@ -56,6 +59,8 @@ class BaseVAE(LatentModel, TrainedModule):
     Raises:
         ConfigError: a value out of range; the message names the setting.
     """
+
+    can_span: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -97,6 +102,10 @@ class BaseVAE(LatentModel, TrainedModule):
                 raise ConfigError(
                     f"{name}: the images of a group share nothing in {type(self).__name__}; --model.{name} {default}"
                 )
+        if span_devices and not self.can_span:
+            raise ConfigError(
+                f"span_devices: the beta of {type(self).__name__} is no product over processes; set false"
+            )
         if span_devices and beta_from == "other_half":
             raise ConfigError("span_devices: a group is cut into halves on one device; --model.beta_from group")
         if span_devices and independence:
