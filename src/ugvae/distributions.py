@@ -179,7 +179,7 @@ def product_of_gaussians(
 
 
 def average_of_gaussians(factors: DiagonalGaussian, mask: Tensor | None = None) -> DiagonalGaussian:
-    """The Gaussian with the average mean and the average variance of the B factors (Hosoya 2019, sec. 3).
+    """The Gaussian with the average mean and the average variance of the B factors (Hosoya 2019).
 
     Unlike the product it grows no narrower with B.
 

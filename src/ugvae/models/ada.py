@@ -29,9 +29,9 @@ class AdaGVAE(BetaVAE):
     Training takes images 2i and 2i + 1 of a group as a pair (x_1, x_2), as in the paper, whatever the size of the
     group; an image without a partner stays alone. With δ_d = KL(q(z_d | x_1) ‖ q(z_d | x_2)) of each dimension d, those
     with δ_d < τ = ½ (min_d δ_d + max_d δ_d) are taken as shared: there both images get one posterior q̃, of the average
-    mean and the average variance (sec. 5, eq. 4-5). In the others q̃ is their own.
+    mean and the average variance. In the others q̃ is their own.
 
-    Objective (eq. 6): Σ_i [log p(x_i | z_i) − β KL(q̃(z_i | x_1, x_2) ‖ N(0, I))], z_i drawn from q̃ for each image
+    Objective: Σ_i [log p(x_i | z_i) − β KL(q̃(z_i | x_1, x_2) ‖ N(0, I))], z_i drawn from q̃ for each image
     alone. ``elbo`` is the bound of ``VAE``, so that it compares with that of every other model; the terms in training
     are those of q̃, unweighted, a lower bound too.
 

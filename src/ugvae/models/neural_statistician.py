@@ -21,14 +21,14 @@ from ugvae.networks.heads import HIDDEN, GaussianHead, MixturePrior
 class NeuralStatistician(BaseVAE):
     """The context of a group, by a network that pools statistics of its images, drives the prior of their latents.
 
-    Generative model of one group (Edwards & Storkey 2017, sec. 3; theirs in brackets): beta ~ N(0, I), the context [c];
+    Generative model of one group (theirs in brackets): beta ~ N(0, I), the context [c];
     z_i | beta ~ N(m(beta), diag s²(beta)) [z]; x_i | z_i, beta ~ N(decoder([z_i, beta]), x_std² I). It is that of
     ``UGVAE`` with a single component, K = 1, and the same network for it, whose variances lie in [1/e, e].
 
     Variational family: q(beta | X) = N(statistic_network(1/B Σ_i h_i)), the statistic network after mean pooling;
     q(z_i | x_i, beta) Gaussian.
 
-    Bound (their eq. 4 and sec. 3.3): Σ_i [log p(x_i | z_i, beta) − KL(q(z_i | x_i, beta) ‖ p(z_i | beta))]
+    Bound: Σ_i [log p(x_i | z_i, beta) − KL(q(z_i | x_i, beta) ‖ p(z_i | beta))]
     − KL(q(beta | X) ‖ N(0, I)).
 
     What is simplified: one stochastic layer of z, where they stack several; images pass the pre-encoder of all models
