@@ -65,7 +65,7 @@ def fit_arguments(name: str, config: Path, experiment: str, epochs: int, extra: 
     arguments += ["--trainer.max_epochs", str(epochs), "--figures.every_n_epochs", "0"]
     groups = ["--data.grouping", grouping, "--data.eval_grouping", "random"] if grouping else []
     if "beta_dim" not in inspect.signature(getattr(models, name)).parameters:
-        arguments += ["--model.local_posterior", "given_x", "--model.independence", "0"]
+        arguments += ["--model.local_posterior", "given_x", "--model.independence", "0", "--model.beta_from", "group"]
     return arguments + groups + extra
 
 

@@ -170,7 +170,7 @@ def product_of_gaussians(
     Args:
         factors: one Gaussian per image, ``(..., B, D)``.
         prior_expert: multiply by N(0, I) too, as one factor more. The paper does not.
-        mask: which of the factors count, bool ``(..., B)``, at least one in each product; all by default.
+        mask: which of the factors count, bool ``(..., B)``; all by default. The product of none is N(0, I).
 
     Returns:
         the product, ``(..., D)``.
@@ -178,11 +178,39 @@ def product_of_gaussians(
     mean, log_precision = factors.mean, -factors.log_var
     if mask is not None:
         log_precision = log_precision.masked_fill(~mask.unsqueeze(-1), -math.inf)
+        if not prior_expert:  # where there is no factor: B of N(0, B·I)
+            none = ~mask.any(-1)[..., None, None]
+            mean, log_precision = (
+                mean.masked_fill(none, 0.0),
+                log_precision.masked_fill(none, -math.log(mean.shape[-2])),
+            )
     if prior_expert:
         standard = torch.zeros_like(mean[..., :1, :])
         mean, log_precision = torch.cat([mean, standard], -2), torch.cat([log_precision, standard], -2)
     share = log_precision.softmax(-2)
     return DiagonalGaussian((share * mean).sum(-2), -log_precision.logsumexp(-2))
+
+
+def average_of_gaussians(factors: DiagonalGaussian, mask: Tensor | None = None) -> DiagonalGaussian:
+    """The Gaussian with the average mean and the average variance of the B factors (Hosoya 2019).
+
+    Unlike the product it grows no narrower with B.
+
+    Args:
+        factors: one Gaussian per image, ``(..., B, D)``.
+        mask: which of the factors count, bool ``(..., B)``; all by default. The average of none is N(0, I).
+
+    Returns:
+        the average, ``(..., D)``.
+    """
+    mean, log_var = factors
+    if mask is None:
+        return DiagonalGaussian(mean.mean(-2), log_var.logsumexp(-2) - math.log(mean.shape[-2]))
+    none = ~mask.any(-1, keepdim=True)
+    mean, log_var = (part.masked_fill(~mask.unsqueeze(-1), 0.0) for part in factors)
+    count = (mask | none).sum(-1, keepdim=True)
+    log_share = torch.where(mask | none, -count.to(mean.dtype).log(), -math.inf).unsqueeze(-1)
+    return DiagonalGaussian(mean.sum(-2) / count, (log_var + log_share).logsumexp(-2))
 
 
 def image_log_likelihood(images: Tensor, mean: Tensor, std: float | Tensor) -> Tensor:

@@ -35,7 +35,8 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
 
     settings = yaml.safe_load((EXPERIMENTS / "digits.yaml").read_text())
     settings["figures"] = {"groups_per_label": 0}
-    beta_alone = {"independence": 1, "local_posterior": "given_beta"}  # what models without beta have to do without
+    # what models without beta have to do without
+    beta_alone = {"independence": 1, "local_posterior": "given_beta", "beta_from": "other_half"}
     settings["model"] = {"class_path": "UGVAE", "init_args": beta_alone}
     groups = {"grouping": "similar", "random_share": 0.5, "eval_grouping": "random"}
     settings["data"] = {"class_path": "DigitsDataModule", "init_args": groups}

@@ -18,6 +18,7 @@ from torch.distributions import MultivariateNormal
 
 from tests.helpers.reference import _component, _linear_gaussian, kl_normal, log_normal, reference_elbo
 from ugvae.models import BaseVAE, VampPriorVAE
+from ugvae.networks.heads import GaussianHead
 
 Terms = dict[str, Tensor]
 
@@ -87,15 +88,50 @@ def mlvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -
             precision, weighted = precision + 1 / variance, weighted + mean / variance
         beta = weighted / precision + precision.rsqrt() * beta_draw
         kl_beta.append(kl_standard(weighted / precision, 1 / precision))
-        rows.append([])
-        for image, draw in zip(group, z_draws, strict=True):
-            mean, variance = _linear_gaussian(model.z_head, encode(model, image))
-            latent = torch.cat([mean + variance.sqrt() * draw, beta])
-            terms = {"reconstruction": log_likelihood(model, image, latent), "kl_z": kl_standard(mean, variance)}
-            rows[-1].append(terms)
+        rows.append([style_image(model, *one, beta) for one in zip(group, z_draws, strict=True)])
+    return grouped_terms(rows, kl_beta)
+
+
+def gvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -> Terms:
+    rows, kl_beta = [], []
+    for group, z_draws, beta_draw in zip(images, z_noise, beta_noise, strict=True):
+        codes = [_linear_gaussian(model.beta_head, encode(model, image)) for image in group]
+        mean = sum(code[0] for code in codes) / len(codes)
+        variance = sum(code[1] for code in codes) / len(codes)
+        kl_beta.append(kl_standard(mean, variance))
+        beta = mean + variance.sqrt() * beta_draw
+        rows.append([style_image(model, *one, beta) for one in zip(group, z_draws, strict=True)])
+    return grouped_terms(rows, kl_beta)
+
+
+def style_image(model: BaseVAE, image: Tensor, draw: Tensor, beta: Tensor) -> Terms:
+    """The terms of one image whose z has the prior N(0, I)."""
+    mean, variance = _linear_gaussian(model.z_head, encode(model, image))
+    latent = torch.cat([mean + variance.sqrt() * draw, beta])
+    return {"reconstruction": log_likelihood(model, image, latent), "kl_z": kl_standard(mean, variance)}
+
+
+def grouped_terms(rows: list[list[Terms]], kl_beta: list[Tensor]) -> Terms:
     terms = {**stack(rows), "kl_beta": torch.stack(kl_beta)}
     total = (terms["reconstruction"] - terms["kl_z"]).sum(1) - terms["kl_beta"]
     return {**terms, "total": total, "objective": total}
+
+
+def neural_statistician(model: BaseVAE, images: Tensor, beta_noise: Tensor, z_noise: Tensor) -> Terms:
+    rows, kl_beta = [], []
+    for group, z_draws, beta_draw in zip(images, z_noise, beta_noise, strict=True):
+        pooled = sum(encode(model, image) for image in group) / len(group)
+        hidden = torch.relu(model.statistic_network[0](pooled))
+        mean, variance = _linear_gaussian(model.statistic_network[2], hidden)
+        kl_beta.append(kl_standard(mean, variance))
+        beta = mean + variance.sqrt() * beta_draw
+        rows.append([])
+        for image, draw in zip(group, z_draws, strict=True):
+            mean, variance = _linear_gaussian(model.z_head, torch.cat([encode(model, image), beta]))
+            latent = torch.cat([mean + variance.sqrt() * draw, beta])
+            kl_z = kl_normal(mean, variance, *_component(model, 0, beta))
+            rows[-1].append({"reconstruction": log_likelihood(model, image, latent), "kl_z": kl_z})
+    return grouped_terms(rows, kl_beta)
 
 
 def gmvae_image(model: BaseVAE, image: Tensor, z_draw: Tensor, w_draw: Tensor) -> Terms:
@@ -180,11 +216,15 @@ def ugvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -
 
 BOUNDS: dict[str, Callable[..., Terms]] = {
     "VAE": vae,
+    "AdaGVAE": beta_vae,
+    "AdaMLVAE": beta_vae,
     "BetaVAE": beta_vae,
     "GMMPriorVAE": mixture_vae,
     "GMVAE": gmvae,
+    "GVAE": gvae,
     "MLVAE": mlvae,
     "NestedVAE": nested_vae,
+    "NeuralStatistician": neural_statistician,
     "UGVAE": ugvae,
     "VampPriorVAE": mixture_vae,
 }
@@ -205,7 +245,7 @@ def make_linear(model: BaseVAE) -> None:
 
     model._decode = linear_decode
     model.likelihood.mean = lambda logits: logits
-    for head in (module for name, module in model.named_children() if name in ("z_head", "beta_head", "w_head")):
+    for head in (module for module in model.modules() if isinstance(module, GaussianHead)):
         head.bias[head.out_features // 2 :] = 1.0
     if model.condition_dim:
         prior, width = model.mixture_prior, model.condition_dim

@@ -111,6 +111,7 @@ def test_hparams_hold_the_defaults() -> None:
         "warmup_steps": 50,
         "compile": False,
         "local_posterior": "given_x",
+        "beta_from": "group",
         "independence": 0.0,
         "span_devices": False,
     }

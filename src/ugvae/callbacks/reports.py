@@ -20,8 +20,8 @@ from ugvae.evaluation.clusters import cluster_scores, no_cluster_scores
 from ugvae.evaluation.reconstruction import QualityMetric
 from ugvae.evaluation.results import to_json
 from ugvae.machine import describe, versions
-from ugvae.runs.advice import advised
 from ugvae.networks.likelihoods import bits_per_dim
+from ugvae.runs.advice import advised
 from ugvae.runs.checkpoints import LAST, checkpoint_digest
 from ugvae.runs.files import finite, save_json
 
@@ -195,7 +195,7 @@ class TestReport(Callback):
             self._quality.update(batch["image"], batch.get("mask"), posterior)
         if posterior.beta is not None:
             self._beta.append(posterior.beta)
-        if "label" in batch and pl_module.num_components:
+        if "label" in batch and pl_module.num_components > 1:  # one is no clustering
             known = batch["label"].flatten().cpu() >= 0  # the places without an image in a padded group have none
             self._d.append(posterior.d.flatten(0, 1).cpu()[known])
             self._labels.append(batch["label"].flatten().cpu()[known])

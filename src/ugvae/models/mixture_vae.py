@@ -7,7 +7,7 @@ from abc import abstractmethod
 
 from torch import Tensor
 
-from ugvae.distributions import DiagonalGaussian, component_kl, image_log_likelihood, kl_uniform, mixture_log_prob
+from ugvae.distributions import DiagonalGaussian, component_kl, kl_uniform, mixture_log_prob
 from ugvae.models.base import BaseVAE
 from ugvae.models.bound import Bound, Posterior
 
@@ -44,7 +44,7 @@ class MixtureVAE(BaseVAE):
         q_z = self.z_head(h)
         kl = component_kl(q_z, components)
         terms = {
-            "reconstruction": image_log_likelihood(images, self.decode(q_z.sample()), self.x_std),
+            "reconstruction": self.log_likelihood(images, q_z.sample()),
             "kl_z": ((-kl).softmax(-1) * kl).sum(-1),
             "kl_d": kl_uniform(-kl),
         }
