@@ -11,6 +11,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from ugvae.callbacks.alone import Alone
 from ugvae.callbacks.checkpointing import run_checkpoint
+from ugvae.callbacks.dashboard import test_summary
 from ugvae.callbacks.progress import say
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import NonFiniteLossError, OutputError
@@ -21,6 +22,7 @@ from ugvae.evaluation.results import to_json
 from ugvae.machine import describe, versions
 from ugvae.runs.checkpoints import LAST, checkpoint_digest
 from ugvae.runs.files import finite, save_json
+from ugvae.runs.weights_and_biases import add_results
 
 AGREEMENT, QUALITY = "agreement of components and labels", "quality of reconstructions"
 INFORMATION = "KL_beta in its parts"
@@ -159,9 +161,9 @@ def say_where(trainer: Trainer, directory: Path) -> None:
             f"Next: make evaluate RUN={run}    test ELBO, clusters, every figure and table that applies\n"
             f"      make report RUN={run}      all of it in one page, report.html"
         )
-    if (directory / "wandb").is_dir():
+    if any(directory.glob("wandb/offline-run-*")):
         folder = shlex.quote(str(directory / "wandb"))
-        say(f"      wandb sync {folder}/*   to see the run in Weights & Biases, if you like")
+        say(f"      wandb sync {folder}/offline-run-*   to see the run in Weights & Biases, if you like")
 
 
 class TestReport(Callback):
@@ -236,6 +238,7 @@ class TestReport(Callback):
             "versions": versions(),
         }
         save_json(report, path)
+        add_results(self.directory, test_summary(report))
         for what, note in notes.items():
             print(f"{what}: {note}")
         if clusters:
