@@ -222,7 +222,7 @@ def add_results(
         with open_record(directory, {part: value for part, value in asked.items() if value is not None}) as run:
             run.summary.update(dict(summary))
             if pictures:
-                shown = {name: wandb.Image(str(file), caption=caption) for name, (file, caption) in pictures.items()}
+                shown = {name: [wandb.Image(str(file), caption=words)] for name, (file, words) in pictures.items()}
                 run.log(shown, step=max(run.step, _last_step(directory) + 1))  # no row of training is there
             for kind, file in artifacts.items():
                 run.log_artifact(str(file), name=f"{kind}-{run.id}", type=kind)
