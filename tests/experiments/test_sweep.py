@@ -159,9 +159,10 @@ def test_trials_are_processes_side_by_side(workplace: Path, monkeypatch: pytest.
         "name = sys.argv[sys.argv.index('--experiment') + 1]\n"
         "leave_run(name, float(sys.argv[1].split('=')[1]))\n"
         "limit = time.monotonic() + 60\n"
-        "while len(runs := list(pathlib.Path().glob('lightning_logs/*/*/version_0'))) < 2 and time.monotonic() < limit:\n"
+        "runs = lambda: len(list(pathlib.Path().glob('lightning_logs/*/*/version_0')))\n"
+        "while runs() < 2 and time.monotonic() < limit:\n"
         "    time.sleep(0.02)\n"
-        "print(len(runs))\n"
+        "print(runs())\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(EXPERIMENTS.parent))
     path = write(command=["${env}", "${interpreter}", "train.py", "${args}"], parameters={"x": {"values": [1.5, 2.5]}})

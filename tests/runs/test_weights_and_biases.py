@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import wandb
 import yaml
+from PIL import Image
 
 from tests.helpers.made_up_runs import table1, write_run
 from tests.helpers.wandb_records import config, entries, rows, sessions, summary
@@ -35,6 +36,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("evaluated"))
         patch.setenv("WANDB_MODE", "offline")
+        patch.delenv("WANDB_DATA_DIR", raising=False)
         patch.setenv("WANDB_PROJECT", "of-the-environment")
         cli.main([*FIT, *ASKED, "--trainer.max_epochs=1"])
         cli.main([*FIT, *ASKED, "--trainer.max_epochs=2", "--ckpt_path=last"])
@@ -111,14 +113,15 @@ def test_axes_and_extremes(record: list[list[dict]]) -> None:
     assert summary(record[0])["val/elbo"].keys() == {"min", "max", "last"}
 
 
-def test_held_out_groups_are_a_table(evaluated: Path) -> None:
-    folder = sorted(evaluated.glob("wandb/offline-run-*"))[0]
-    (path,) = (folder / "files/media/table").glob("held_out_groups*.json")
-    table = json.loads(path.read_text())
+def test_held_out_groups_are_a_table(evaluated: Path, record: list[list[dict]]) -> None:
+    (kept,) = (entry for entry in entries(record[0], "artifact") if entry["type"] == "run_table")
+    files = {content["path"]: Path(content["local_path"]) for content in kept["manifest"]["contents"]}
+    assert all(path.is_relative_to(evaluated / "wandb") for path in files.values()), "the run's folder holds all"
+    table = json.loads(files["held_out_groups.table.json"].read_text())
     assert table["columns"] == ["group", "images", "label", "beta", "component"]
     assert len(table["data"]) == 180 // 16
     _, images, labels, beta, components = table["data"][0]
-    assert (images["height"], images["width"]) == (8, 16 * 8)
+    assert np.asarray(Image.open(files[images["path"]])).shape == (8, 16 * 8)
     assert len(labels.split(", ")) == len(components.split(", ")) == 16
     assert len(beta) == 20
 

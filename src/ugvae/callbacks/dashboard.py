@@ -45,7 +45,9 @@ class Dashboard(Callback):
         checkpoint = run_checkpoint(trainer)
         for record in _records(trainer):
             with self._alone("table of held-out groups in W&B"):
+                training = pl_module.training
                 record.log_groups(*held_out_groups(pl_module.eval(), trainer.datamodule), step=trainer.global_step)
+                pl_module.train(training)
             if checkpoint:
                 record.log_checkpoint(Path(checkpoint.best_model_path or checkpoint.last_model_path))
 
@@ -117,7 +119,7 @@ def strip(images: torch.Tensor) -> np.ndarray:
     return rearrange(shown, "b c h w -> h (b w) c").cpu().numpy()
 
 
-def test_summary(report: Mapping[str, Any]) -> dict[str, Any]:
+def summary_of_test(report: Mapping[str, Any]) -> dict[str, Any]:
     """``test.json`` as the summary of the record has it: everything under ``test/``."""
     parts = ("reconstructions", "clusters", "beta", "groups", "group_size", "checkpoint_digest", "seed")
     return {**report["metrics"], **{f"test/{part}": report[part] for part in parts if report[part] is not None}}

@@ -11,7 +11,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from ugvae.callbacks.alone import Alone
 from ugvae.callbacks.checkpointing import run_checkpoint
-from ugvae.callbacks.dashboard import test_summary
+from ugvae.callbacks.dashboard import summary_of_test
 from ugvae.callbacks.progress import say
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import NonFiniteLossError, OutputError
@@ -238,7 +238,7 @@ class TestReport(Callback):
             "versions": versions(),
         }
         save_json(report, path)
-        add_results(self.directory, test_summary(report))
+        add_results(self.directory, summary_of_test(report))
         for what, note in notes.items():
             print(f"{what}: {note}")
         if clusters:

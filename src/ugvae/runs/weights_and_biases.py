@@ -162,6 +162,8 @@ def open_record(directory: Path, asked: Mapping[str, Any]) -> "Run":
     """
     import wandb
 
+    # offline, tables and artifacts wait there until they are sent: in the run's folder, not in the user's home
+    os.environ.setdefault("WANDB_DATA_DIR", str(directory.absolute() / "wandb"))
     settings = wandb.Settings(silent=True, console="off", init_timeout=CONNECT_SECONDS)
     if hasattr(settings, "finish_timeout"):  # of recent versions; by default it waits for hours
         settings.finish_timeout = FINISH_SECONDS
