@@ -37,7 +37,7 @@ def test_rows_are_the_groups_of_the_loader(data: DigitsDataModule) -> None:
 
 
 def test_groups_of_any_size_and_a_model_without_beta() -> None:
-    data = DigitsDataModule(image_size=8, group_size=8, eval_grouping="given", group_column="label")
+    data = DigitsDataModule(image_size=8, group_size=32, eval_grouping="given", group_column="label")
     data.setup("fit")
     columns, rows = held_out_groups(make(VAE, (1, 8, 8), double=False), data)
     assert columns == ["group", "images", "label"]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.helpers.left_runs import leave_run
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.errors import ConfigError
@@ -77,15 +78,6 @@ def pretended(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str
 
     monkeypatch.setattr(subprocess, "run", run)
     return called
-
-
-def leave_run(experiment: str, value: float) -> None:
-    """The files of a trained run that a sweep reads."""
-    run = Path("lightning_logs", experiment, "version_0")
-    (run / "checkpoints").mkdir(parents=True)
-    (run / "checkpoints" / "last.ckpt").touch()
-    (run / "config.yaml").write_text("seed_everything: 1")
-    (run / "metrics.csv").write_text(f"step,val/elbo\n1,{value}\n2,{value - 1}\n")
 
 
 def test_two_by_two_trials_on_digits(in_process: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +147,7 @@ def test_trials_are_processes_side_by_side(workplace: Path, monkeypatch: pytest.
     """Each is a command of its own: here one that writes the files of a run."""
     Path("train.py").write_text(
         "import pathlib, sys, time\n"
-        "from tests.experiments.test_sweep import leave_run\n"
+        "from tests.helpers.left_runs import leave_run\n"
         "name = sys.argv[sys.argv.index('--experiment') + 1]\n"
         "leave_run(name, float(sys.argv[1].split('=')[1]))\n"
         "limit = time.monotonic() + 60\n"
