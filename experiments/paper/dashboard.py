@@ -9,7 +9,16 @@ from ugvae.evaluation.verdict import verdict
 from ugvae.runs.folder import read_run
 from ugvae.runs.weights_and_biases import add_results
 
-NO_RESULTS = {"name", "options", "split", "checkpoint_digest", "figures", "config", "versions"}  # of a command's JSON
+NO_RESULTS = {
+    "name",
+    "options",
+    "split",
+    "checkpoint_digest",
+    "figures",
+    "config",
+    "versions",
+    "units",
+}  # of a command's JSON
 
 
 def add_paper(directory: Path) -> None:
@@ -23,10 +32,11 @@ def add_paper(directory: Path) -> None:
     run = read_run(directory)
     results = {name: result for name, result in run.results.items() if name not in run.stale}
     statements = verdict(read_results(results))
-    summary = {f"paper/{name}": numbers(result) for name, result in results.items()}
+    found = {f"paper/{name}": numbers(result) for name, result in results.items()}
+    summary = {name: result for name, result in found.items() if result}  # a figure alone has no numbers
     summary |= {f"verdict/{statement.claim}": statement.holds for statement in statements}
     pictures = {
-        f"paper/{Path(figure['file']).stem}": (directory / "paper" / figure["file"], figure["caption"])
+        f"paper_figures/{Path(figure['file']).stem}": (directory / "paper" / figure["file"], figure["caption"])
         for result in results.values()
         for figure in result.get("figures", ())
     }

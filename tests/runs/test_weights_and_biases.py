@@ -14,7 +14,7 @@ import wandb
 import yaml
 from PIL import Image
 
-from tests.helpers.made_up_runs import table1, write_run
+from tests.helpers.made_up_runs import save_picture, table1, write_run
 from tests.helpers.wandb_records import config, entries, rows, sessions, summary
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
@@ -28,6 +28,7 @@ FIT = ["fit", f"--config={EXPERIMENTS / 'digits.yaml'}", "--data.image_size=8", 
 FIT += ["--trainer.accelerator=cpu", "--trainer.log_every_n_steps=4", "--figures.groups_per_label=0"]
 ASKED = ["--wandb.group=tests", "--wandb.tags=[a,b]", "--wandb.log_model=true"]
 PAPER = {"table1": table1()}
+TABLE_FIGURE = {"figures": [{"file": "table1.png", "caption": "One bar per feature."}]}  # named as its numbers are
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,8 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         figures = {"figures": [{"file": "fig3.png", "caption": "Look for rows that differ."}]}
         shutil.copytree(made_up / "paper", RUN / "paper")
         (RUN / "paper" / "fig3.json").write_text(json.dumps({"name": "fig3", **figures}))
+        (RUN / "paper" / "table1.json").write_text(json.dumps({**table1(), **TABLE_FIGURE}))
+        save_picture(RUN / "paper" / "table1.png")
         add_paper(RUN)
         report(RUN)
         yield RUN.absolute()
@@ -134,7 +137,7 @@ def test_figures_have_captions(evaluated: Path, record: list[list[dict]]) -> Non
     drawn = {path.stem for path in (evaluated / "figures").iterdir()}
     assert drawn == {name.split("/")[1].split(".")[0] for name in last if name.startswith("figures/")}
     (paper,) = rows(record[3]).values()
-    assert paper["paper/fig3.captions"] == ["Look for rows that differ."]
+    assert paper["paper_figures/fig3.captions"] == ["Look for rows that differ."]
 
 
 def test_results_of_the_evaluation_are_in_the_summary(evaluated: Path, record: list[list[dict]]) -> None:
@@ -144,6 +147,9 @@ def test_results_of_the_evaluation_are_in_the_summary(evaluated: Path, record: l
     assert found["test/clusters"] == pytest.approx(test["clusters"])
     assert found["test/reconstructions"] == pytest.approx(test["reconstructions"])
     found = summary(record[3])
+    assert "paper/fig3" not in found, "a figure alone has no numbers"
+    assert found["paper_figures/table1.captions"] == ["One bar per feature."]
+    assert not [name for name in found if name.startswith("paper/table1.")], "no picture lies over the numbers"
     accuracies = found["paper/table1"]["results"]["Male / not Male"]["accuracy"]["kinds"]
     assert accuracies["beta sample"]["linear"] == {"mean": 0.91, "sd": 0.01}
     verdicts = {name: holds for name, holds in found.items() if name.startswith("verdict/")}

@@ -149,7 +149,7 @@ def define_axes(run: "Run") -> None:
     run.define_metric(EPOCH, hidden=True)
     run.define_metric("train/*", step_metric=STEP, summary="min,max,last")
     run.define_metric("val/*", step_metric=EPOCH, summary="min,max,last")
-    for name in (RATE, GROUPS, "figures/*", "paper/*"):  # no pattern for all: where two fit, either may win
+    for name in (RATE, GROUPS, "figures/*", "paper_figures/*"):  # no pattern for all: where two fit, either may win
         run.define_metric(name, step_metric=STEP)
 
 
