@@ -139,7 +139,7 @@ def test_wandb_run_offline_holds_the_media(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("WANDB_MODE", "offline")
     run("fit", *DIGITS, *SMALL, *SHORT)
     folder = Path("lightning_logs/digits/version_0")
-    (media,) = folder.glob("wandb/offline-run-*/files/media/images")
+    (media,) = folder.glob("wandb/offline-run-*/files/media/images/figures")
     logged = {re.sub(r"_\d+_\w+$", "", path.stem) for path in media.iterdir()}
     assert logged == {path.stem for path in (folder / "figures").iterdir()}
     original = (folder / "figures" / "samples.png").read_bytes()

@@ -21,7 +21,15 @@ from ugvae.experiments.paper.registry import FIGURES, TABLES
 from ugvae.experiments.paper.suite import run_all, run_one
 from ugvae.machine import prepare_process
 
-TRAINING = ("trainer", "model", "seed_everything", "matmul_precision", "figures", "checkpoint")  # sections of settings
+TRAINING = (
+    "trainer",
+    "model",
+    "seed_everything",
+    "matmul_precision",
+    "figures",
+    "checkpoint",
+    "wandb",
+)  # sections of settings
 
 
 def figures(run: Path, settings: Sequence[str] = ()) -> None:

@@ -13,6 +13,7 @@ from filelock import FileLock
 from ugvae.errors import ConfigError
 from ugvae.evaluation.trained_run import TrainedRun, load_run
 from ugvae.experiments.paper.command import Command
+from ugvae.experiments.paper.dashboard import add_paper
 from ugvae.runs.advice import PAPER, paper_command
 from ugvae.runs.files import save_json
 
@@ -117,6 +118,7 @@ def run_all(directory: Path, commands: Iterable[Command], settings: Sequence[str
             print(f"{command.name}: failed: {_in_words(error)}", flush=True)
         else:
             print(f"{head} done, {seconds:.0f} s", flush=True)
+    add_paper(directory)
     return failed
 
 

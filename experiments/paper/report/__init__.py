@@ -22,6 +22,7 @@ from ugvae.plots.curves import PER_GROUP
 from ugvae.runs.advice import advised, paper_command
 from ugvae.runs.files import atomic_path
 from ugvae.runs.folder import RunFolder, read_run
+from ugvae.runs.weights_and_biases import add_results
 
 HOLDS = {"yes": "Holds", "partly": "Holds in part", "no": "Does not hold", "not measured": "Not measured"}
 
@@ -36,6 +37,7 @@ def report(run: Path) -> None:
     content = render(read_run(run), {name: command.title for name, command in (TABLES | FIGURES).items()})
     with atomic_path(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
+    add_results(run, {}, artifacts={"report": path})
     print(f"Wrote {path}, {path.stat().st_size / 2**20:.1f} MiB", flush=True)
 
 

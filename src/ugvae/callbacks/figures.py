@@ -28,6 +28,7 @@ from ugvae.evaluation.walks import (
     global_walk,
     latent_walks,
 )
+from ugvae.plots.captions import caption_of
 from ugvae.plots.curves import curves_figure
 from ugvae.plots.figure import save_figure
 from ugvae.plots.grids import (
@@ -100,7 +101,8 @@ class TrainingFigures(Callback):
             save_figure(figure, path)
             for logger in trainer.loggers:
                 if isinstance(logger, WandbLogger):
-                    logger.log_image(page, [str(path)], step=trainer.global_step)
+                    caption = [caption_of(page)]
+                    logger.log_image(f"figures/{page}", [str(path)], step=trainer.global_step, caption=caption)
 
     def _figures(
         self, trainer: Trainer, model: LightningModule, directory: Path, final: bool

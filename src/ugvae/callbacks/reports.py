@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from ugvae.callbacks.alone import Alone
 from ugvae.callbacks.checkpointing import run_checkpoint
+from ugvae.callbacks.dashboard import summary_of_test
 from ugvae.callbacks.progress import say
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import NonFiniteLossError, OutputError
@@ -24,6 +25,7 @@ from ugvae.networks.likelihoods import bits_per_dim
 from ugvae.runs.advice import advised
 from ugvae.runs.checkpoints import LAST, checkpoint_digest
 from ugvae.runs.files import finite, save_json
+from ugvae.runs.weights_and_biases import add_results
 
 AGREEMENT, QUALITY = "agreement of components and labels", "quality of reconstructions"
 INFORMATION = "KL_beta in its parts"
@@ -161,9 +163,9 @@ def say_where(trainer: Trainer, directory: Path) -> None:
             f"Next: {advised('evaluate', directory)}    test ELBO, clusters, every figure and table that applies\n"
             f"      {advised('report', directory)}      all of it in one page, report.html"
         )
-    if (directory / "wandb").is_dir():
+    if any(directory.glob("wandb/offline-run-*")):
         folder = shlex.quote(str(directory / "wandb"))
-        say(f"      wandb sync {folder}/*   to see the run in Weights & Biases, if you like")
+        say(f"      wandb sync {folder}/offline-run-*   to see the run in Weights & Biases, if you like")
 
 
 class TestReport(Callback):
@@ -240,6 +242,7 @@ class TestReport(Callback):
             "versions": versions(),
         }
         save_json(report, path)
+        add_results(self.directory, summary_of_test(report))
         for what, note in notes.items():
             print(f"{what}: {note}")
         if clusters:
