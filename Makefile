@@ -53,7 +53,7 @@ report: $(READY)  ## One HTML page of all that a run has left: RUN=lightning_log
 
 export: $(READY)  ## A folder to share, with a model card: RUN=lightning_logs/mnist/version_0 ARGS="--onnx"
 	@$(NEEDS_RUN)
-	$(BIN)/python -m ugvae.experiments.export "$(RUN)" $(ARGS)
+	$(BIN)/python -m ugvae export "$(RUN)" $(ARGS)
 
 test: $(READY)  ## Run the tests, on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -139,10 +139,8 @@ def read_search(path: Path, trials: int | None = None) -> Search:
         trials: how many; by default ``run_cap``, or all of a grid.
 
     Raises:
-        ConfigError: no such file, or something in it that cannot be searched; the message names it.
+        ConfigError: something in it cannot be searched; the message names it.
     """
-    if not path.is_file():
-        raise ConfigError(f"sweep: no such file: {path}")
     content = read_config(path)
     method, metric = content.get("method"), content.get("metric") or {}
     if method not in get_args(Method):

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 
+from ugvae.cli.yamls import yaml_named
 from ugvae.errors import ConfigError, DataError, OutputError
 from ugvae.evaluation.results import to_json
 from ugvae.experiments.paper.table import Table, number
@@ -192,15 +193,16 @@ def sweep(file: Path, trials: PositiveInt | None = None, parallel: PositiveInt =
     """Runs the search of a W&B sweep's YAML without a server: grid, random, or bayes with Optuna.
 
     Args:
-        file: the YAML: method, metric, parameters and command.
+        file: the YAML, or the name of one that comes with ugvae: method, metric, parameters and command.
         trials: how many; by default its run_cap, or all of a grid.
         parallel: trials at a time, each a process.
         name: of the folder in lightning_logs; by default sweep_ and the name of the file.
 
     Raises:
-        ConfigError: the file states no search, or the folder holds another one.
+        ConfigError: no such file, it states no search, or the folder holds another one.
         SystemExit: interrupted, or no trial has a value.
     """
+    file = yaml_named(str(file), "sweep")
     search = Sweep(name or f"sweep_{file.stem}", read_search(file, trials))
     try:
         run_trials(search, parallel)

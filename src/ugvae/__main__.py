@@ -21,6 +21,11 @@ COMMANDS = {  # by name: ``module:function`` with the words that come first, imp
     "paper": ("ugvae.experiments.paper.__main__:main", "one figure or table: paper NAME RUN; paper --help lists them"),
     "encode": ("ugvae.cli:main encode", "the latents of new images with RUN, into --output FOLDER"),
     "compare": ("ugvae.experiments.compare:main", "train all models under one budget, one table: compare --data mnist"),
+    "export": (
+        "ugvae.experiments.export:main",
+        "RUN as a folder to share, with a model card",
+    ),
+    "sweep": ("ugvae.experiments.sweep:main", "many runs over settings, a table and a plot: sweep sweeps/mnist"),
     "sheet": ("ugvae.experiments.sheet:main", "a contact sheet of a dataset: sheet icons --by style"),
 }
 HELP = """usage: ugvae COMMAND [settings]
