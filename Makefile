@@ -16,7 +16,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 2147483647
 export MALLOC_MMAP_THRESHOLD_ ?= 33554432
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare evaluate figures report export test test-slow lint bench sample-data clean
+.PHONY: help install train compare evaluate figures report export test test-slow lint docs bench sample-data clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,13 @@ lint: $(READY)  ## Check style
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 
+docs: $(VENV)/.docs  ## Build the pages and the reference into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+$(VENV)/.docs: $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
 bench: $(READY)  ## Time everything, at most 8:20 minutes: ARGS="--json FILE --doc docs/performance.md"
 	$(BIN)/python -m experiments.bench $(ARGS)
 
@@ -72,5 +79,5 @@ sample-data: $(READY)  ## Write tiny data sets in the real formats into data/sam
 	$(BIN)/python -m tests.data data/sample
 
 clean:  ## Remove the environment and caches; runs and data stay
-	rm -rf $(VENV) build .pytest_cache .ruff_cache *.egg-info src/*.egg-info
+	rm -rf $(VENV) build site .pytest_cache .ruff_cache *.egg-info src/*.egg-info
 	find src datamodules experiments tests -name __pycache__ -prune -exec rm -rf {} +
