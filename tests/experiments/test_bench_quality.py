@@ -203,6 +203,7 @@ def test_quick_run_of_all_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str
     bench.main(["quality", "--data", "celeba", *options])
     assert f"| {OURS[1]} |" in capsys.readouterr().out
     results = json.loads((tmp_path / "runs" / "celeba_quick" / "quality.json").read_text())
-    assert {way: rounds[0][-1]["step"] for way, rounds in results["trainings"].items()} == dict.fromkeys(
-        (PLAIN, *OURS), 20
-    ) | {PLAIN: 9}
+    steps = {way: rounds[0][-1]["step"] for way, rounds in results["trainings"].items()}
+    assert steps[PLAIN] == 9  # one epoch of 1,200 images
+    assert {steps[way] for way in OURS} <= {5, 10, 15, 20}
+    assert min(results["decoding"]) > 0
