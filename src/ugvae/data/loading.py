@@ -12,7 +12,7 @@ from ugvae.errors import ConfigError, DataError
 from ugvae.runs.folder import read_config
 
 
-def load_data(config: Path, settings: Sequence[str] = ()) -> GroupDataModule:
+def load_data(config: Path | None, settings: Sequence[str] = ()) -> GroupDataModule:
     """The datamodule of a run's ``config.yaml``.
 
     Args:

@@ -1,0 +1,155 @@
+"""Group: the beta of a group of images, which of them it rests on, and its place among the held-out groups.
+
+Axes: M images of a group, N held-out groups, D beta_dim.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import torch
+from torch import Tensor
+
+from ugvae.data.decoding import Transform, decode_image
+from ugvae.data.image_files import ImageFilesDataModule
+from ugvae.distributions import DiagonalGaussian, product_of_gaussians
+from ugvae.errors import ConfigError, DataError
+from ugvae.experiments.explore.charts import map_svg, posterior_svg
+from ugvae.experiments.explore.live import QUIETLY, answer
+from ugvae.experiments.explore.picture import SAVE, Picture, picture_html
+from ugvae.experiments.explore.source import Explored
+
+COLUMNS, MOST_SHOWN, MOST_FILES = 8, 40, 1000
+CLICKED = """element.addEventListener('click', event => {
+  const dot = event.target.closest('[data-group]');
+  if (dot) trigger('select', {index: Number(dot.dataset.group), value: dot.dataset.group});
+});
+element.addEventListener('keydown', event => {
+  if (event.key === 'Enter') event.target.dispatchEvent(new Event('click', {bubbles: true}));
+});"""
+
+
+def group(
+    explored: Explored,
+    kind: str | None = None,
+    group_size: int = 16,
+    seed: int = 0,
+    held_out: int | None = None,
+    files: Sequence[str] = (),
+) -> Picture:
+    """The images of a group, those first on which its beta rests most.
+
+    Args:
+        explored: of a model with beta.
+        kind: of the images, one of ``explored.kinds``, drawn at random.
+        group_size: images of the kind, where there are as many.
+        seed: of the draw.
+        held_out: number of a group of the map, in place of a kind.
+        files: image files of one's own, in place of both.
+
+    Raises:
+        ConfigError: no such kind or group, or too many files.
+        DataError: a file is no image.
+    """
+    images = group_images(explored, kind, group_size, seed, held_out, files)
+    parts = factors(explored, images)
+    q = product_of_gaussians(DiagonalGaussian(*(part.unsqueeze(0) for part in parts)), explored.model.prior_expert)
+    q = DiagonalGaussian(*(part[0] for part in q))
+    precision = parts.log_var.neg().exp()  # (M, D)
+    share = (precision / precision.sum(0)).mean(1)
+    order = share.argsort(descending=True, stable=True)[:MOST_SHOWN]
+    shown = explored.model.to_unit(images[order])
+    blank = shown.new_ones(-len(order) % min(COLUMNS, len(order)), *shown.shape[1:])
+    rows = torch.cat([shown, blank]).unflatten(0, (-1, min(COLUMNS, len(order))))
+    labels = [f"{part[0]:.1%} to {part[-1]:.1%}" for part in share[order].split(rows.shape[1])]
+    left_out = f" The first {MOST_SHOWN} are shown." if len(images) > len(order) else ""
+    note = (
+        f"{len(images):,} images, with the share of each in the precision of beta, the largest first.{left_out} "
+        f"Alike, it would be {1 / len(images):.1%}."
+    )
+    charts = posterior_svg(q, explored.beta)
+    if explored.beta is not None:
+        charts += map_svg(explored.beta.mean, explored.beta_axes, q.mean, held_out)
+    return Picture(rows.cpu(), labels, note, charts)
+
+
+def group_images(
+    explored: Explored, kind: str | None, group_size: int, seed: int, held_out: int | None, files: Sequence[str]
+) -> Tensor:
+    """The images of a group as bytes, ``(M, C, H, W)``; else as ``group``."""
+    if files:
+        return own_images(explored, files)
+    if held_out is not None:
+        if explored.groups is None or not 0 <= held_out < len(explored.groups):
+            raise ConfigError(f"held_out: no group {held_out} in the map")
+        return explored.table.images[explored.groups[held_out]]
+    return explored.table.images[explored.rows_of(kind, group_size, seed)]
+
+
+def own_images(explored: Explored, files: Sequence[str]) -> Tensor:
+    """Image files as the data's own are decoded, ``(M, C, H, W)``.
+
+    Raises:
+        ConfigError: more than 1,000 files, or a model of images that no file holds.
+        DataError: a file is no image, or larger than any that is decoded; the message names it.
+    """
+    channels, height, width = explored.model.image_shape
+    if len(files) > MOST_FILES:
+        raise ConfigError(f"files: {len(files):,} are too many; choose up to {MOST_FILES:,}")
+    if channels not in (1, 3) or height != width:
+        raise ConfigError(f"files: the model has images of {channels}×{height}×{width}, which no image file holds")
+    data = explored.data
+    change = data.transform() if isinstance(data, ImageFilesDataModule) else Transform(height, channels)
+    decoded = []
+    for file in map(Path, files):
+        try:
+            decoded.append(torch.from_numpy(decode_image(file.read_bytes(), change)))
+        except DataError as error:
+            raise DataError(f"{file.name}: {error}") from error
+        except OSError as error:
+            raise DataError(f"{file.name}: cannot be read ({error.strerror})") from error
+    return torch.cat(decoded)
+
+
+@torch.no_grad()
+def factors(explored: Explored, images: Tensor) -> DiagonalGaussian:
+    """The factor of beta of each image, ``(M, D)``."""
+    parts = [explored.model.encode_images(part.unsqueeze(0))[1] for part in images.split(256)]
+    return DiagonalGaussian(*(torch.cat(piece, 1)[0].cpu() for piece in zip(*parts, strict=True)))
+
+
+def build(explored: Explored) -> None:
+    """The controls, the picture and the charts."""
+    with gr.Row():
+        with gr.Column(scale=1, min_width=260):
+            kind = gr.Dropdown(list(explored.kinds), value=next(iter(explored.kinds)), label="Images of")
+            size = gr.Slider(1, 128, 16, step=1, label="Images in the group")
+            seed = gr.Slider(0, 99, 0, step=1, label="Seed of the draw")
+            files = gr.File(label="Or images of your own: drop them here", file_count="multiple", height=160)
+        with gr.Column(scale=3, min_width=320):
+            shown = gr.HTML(_page_of(explored, kind=kind.value, group_size=16), js_on_load=f"{SAVE}\n{CLICKED}")
+
+    def again(kind: str, size: int, seed: int, files: list[str] | None) -> str:
+        if files:
+            return _page_of(explored, files=files)
+        return _page_of(explored, kind=kind, group_size=size, seed=seed)
+
+    def clicked(event: gr.SelectData) -> str:
+        return _page_of(explored, held_out=event.index)
+
+    controls = [kind, size, seed, files]
+    for moved in (kind.input, size.input, seed.input, files.change):
+        moved(again, controls, shown, **QUIETLY)
+    shown.select(clicked, None, shown, **QUIETLY)
+
+
+def _page_of(explored: Explored, files: Sequence[str] = (), **options: Any) -> str:
+    """What is shown of a group; the lines that make it again name files as the user knows them."""
+
+    def made() -> str:
+        picture = group(explored, files=files, **options)
+        shown = {"files": [Path(file).name for file in files]} if files else options
+        return picture_html(group, picture, explored, shown)
+
+    return answer(made)
