@@ -16,7 +16,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 2147483647
 export MALLOC_MMAP_THRESHOLD_ ?= 33554432
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare evaluate figures report export test test-slow lint bench sample-data clean
+.PHONY: help install train compare evaluate figures report export test test-slow lint docs bench sample-data clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,25 +37,23 @@ train: $(READY)  ## Train: DATA=mnist MODEL=UGVAE ARGS="--trainer.max_epochs 20"
 
 compare: $(READY)  ## Train all models under one budget, one table: DATA=mnist MODELS="VAE UGVAE" ARGS="--epochs 10 --seeds 3"
 	@$(NEEDS_DATA)
-	$(BIN)/python -m experiments.compare --data $(DATA) $(if $(MODELS),--models $(MODELS)) $(ARGS)
+	$(BIN)/python -m ugvae compare --data $(DATA) $(if $(MODELS),--models $(MODELS)) $(ARGS)
 
 evaluate: $(READY)  ## Test a run, write its latents, every figure and table: RUN=DIR ARGS="--data.root MOVED"
 	@$(NEEDS_RUN)
-	$(BIN)/python -m ugvae test --config "$(RUN)/config.yaml" --ckpt_path "$(RUN)/checkpoints/best.ckpt" --trainer.precision 32-true $(ARGS)
-	$(BIN)/python -m ugvae predict --config "$(RUN)/config.yaml" --ckpt_path "$(RUN)/checkpoints/best.ckpt" --trainer.precision 32-true $(ARGS)
-	$(BIN)/python -m experiments.paper all --run "$(RUN)" $(ARGS)
+	$(BIN)/python -m ugvae evaluate "$(RUN)" $(ARGS)
 
 figures: $(READY)  ## Every figure of the paper that applies to a run: RUN=lightning_logs/mnist/version_0
 	@$(NEEDS_RUN)
-	$(BIN)/python -m experiments.paper figures --run "$(RUN)" $(ARGS)
+	$(BIN)/python -m ugvae figures "$(RUN)" $(ARGS)
 
 report: $(READY)  ## One HTML page of all that a run has left: RUN=lightning_logs/mnist/version_0
 	@$(NEEDS_RUN)
-	$(BIN)/python -m experiments.paper report --run "$(RUN)"
+	$(BIN)/python -m ugvae report "$(RUN)"
 
 export: $(READY)  ## A folder to share, with a model card: RUN=lightning_logs/mnist/version_0 ARGS="--onnx"
 	@$(NEEDS_RUN)
-	$(BIN)/python -m ugvae.experiments.export "$(RUN)" $(ARGS)
+	$(BIN)/python -m ugvae export "$(RUN)" $(ARGS)
 
 test: $(READY)  ## Run the tests, on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -67,6 +65,13 @@ lint: $(READY)  ## Check style
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 
+docs: $(VENV)/.docs  ## Build the pages and the reference into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+$(VENV)/.docs: $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
 bench: $(READY)  ## Time everything, at most 8:20 minutes: ARGS="--json FILE --doc docs/performance.md"
 	$(BIN)/python -m experiments.bench $(ARGS)
 
@@ -74,5 +79,5 @@ sample-data: $(READY)  ## Write tiny data sets in the real formats into data/sam
 	$(BIN)/python -m tests.data data/sample
 
 clean:  ## Remove the environment and caches; runs and data stay
-	rm -rf $(VENV) build .pytest_cache .ruff_cache *.egg-info src/*.egg-info
+	rm -rf $(VENV) build site .pytest_cache .ruff_cache *.egg-info src/*.egg-info
 	find src datamodules experiments tests -name __pycache__ -prune -exec rm -rf {} +

@@ -24,9 +24,9 @@ class ArrayDataModule(GroupDataModule):
     """Images of 1 to 16 channels in an array, ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``.
 
     Files: ``.npy``, which stays memory-mapped if nothing has to be converted; ``.npz`` with ``images`` and columns; or
-    ``.npz`` as MedMNIST has them, ``train_images``, ``train_labels``, ``val_images``, …. A table ``metadata.csv``
-    (``.tsv``, ``.jsonl``) beside the file has one row per image, in their order. In Python: ``from_arrays`` and
-    ``from_dataset``.
+    ``.npz`` as MedMNIST has them, ``train_images``, ``train_labels``, ``val_images``, …, or as dSprites, ``imgs`` and
+    ``latents_classes``. A table ``metadata.csv`` (``.tsv``, ``.jsonl``) beside the file has one row per image, in their
+    order. In Python: ``from_arrays`` and ``from_dataset``.
 
     Splits: those of the file, or a column ``split``; else by a hash of the image's file, if the table has the column
     ``file_name`` or ``file``, or of its row, about 80, 10 and 10 %. Given groups are never divided.

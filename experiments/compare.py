@@ -1,4 +1,4 @@
-"""``make compare``: trains every model under one budget and writes one table.
+"""``ugvae compare``: trains every model under one budget and writes one table.
 
 Every model gets the same data, seeds, batches, epochs, likelihood, backbone and schedule, as in the experiment's YAML,
 and is scored on the same held-out groups. With ``--seeds 3`` each is trained three times, and the table has mean and
@@ -20,6 +20,7 @@ import torch
 import yaml
 
 from ugvae import models
+from ugvae.cli.yamls import yaml_named
 from ugvae.data.known_groups import draw_groups
 from ugvae.data.loading import load_data
 from ugvae.errors import ConfigError, DataError, check_counts
@@ -34,7 +35,6 @@ from ugvae.runs.files import atomic_path, replace_section, save_json
 from ugvae.runs.folder import ROOT, newest_checkpoint, read_metrics, run_directory
 from ugvae.runs.loading import best_checkpoint, load_model
 
-EXPERIMENTS = Path("experiments")
 MODELS = [name for name in models.__all__ if issubclass(getattr(models, name), BaseVAE) and name != "BaseVAE"]
 
 
@@ -65,7 +65,7 @@ def fit_arguments(name: str, config: Path, experiment: str, epochs: int, extra: 
     arguments += ["--trainer.max_epochs", str(epochs), "--figures.every_n_epochs", "0"]
     groups = ["--data.grouping", grouping, "--data.eval_grouping", "random"] if grouping else []
     if "beta_dim" not in inspect.signature(getattr(models, name)).parameters:
-        arguments += ["--model.local_posterior", "given_x", "--model.independence", "0"]
+        arguments += ["--model.local_posterior", "given_x", "--model.independence", "0", "--model.beta_from", "group"]
     return arguments + groups + extra
 
 
@@ -129,8 +129,8 @@ def score(run: Path, options: argparse.Namespace) -> Entry:
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """The options, and the arguments that are left for ``fit``."""
-    parser = argparse.ArgumentParser(prog="ugvae.compare", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--data", default="mnist", help="a file of experiments/, without .yaml")
+    parser = argparse.ArgumentParser(prog="ugvae compare", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--data", default="mnist", help="a YAML that comes with ugvae, by its name, or a file")
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="MODEL", help=f"of {', '.join(MODELS)}")
     parser.add_argument("--epochs", type=int, help="of every model; by default half of the YAML's")
     parser.add_argument("--seeds", type=int, default=1, help="training seeds of every model; those missing are trained")
@@ -151,10 +151,7 @@ def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, list[Ent
     Raises:
         ConfigError: no such experiment or model, or no seed.
     """
-    config = EXPERIMENTS / f"{options.data}.yaml"
-    if not config.exists():
-        known = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.yaml")))
-        raise ConfigError(f"data: no {config}; there are {known}")
+    config = yaml_named(options.data, "data")
     if unknown := [name for name in options.models if name not in MODELS]:
         raise ConfigError(f"models: unknown {', '.join(unknown)}; known: {', '.join(MODELS)}")
     check_counts(seeds=options.seeds)
@@ -163,7 +160,7 @@ def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, list[Ent
     entries: dict[str, list[Entry]] = {}
     for position, name in enumerate(options.models, 1):
         started = time.monotonic()
-        folder = f"compare_{options.data}/{name}"
+        folder = f"{experiment_of(options)}/{name}"
         print(f"\n[{position}/{len(options.models)}] {name}, {epochs} epochs", flush=True)
         arguments = fit_arguments(name, config, folder, epochs, extra)
         first = train(name, {"arguments": arguments, "experiment": experiment}, folder)
@@ -173,6 +170,11 @@ def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, list[Ent
             write(entries, options, epochs, extra)
         print(f"{name}: done in {clock(time.monotonic() - started)}", flush=True)
     return entries
+
+
+def experiment_of(options: argparse.Namespace) -> str:
+    """The folder in ``lightning_logs`` of all models, and the section of ``--doc``."""
+    return f"compare_{Path(options.data).stem}"
 
 
 def rows(entries: Mapping[str, Sequence[Entry]]) -> list[Row]:
@@ -197,7 +199,7 @@ def rows(entries: Mapping[str, Sequence[Entry]]) -> list[Row]:
 
 def write(entries: Mapping[str, Sequence[Entry]], options: argparse.Namespace, epochs: int, extra: list[str]) -> None:
     """The table so far, as JSON and Markdown."""
-    directory = ROOT / f"compare_{options.data}"
+    directory = ROOT / experiment_of(options)
     report = {
         "data": options.data,
         "epochs": epochs,
@@ -224,7 +226,7 @@ def write(entries: Mapping[str, Sequence[Entry]], options: argparse.Namespace, e
     with atomic_path(directory / "compare.md") as temporary:
         temporary.write_text(table)
     if options.doc:
-        replace_section(options.doc, f"compare_{options.data}", table)
+        replace_section(options.doc, experiment_of(options), table)
     print(f"\n{table}Wrote {directory}/compare.json, compare.md", flush=True)
 
 

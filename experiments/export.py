@@ -1,6 +1,6 @@
 """A finished run as a folder to share: weights, settings, and a model card with what the run has measured.
 
-``python -m ugvae.experiments.export RUN`` writes ``RUN/export``. It needs the run's folder alone, not the data; no
+``ugvae export RUN`` writes ``RUN/export``. It needs the run's folder alone, not the data; no
 image of the data goes into it.
 """
 

@@ -20,19 +20,18 @@ SEED = "seed_everything"
 OF_A_CALL = (SEED, "ckpt_path", "experiment")  # settings in which two runs of one setting may differ
 
 
-def run_module(name: str, module: str, arguments: Sequence[str], again: str) -> None:
-    """Runs ``python -m module`` in a process of its own.
+def run_ugvae(name: str, arguments: Sequence[str], again: str) -> None:
+    """Runs a command of ``ugvae`` in a process of its own.
 
     Args:
         name: of what is done, for the message.
-        module: the module.
-        arguments: its command line.
+        arguments: the command line.
         again: what the same command does when it is called again, for the message.
 
     Raises:
         SystemExit: it failed or was interrupted, with its status.
     """
-    done = subprocess.run([sys.executable, "-m", module, *arguments])  # noqa: S603
+    done = subprocess.run([sys.executable, "-m", "ugvae", *arguments])  # noqa: S603
     if done.returncode:
         sys.stderr.write(f"{name}: stopped with status {done.returncode}; the same command {again}\n")
         sys.exit(done.returncode)
@@ -45,7 +44,7 @@ def fit(name: str, arguments: Sequence[str], checkpoint: Path | None) -> None:
         SystemExit: training failed or was interrupted; its checkpoints are kept.
     """
     resume = ["--ckpt_path", str(checkpoint)] if checkpoint else []
-    run_module(f"{name}: training", "ugvae", ["fit", *arguments, *resume], "resumes it")
+    run_ugvae(f"{name}: training", ["fit", *arguments, *resume], "resumes it")
 
 
 def seed_of(run: Path) -> int:

@@ -1,6 +1,6 @@
 """A contact sheet of a dataset: a row of test images for every value of a column.
 
-``python -m experiments.sheet icons --by style`` gets the data, as training does, and draws ``icons_sheet.png``.
+``ugvae sheet icons --by style`` gets the data, as training does, and draws ``icons_sheet.png``.
 Settings of the data, such as ``--data.root FOLDER``, are those of training.
 """
 
@@ -15,19 +15,18 @@ from matplotlib.figure import Figure
 
 import ugvae.datamodules  # noqa: F401 - the classes that the YAMLs name
 from ugvae.cli.parser import split_settings
+from ugvae.cli.yamls import yaml_named
 from ugvae.data.loading import load_data
 from ugvae.errors import ConfigError, DataError, OutputError
 from ugvae.plots.figure import save_figure
 from ugvae.plots.grids import grid_figure
-
-EXPERIMENTS = Path(__file__).parent
 
 
 def sheet(data: str, by: str = "label", images: PositiveInt = 16, settings: Sequence[str] = ()) -> Figure:
     """Draws the sheet.
 
     Args:
-        data: a file of experiments/, without .yaml
+        data: a YAML that comes with ugvae, by its name, or a file
         by: column whose values make the rows
         images: in a row, at even distances in the order of the data
         settings: changed settings of the data
@@ -36,10 +35,7 @@ def sheet(data: str, by: str = "label", images: PositiveInt = 16, settings: Sequ
         ConfigError: no such dataset or column.
         DataError: the data are missing or damaged.
     """
-    if not (config := EXPERIMENTS / f"{data}.yaml").is_file():
-        known = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.yaml")))
-        raise ConfigError(f"data: no experiments/{data}.yaml; known: {known}")
-    module = load_data(config, settings)
+    module = load_data(yaml_named(data, "data"), settings)
     module.prepare_data()
     table = module.table("test")
     if by not in table.columns:
@@ -55,7 +51,7 @@ def sheet(data: str, by: str = "label", images: PositiveInt = 16, settings: Sequ
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; an error that the user can mend is one message and exit status 2."""
     settings, others = split_settings(sys.argv[1:] if arguments is None else arguments)
-    parser = ArgumentParser(prog="experiments.sheet", description=__doc__, allow_abbrev=False)
+    parser = ArgumentParser(prog="ugvae sheet", description=__doc__, allow_abbrev=False)
     parser.add_function_arguments(sheet, as_group=False, as_positional=True, skip={"settings"})
     parser.add_argument("--file", type=Path, help="where to draw it; by default DATA_sheet.png")
     options = parser.parse_args(others).as_dict()

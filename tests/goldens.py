@@ -21,9 +21,35 @@ from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.experiments.paper import __main__ as paper
 from ugvae.machine import cpu_model, versions
-from ugvae.models import GMVAE, MLVAE, UGVAE, VAE, BetaVAE, NestedVAE
+from ugvae.models import (
+    GMVAE,
+    GVAE,
+    MLVAE,
+    UGVAE,
+    VAE,
+    AdaGVAE,
+    AdaMLVAE,
+    BetaVAE,
+    GMMPriorVAE,
+    NestedVAE,
+    NeuralStatistician,
+    VampPriorVAE,
+)
 
-FROZEN_MODELS = (BetaVAE, GMVAE, MLVAE, NestedVAE, UGVAE, VAE)
+FROZEN_MODELS = (
+    AdaGVAE,
+    AdaMLVAE,
+    BetaVAE,
+    GMMPriorVAE,
+    GMVAE,
+    GVAE,
+    MLVAE,
+    NestedVAE,
+    NeuralStatistician,
+    UGVAE,
+    VAE,
+    VampPriorVAE,
+)
 FROZEN = Path(__file__).with_name("goldens.json")
 RUN = Path("lightning_logs/digits/version_0")
 SETTINGS = [f"--config={EXPERIMENTS / 'digits.yaml'}", "--data.image_size=8", "--trainer.accelerator=cpu"]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -71,6 +72,9 @@ def test_every_yaml_from_fit_to_predict(path: Path, workplace: Path) -> None:
     report = json.loads((folder / "test.json").read_text())
     assert all(np.isfinite(value) for value in report["metrics"].values())
     assert {"test/elbo", "test/reconstruction", "test/kl_z"} <= report["metrics"].keys()
+    settings = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["hyper_parameters"]
+    bits = math.log2(255) - report["metrics"]["test/elbo"] / math.prod(settings["image_shape"]) / math.log(2)
+    assert report["likelihood"] == {"name": settings["likelihood"], "bits_per_dim": pytest.approx(bits)}
     if "test/kl_beta" in report["metrics"] and report["groups"] > 1:
         parts = report["beta"]
         assert parts["information"] <= parts["most"] + 1e-6
@@ -108,7 +112,7 @@ def test_what_a_run_leaves(capsys: pytest.CaptureFixture[str]) -> None:
         assert picture.std() > 5, f"{name} is blank"
     printed = capsys.readouterr().out
     assert str(folder / "figures") in printed
-    assert f"make evaluate RUN={folder}" in printed
+    assert f"ugvae evaluate {folder}" in printed
 
 
 def test_checkpoint_loads_outside_the_command_line(short_run: Path) -> None:
@@ -135,7 +139,7 @@ def test_wandb_run_offline_holds_the_media(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("WANDB_MODE", "offline")
     run("fit", *DIGITS, *SMALL, *SHORT)
     folder = Path("lightning_logs/digits/version_0")
-    (media,) = folder.glob("wandb/offline-run-*/files/media/images")
+    (media,) = folder.glob("wandb/offline-run-*/files/media/images/figures")
     logged = {re.sub(r"_\d+_\w+$", "", path.stem) for path in media.iterdir()}
     assert logged == {path.stem for path in (folder / "figures").iterdir()}
     original = (folder / "figures" / "samples.png").read_bytes()
@@ -154,8 +158,11 @@ def test_wandb_run_offline_holds_the_media(monkeypatch: pytest.MonkeyPatch) -> N
         (["--model.z_dim=many"], "z_dim"),
         (["--model.x_std=-1"], '"x_std": Not of type PositiveFloat'),
         (["--model.schedule=step"], "\"schedule\": Expected a typing.Literal['cosine', 'constant']"),
-        (["--model.backbone=resnet"], "\"backbone\": Expected a typing.Literal['mlp', 'conv']"),
+        (["--model.backbone=resnet"], "\"backbone\": Expected a typing.Literal['mlp', 'conv', 'residual']"),
         (["--model.backbone=conv"], "backbone: 'conv' needs square images"),
+        (["--model.backbone=residual"], "backbone: 'residual' needs images whose sides are multiples of 8, got 28×28"),
+        (["--model.width=32"], "width: only backbone 'residual' has one"),
+        (["--model.likelihood=bernoulli"], "'discretized_logistic', 'continuous_bernoulli']"),
         (["--model.norm=layer"], "\"norm\": Expected a typing.Literal['batch', 'group', 'none']"),
         (["--data.group_size=0"], '"group_size": Not of type PositiveInt'),
         (["--data.group_size=10000"], "group_size × groups_per_batch"),
@@ -186,7 +193,7 @@ def test_missing_mnist_says_what_to_run_meanwhile(
         run("fit", "--config", str(EXPERIMENTS / "mnist.yaml"), *SHORT)
     message = capsys.readouterr().err
     assert "train-images-idx3-ubyte" in message
-    assert "make train DATA=digits" in message
+    assert "ugvae fit --config digits" in message
 
 
 def test_non_finite_loss_stops_and_names_step_and_terms(

@@ -99,7 +99,7 @@ def test_encode_joins_the_splits_and_leaves_the_run_alone(run: Path) -> None:
 def test_encode_other_images_with_the_last_checkpoint(run: Path, workplace: Path, pictures: Path) -> None:
     (run / "checkpoints/best.ckpt").rename(run / "checkpoints/last.ckpt")
     data = ["--data=ImageFolderDataModule", f"--data.root={pictures}", "--data.channels=1"]
-    cli.main(["encode", "--run", str(run), "--output", "out", *data])
+    cli.main(["encode", str(run), "--output", "out", *data])
     images = table(workplace / "out/images.csv")
     assert len(images) == 9
     assert {row["label"] for row in images} == {"dark", "light"}

@@ -20,6 +20,7 @@ from tests.helpers.gaussians import B, D, G, K, each, gaussian
 from tests.helpers.reference import fixed_noise
 from ugvae.distributions import (
     DiagonalGaussian,
+    component_kl,
     image_log_likelihood,
     kl_gaussians,
     kl_standard_normal,
@@ -149,6 +150,15 @@ def test_mixture_kl_of_one_component() -> None:
     assert_close(mixture_kl(q, prior, torch.ones(G, B, 1, dtype=torch.float64)), kl_gaussians(q, prior))
 
 
+def test_component_kl_is_mixture_kl_of_one_hot_weights() -> None:
+    """For a mixture of each group, and for one mixture of all."""
+    q = gaussian(G, B, D)
+    for components in (gaussian(G, K, D), gaussian(K, D)):
+        one_hot = torch.eye(K, dtype=torch.float64).expand(B, K, K).unbind(1)
+        of_each = [enumerated_mixture_kl(q, components, weights.expand(G, B, K)) for weights in one_hot]
+        assert_close(component_kl(q, components), torch.stack(of_each, -1))
+
+
 def test_mixture_kl_keeps_float32_under_autocast() -> None:
     q, prior = gaussian(B, D, dtype=torch.float32), gaussian(K, D, dtype=torch.float32)
     weights = simplex(B, K).float()
@@ -167,6 +177,10 @@ GRADCHECKED: dict[str, tuple[Callable[..., object], list[tuple[int, ...]]]] = {
         [(B, 1, D), (B, 1, D), (K, D), (K, D)],
     ),
     "kl_uniform": (kl_uniform, [(B, K)]),
+    "component_kl": (
+        lambda m, v, n, w: component_kl(DiagonalGaussian(m, v), DiagonalGaussian(n, w)),
+        [(G, B, D), (G, B, D), (K, D), (K, D)],
+    ),
     "mixture_kl": (
         lambda m, v, n, w, pi: mixture_kl(DiagonalGaussian(m, v), DiagonalGaussian(n, w), pi),
         [(G, B, D), (G, B, D), (G, K, D), (G, K, D), (G, B, K)],

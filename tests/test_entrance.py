@@ -1,5 +1,6 @@
 """The entrance: help at once, and the command called from Python in places that are no terminal."""
 
+import configparser
 import contextlib
 import io
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 import torch
@@ -40,12 +42,41 @@ def test_help_and_version_take_no_time(arguments: list[str]) -> None:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2, "seconds of processor time"
 
 
-def test_help_names_every_command_and_model() -> None:
-    commands = {"fit", "validate", "test", "predict", *COMMANDS}
-    assert commands == set(re.findall(r"^  ([a-z]+)  ", entrance.HELP.split("settings, in")[0], re.MULTILINE))
+def test_help_names_every_command_and_model(capsys: pytest.CaptureFixture[str]) -> None:
+    entrance.main(["--help"])
+    named = set(re.findall(r"^  ([a-z]+)  ", capsys.readouterr().out.split("settings, in")[0], re.MULTILINE))
+    assert named == {*entrance.COMMANDS} >= {"fit", "validate", "test", "predict", *COMMANDS}
     own = {name for name in models.__all__ if isinstance(getattr(models, name), type)}
     own = {name for name in own if issubclass(getattr(models, name), models.BaseVAE)} - {"BaseVAE"}
     assert own <= set(re.findall(r"\w+", entrance.HELP))
+
+
+def test_every_command_has_a_function() -> None:
+    for place, _ in entrance.COMMANDS.values():
+        assert callable(resolve_name(place.split()[0]))
+
+
+@pytest.mark.parametrize(("typed", "hint"), [("evalute", "Did you mean evaluate?"), ("--config", "See ugvae --help")])
+def test_a_command_that_is_none(typed: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        entrance.main([typed, "x"])
+    assert capsys.readouterr().err == f"error: no command {typed}. {hint}\n"
+
+
+def test_version_loads_nothing_and_is_that_of_the_package() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(PROJECT / "setup.cfg")
+    loaded = "bool({'torch', 'numpy', 'jsonargparse'} & sys.modules.keys())"
+    printed = python("-c", f"import sys, ugvae; print(ugvae.__version__, {loaded})").stdout
+    assert printed == f"{settings['metadata']['version']} False\n"
+
+
+def test_make_calls_commands_of_ugvae() -> None:
+    makefile = (PROJECT / "Makefile").read_text()
+    called = set(re.findall(r"-m ugvae (\w+)", makefile))
+    assert {"fit", "compare", "evaluate", "figures", "report"} <= called <= entrance.COMMANDS.keys()
+    described = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    assert set(re.search(r"\.PHONY: (.*)", makefile)[1].split()) == described
 
 
 def test_help_of_a_command_begins_with_the_chosen_model_and_data(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,26 @@ def test_processor_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "Some" not in machine.cpu_model()
 
 
+def test_the_commit_is_that_of_this_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout of something else around an installed package says nothing, and neither does none."""
+    package = tmp_path / "src" / "ugvae" / "machine.py"
+    package.parent.mkdir(parents=True)
+    package.touch()
+    monkeypatch.setattr(machine, "__file__", str(package))
+    assert machine.commit() is None
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=b"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert machine.commit() == head
+    package.write_text("changed")
+    assert machine.commit() == f"{head}+"
+    other = tmp_path / "venv" / "ugvae" / "machine.py"
+    other.parent.mkdir(parents=True)
+    monkeypatch.setattr(machine, "__file__", str(other))
+    assert machine.commit() is None
+
+
 def test_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(machine, "MEMORY_LIMITS", (limit, tmp_path / "missing"))

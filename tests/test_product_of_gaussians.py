@@ -85,6 +85,20 @@ def test_product_is_sharper_than_its_factors_and_between_their_means(rows: list[
 
 
 @pytest.mark.parametrize("prior_expert", [False, True])
+def test_product_of_no_factors_is_standard_normal(prior_expert: bool) -> None:
+    factors = each(lambda t: t.requires_grad_(), gaussian(G, B, D))
+    mask = torch.ones(factors.mean.shape[:2], dtype=torch.bool)
+    mask[0] = False
+    product = product_of_gaussians(factors, prior_expert, mask)
+    assert_close(product.mean[0], torch.zeros_like(product.mean[0]))
+    assert_close(product.log_var[0], torch.zeros_like(product.mean[0]))
+    assert_close(each(lambda t: t[1:], product), product_of_gaussians(each(lambda t: t[1:], factors), prior_expert))
+    (product.mean.sum() + product.log_var.sum()).backward()
+    assert not factors.mean.grad[0].any()
+    assert factors.log_var.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("prior_expert", [False, True])
 def test_gradients_of_the_product(prior_expert: bool) -> None:
     inputs = tuple(torch.randn(G, B, D, dtype=torch.float64, requires_grad=True) for _ in range(2))
 

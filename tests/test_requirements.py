@@ -1,4 +1,4 @@
-"""Every package that the sources import is declared."""
+"""Every package that the sources import is declared, with its lowest version."""
 
 import ast
 import re
@@ -8,6 +8,12 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
 OWN = {"ugvae", "tests"}
+
+
+def pinned_to_floors() -> list[str]:
+    """The requirements with the lowest versions that they allow."""
+    lines = (line.split("#")[0].strip() for line in (PROJECT / "requirements.txt").read_text().splitlines())
+    return [line.replace(">=", "==") for line in lines if line]
 
 
 def imported_packages() -> set[str]:
@@ -29,3 +35,9 @@ def test_every_import_is_a_requirement() -> None:
     providers = packages_distributions()
     missing = {name for name in imported_packages() if not {p.lower() for p in providers.get(name, [name])} & declared}
     assert missing == set()
+
+
+def test_every_requirement_states_its_lowest_version() -> None:
+    floors = pinned_to_floors()
+    assert "torch==2.6" in floors
+    assert all(re.fullmatch(r"[\w-]+(\[\w+\])?==[\d.]+", floor) for floor in floors)

@@ -39,7 +39,6 @@ def posterior_svg(q: DiagonalGaussian, held_out: DiagonalGaussian | None) -> str
             bottom, top = bands[:, dimension].tolist()
             width = f'stroke-width="{min(WIDEST, 0.7 * step):.1f}"'
             marks.append(f'<line class="band" {_upright(x, down(bottom), down(top))} {width}/>')
-            )
         title = f"<title>beta {dimension + 1}: {mean:+.3f} ± {std:.3f}</title>"
         marks.append(f'<line class="own" {_upright(x, down(mean - 2 * std), down(mean + 2 * std))}/>')
         marks.append(f'<circle class="own" cx="{x:.1f}" cy="{down(mean):.1f}" r="3">{title}</circle>')

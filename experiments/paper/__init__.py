@@ -1,1 +1,1 @@
-"""Figures and tables of the paper, each from a trained run by one command: ``python -m experiments.paper --help``."""
+"""Figures and tables of the paper, each from a trained run by one command: ``ugvae paper --help``."""

@@ -1,6 +1,7 @@
-"""``python -m experiments.paper <name> --run DIR``: a figure or table of the paper, into ``DIR/paper/``.
+"""``ugvae paper NAME RUN``: a figure or table of the paper, into ``RUN/paper/``.
 
 ``figures`` draws all that apply to the run, ``all`` makes the tables too; ``paper/index.json`` says what came of each.
+The folder of a run comes first, or anywhere as ``--run RUN``.
 Every command takes changed settings of the run's data, such as ``--data.root FOLDER`` where they have moved.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ugvae.cli.parser import split_settings
+from ugvae.cli.parser import split_settings, with_run_flag
 from ugvae.errors import ConfigError, DataError, OutputError
 from ugvae.experiments.paper import control, frontier, report, reproduction
 from ugvae.experiments.paper.arguments import Parser
@@ -20,7 +21,15 @@ from ugvae.experiments.paper.registry import FIGURES, TABLES
 from ugvae.experiments.paper.suite import run_all, run_one
 from ugvae.machine import prepare_process
 
-TRAINING = ("trainer", "model", "seed_everything", "matmul_precision", "figures", "checkpoint")  # sections of settings
+TRAINING = (
+    "trainer",
+    "model",
+    "seed_everything",
+    "matmul_precision",
+    "figures",
+    "checkpoint",
+    "wandb",
+)  # sections of settings
 
 
 def figures(run: Path, settings: Sequence[str] = ()) -> None:
@@ -60,7 +69,7 @@ PAGES = {
 def parse(arguments: list[str]) -> tuple[Command, dict[str, Any]]:
     """The command of a command line, and its options by the names of the function's parameters."""
     known = {**FIGURES, **TABLES, **PAGES}
-    parser = Parser(prog="experiments.paper", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="ugvae paper", description=__doc__, allow_abbrev=False)
     commands = parser.add_subcommands(dest="name", metavar="NAME", title="commands")
     for name, command in known.items():
         own = command.parser()
@@ -74,16 +83,17 @@ def parse(arguments: list[str]) -> tuple[Command, dict[str, Any]]:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; an error that the user can mend is one message and exit status 2, a failure in a suite status 1.
 
-    Settings of the data are passed on. Those of training mean nothing here and are passed over, so that ``make
+    Settings of the data are passed on. Those of training mean nothing here and are passed over, so that ``ugvae
     evaluate`` can give all its steps the same.
     """
     settings, others = split_settings(sys.argv[1:] if arguments is None else arguments)
     others = split_settings(others, TRAINING)[1]
+    typed = [*others[:1], *with_run_flag(others[1:])]
     prepare_process()
-    command, options = parse(others)
+    command, options = parse(typed)
     try:
         if command.kind != "page":
-            run_one(command, options.pop("run"), options, shlex.join([*others, *settings]), settings)
+            run_one(command, options.pop("run"), options, shlex.join([*typed, *settings]), settings)
         elif "settings" in inspect.signature(command.function).parameters:
             command.function(**options, settings=settings)
         else:

@@ -11,7 +11,7 @@ from ugvae.evaluation.kinds import DOMAIN, known_values, of_values
 from ugvae.evaluation.minimum import too_few_points
 from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun
-from ugvae.evaluation.walks import changes, component_walks
+from ugvae.evaluation.walks import changes, component_walks, condition_name
 from ugvae.experiments.paper.command import Command, Made
 from ugvae.experiments.paper.common import Captioned, TwoOrMore
 from ugvae.experiments.paper.crossing import path_name
@@ -58,15 +58,20 @@ def fig10(
     model = run.model
     walks, rows, columns = component_walks(model, steps, beta_range, z_range)
     d = torch.randint(model.num_components, (steps,), generator=torch.Generator().manual_seed(seed))
-    images = walks[d, torch.arange(steps)]
-    condition = "beta" if model.beta_dim else "w"
-    labels = [f"{value}, d = {k}" for value, k in zip(signed(rows), d.tolist(), strict=True)]
-    caption = (
-        f"Down the rows {condition} goes from −{beta_range:g} to {beta_range:g}, and each row has another component, "
-        "drawn from its prior; along the columns z crosses that component. Rows differ by both, so this figure shows "
-        f"the variety of the samples and not what {condition} does: see fig3."
-    )
-    titles = f"{condition}, every dimension; component", f"z − $m_d$({condition}), every dimension"
+    condition = condition_name(model)
+    if condition is None:
+        images, labels = walks[d, 0], [f"d = {k}" for k in d.tolist()]
+        caption = "Each row has another component, drawn from its prior; along the columns z crosses that component."
+        titles = "component", "(z − $m_d$) / $s_d$, every dimension"
+    else:
+        images = walks[d, torch.arange(steps)]
+        labels = [f"{value}, d = {k}" for value, k in zip(signed(rows), d.tolist(), strict=True)]
+        caption = (
+            f"Down the rows {condition} goes from −{beta_range:g} to {beta_range:g}, and each row has another "
+            "component, drawn from its prior; along the columns z crosses that component. Rows differ by both, so this "
+            f"figure shows the variety of the samples and not what {condition} does: see fig3."
+        )
+        titles = f"{condition}, every dimension; component", f"z − $m_d$({condition}), every dimension"
     figure = panels_figure([images], [""], labels, signed(columns), *titles, inch=0.55)
     return Made({"components": d.tolist()}, {"fig10": Captioned(figure, caption)})
 

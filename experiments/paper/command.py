@@ -1,4 +1,4 @@
-"""A command of ``experiments.paper``: a typed function, its name and what it needs of a run."""
+"""A command of ``ugvae paper``: a typed function, its name and what it needs of a run."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -26,6 +26,7 @@ from ugvae.experiments.paper.reproduction.families import Family, families, trai
 from ugvae.experiments.paper.table import Table, number, over_seeds
 from ugvae.plots.figure import DPI, colours, plain, save_figure
 from ugvae.plots.grids import panels_figure, quantiles
+from ugvae.runs.advice import advised
 from ugvae.runs.files import replace_section
 from ugvae.runs.folder import RunFolder
 
@@ -120,7 +121,7 @@ def factors_of(run: RunFolder) -> dict[str, Decided]:
     """
     results = read_results(run.results).factors
     if not PLACES.keys() <= results.keys():
-        raise ConfigError(f"runs: {run.shown} has no result of factors; make evaluate RUN={run.shown}")
+        raise ConfigError(f"runs: {run.shown} has no result of factors; {advised('evaluate', run.shown)}")
     return results
 
 

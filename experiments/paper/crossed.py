@@ -38,7 +38,7 @@ def with_true_images(run: TrainedRun, crossing: Crossing, group_size: int, seed:
     """The comparison with the true images, which is printed, and a picture of a few contents.
 
     Args:
-        run: with beta and ``translate``.
+        run: with beta.
         crossing: of its test images.
         group_size: images per group.
         seed: of the groups and of the judge.

@@ -17,6 +17,7 @@ from ugvae.evaluation.ways import LABELS, PLAIN, WAYS
 from ugvae.experiments.paper.reproduction import read_runs
 from ugvae.experiments.paper.table import Table, number
 from ugvae.plots.figure import DPI, colours, save_figure
+from ugvae.runs.advice import advised
 from ugvae.runs.files import replace_section
 from ugvae.runs.folder import RunFolder
 
@@ -73,7 +74,7 @@ def points_of(run: RunFolder) -> dict[str, Point]:
     """
     result = read_results(run.results).translation
     if result is None:
-        raise ConfigError(f"runs: {run.shown} has no result of translation; make evaluate RUN={run.shown}")
+        raise ConfigError(f"runs: {run.shown} has no result of translation; {advised('evaluate', run.shown)}")
     return {way: Point(result.worst("domain", way), result.kept(way)) for way in (PLAIN, *result.ways)}
 
 

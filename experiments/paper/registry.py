@@ -5,8 +5,10 @@ from ugvae.experiments.paper import (
     bound,
     columns,
     crossing,
+    disentanglement,
     factors,
     group_sizes,
+    image_quality,
     latent_use,
     maps,
     own_grids,
@@ -48,5 +50,7 @@ TABLES: dict[str, Command] = {
         latent_use.COMMAND,
         factors.COMMAND,
         bound.COMMAND,
+        disentanglement.COMMAND,
+        image_quality.COMMAND,
     )
 }

@@ -13,6 +13,8 @@ from filelock import FileLock
 from ugvae.errors import ConfigError
 from ugvae.evaluation.trained_run import TrainedRun, load_run
 from ugvae.experiments.paper.command import Command
+from ugvae.experiments.paper.dashboard import add_paper
+from ugvae.runs.advice import PAPER, paper_command
 from ugvae.runs.files import save_json
 
 Status = Literal["done", "does not apply", "failed"]
@@ -48,7 +50,7 @@ def record(
         "reason": reason,
         "seconds": round(seconds, 1),
         "figures": json.loads(result.read_text())["figures"] if status == "done" and result.is_file() else [],
-        "command": f"python -m experiments.paper {typed or shlex.join([command.name, '--run', str(run)])}",
+        "command": f"{PAPER}{typed}" if typed else paper_command(command.name, run),
     }
     directory.mkdir(parents=True, exist_ok=True)
     with FileLock(directory / ".index.lock"):  # commands of one run may run side by side
@@ -116,6 +118,7 @@ def run_all(directory: Path, commands: Iterable[Command], settings: Sequence[str
             print(f"{command.name}: failed: {_in_words(error)}", flush=True)
         else:
             print(f"{head} done, {seconds:.0f} s", flush=True)
+    add_paper(directory)
     return failed
 
 

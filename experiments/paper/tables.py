@@ -19,6 +19,7 @@ from ugvae.evaluation.results import RunResults, to_json
 from ugvae.evaluation.translation import Domains, Translation
 from ugvae.evaluation.verdict import SAME_SAMPLE, SAMPLE, best
 from ugvae.evaluation.ways import CONTROL, LABELS, PLAIN, WAYS
+from ugvae.experiments.paper import metric_tables
 from ugvae.experiments.paper.table import ABSENT, Kind, Number, Row, Table, number
 
 Printed = Mapping[str, Mapping[str, float]]  # accuracies of the paper, by task and kernel
@@ -320,4 +321,6 @@ MADE: dict[str, Callable[[Any], list[Table]]] = {
     "latent_use": latent_use,
     "factors": factors,
     "bound": bound,
+    "disentanglement": metric_tables.disentanglement,
+    "image_quality": metric_tables.image_quality,
 }

@@ -56,7 +56,7 @@ def translation(
     with it.
 
     Args:
-        run: with beta and ``translate``.
+        run: with beta.
         attribute: images with it and without, in place of two domains
         column: column of --values
         values: two of --column, by name or number, in place of the first two
@@ -127,9 +127,4 @@ def _examples(run: TrainedRun, result: Translation, seed: int) -> tuple[Tensor, 
     return torch.stack(shown), labels
 
 
-def _cannot_translate(run: TrainedRun) -> str | None:
-    translates = hasattr(run.model, "translate")
-    return lacks_beta(run) or (None if translates else f"{type(run.model).__name__} does not translate")
-
-
-COMMAND = Command("translation", translation, "table", _cannot_translate, no_domains)
+COMMAND = Command("translation", translation, "table", lacks_beta, no_domains)

@@ -19,6 +19,7 @@ from ugvae.evaluation.walks import (
     component_samples,
     component_walks,
     component_walks_at,
+    condition_name,
     global_walk,
     latent_walks,
 )
@@ -47,8 +48,9 @@ def fig3(
 ) -> Made:
     """Fig. 3 and 8: walks through each component of the mixture.
 
-    Of a model with a mixture: UG-VAE, whose beta moves down the rows, or GMVAE, whose noise w does. The paper walks
-    through the prior of beta. Beside it stand walks along the principal axes of the betas of held-out groups.
+    Of a model with a mixture: UG-VAE, whose beta moves down the rows, GMVAE, whose noise w does, or one whose mixture
+    nothing drives, with a row for each component. The paper walks through the prior of beta. Beside it stand walks
+    along the principal axes of the betas of held-out groups.
 
     Args:
         run: with a mixture.
@@ -61,16 +63,23 @@ def fig3(
     d, _ = component_probabilities(model, run.table.images, seed)
     shares = (d.argmax(-1).bincount(minlength=model.num_components) / len(d)).tolist()
     walks, rows, columns = component_walks(model, steps, beta_range, z_range)
-    condition = "beta" if model.beta_dim else "w"
+    condition = condition_name(model)
     notes = [f"{share:.0%} of images" for share in shares]
     pages = component_walk_figures(walks, rows, columns, condition, notes)
-    caption = (
-        f"A panel per component, with the share of held-out images whose largest π it has. Down the rows {condition} "
-        f"goes from −{beta_range:g} to {beta_range:g}, along the columns z crosses the component's prior. If "
-        f"{condition} is used, it changes all components alike; if the mixture is, components differ in kind."
-    )
+    if condition is None:
+        caption = (
+            "A row per component, with the share of held-out images whose largest π it has. Along the columns z "
+            "crosses the component's prior. If the mixture is used, components differ in kind."
+        )
+    else:
+        caption = (
+            f"A panel per component, with the share of held-out images whose largest π it has. Down the rows "
+            f"{condition} goes from −{beta_range:g} to {beta_range:g}, along the columns z crosses the component's "
+            f"prior. If {condition} is used, it changes all components alike; if the mixture is, components differ in "
+            "kind."
+        )
     components = [{"share": share, "change": changes(walk)} for share, walk in zip(shares, walks, strict=True)]
-    results = {"components": components, "units": f"change: {CHANGE}; rows move {condition}"}
+    results = {"components": components, "units": f"change: {CHANGE}; {_rows(condition)}"}
     figures = _paged("fig3", pages, caption)
     if axes := _axes(run, seed):
         walks, columns = component_walks_at(model, axes.walk(0, steps), z_range)
@@ -103,7 +112,7 @@ def _along_axes(model: BaseVAE, axes: PrincipalAxes, steps: int, seed: int) -> t
 def components(
     run: TrainedRun, steps: TwoOrMore = 7, beta_range: PositiveFloat = 1.0, z_range: PositiveFloat = 3.0, seed: int = 0
 ) -> Made:
-    """Walks through the components of a GMVAE trained on two domains, and which domain each component holds.
+    """Walks through the components of a mixture without beta, such as GMVAE's, and which domain each component holds.
 
     What Fig. 12 asks: with two components (K = 2), do they find the domains? The held-out images of each domain are
     counted by the component of their largest π.
@@ -111,7 +120,7 @@ def components(
     Args:
         run: with a mixture, without beta, of several domains.
         steps: images along a walk
-        beta_range: w goes from minus this to this
+        beta_range: w of GMVAE goes from minus this to this
         z_range: z goes from minus this to this
         seed: of the images that are counted
     """
@@ -121,11 +130,13 @@ def components(
     counts = component_counts(d, run.table.columns[DOMAIN][rows], max(values) + 1)[:, values]
     notes = [", ".join(f"{n}\u00a0{name}" for n, name in zip(row, domains, strict=True)) for row in counts.tolist()]
     walks, w, z = component_walks(model, steps, beta_range, z_range)
+    condition = condition_name(model)
+    place, moved = ("panel", "Rows move the noise w, columns") if condition else ("row", "Columns")
     caption = (
-        "A panel per component, with the number of held-out images of each domain that it holds. Rows move the noise "
-        "w, columns cross the component's prior in z. If the mixture found the domains, each panel is of one of them."
+        f"A {place} per component, with the number of held-out images of each domain that it holds. {moved} cross the "
+        f"component's prior in z. If the mixture found the domains, each {place} is of one of them."
     )
-    figures = _paged("components", component_walk_figures(walks, w, z, "w", notes), caption)
+    figures = _paged("components", component_walk_figures(walks, w, z, condition, notes), caption)
     share = counts / counts.sum(0).clamp(min=1)
     figures["components_domains"] = Captioned(
         shares_figure(share.numpy(), domains, f"{type(model).__name__}, component of the largest π"),
@@ -134,9 +145,13 @@ def components(
     results = {
         **to_json(DomainCounts(domains, counts.tolist())),
         "change": [changes(walk) for walk in walks],
-        "units": f"counts: images by component and domain; change: {CHANGE}; rows move w",
+        "units": f"counts: images by component and domain; change: {CHANGE}; {_rows(condition)}",
     }
     return Made(results, figures)
+
+
+def _rows(condition: str | None) -> str:
+    return f"rows move {condition}" if condition else "one row, since nothing drives the mixture"
 
 
 def _paged(name: str, pages: Sequence[Figure], caption: str) -> dict[str, Captioned]:

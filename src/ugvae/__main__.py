@@ -1,20 +1,45 @@
-"""``python -m ugvae`` and ``ugvae``: help and version at once; everything else loads the library first."""
+"""``python -m ugvae`` and ``ugvae``: help and version at once; a command loads what it needs, which takes seconds."""
 
+import difflib
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
+from importlib import import_module
 
+import ugvae
+
+COMMANDS = {  # by name: ``module:function`` with the words that come first, imported when it is asked for; the help
+    "fit": ("ugvae.cli:main fit", "train a model: checkpoints, metrics.csv and figures in a folder of its own"),
+    "validate": ("ugvae.cli:main validate", "the bound of the validation split"),
+    "test": ("ugvae.cli:main test", "the bound, the reconstructions and the clusters of the test split: test.json"),
+    "predict": (
+        "ugvae.cli:main predict",
+        "the latents of every image and group: images.csv, groups.csv, posterior.npz",
+    ),
+    "evaluate": ("ugvae.experiments.evaluate:main", "of RUN: test, predict, every figure and table that applies"),
+    "figures": ("ugvae.experiments.paper.__main__:main figures", "of RUN: every figure of the paper that applies"),
+    "report": ("ugvae.experiments.paper.__main__:main report", "of RUN: all that it has left in one page, report.html"),
+    "paper": ("ugvae.experiments.paper.__main__:main", "one figure or table: paper NAME RUN; paper --help lists them"),
+    "encode": ("ugvae.cli:main encode", "the latents of new images with RUN, into --output FOLDER"),
+    "compare": ("ugvae.experiments.compare:main", "train all models under one budget, one table: compare --data mnist"),
+    "export": (
+        "ugvae.experiments.export:main",
+        "RUN as a folder to share, with a model card",
+    ),
+    "sweep": ("ugvae.experiments.sweep:main", "many runs over settings, a table and a plot: sweep sweeps/mnist"),
+    "sheet": ("ugvae.experiments.sheet:main", "a contact sheet of a dataset: sheet icons --by style"),
+}
 HELP = """usage: ugvae COMMAND [settings]
 
 commands:
-  fit       train a model: checkpoints, metrics.csv and figures in lightning_logs/<experiment>/version_N
-  validate  the bound of the validation split
-  test      the bound, the reconstructions and the clusters of the test split: test.json
-  predict   the latents of every image and group: images.csv, groups.csv, posterior.npz
-  encode    the latents of new images with a trained run
+{commands}
+
+RUN is the folder of a trained run, lightning_logs/<experiment>/version_N.
 
 settings, in a YAML or on the command line, where they count more:
-  --config FILE           a YAML of settings, such as experiments/mnist.yaml; may be given more than once
-  --model NAME            UGVAE, MLVAE, GMVAE, VAE, BetaVAE, NestedVAE, or a class of yours; --model.NAME VALUE
+  --config FILE           a YAML of settings, or the name of one that comes with ugvae: mnist, digits, folder, ...;
+                          may be given more than once
+  --model NAME            UGVAE, MLVAE, GVAE, NeuralStatistician, GMVAE, GMMPriorVAE, VampPriorVAE, VAE, BetaVAE,
+                          AdaGVAE, AdaMLVAE, NestedVAE, or a class of yours; --model.NAME VALUE
   --data NAME             MNISTDataModule, ImageFolderDataModule, ... or a class of yours; --data.NAME VALUE
   --trainer.NAME VALUE    of Lightning's trainer: max_epochs, devices, precision, callbacks, ...
   --ckpt_path PATH        a checkpoint; last or best: of the newest run of the experiment with these data
@@ -27,24 +52,21 @@ more:
   ugvae --version"""
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``ugvae``."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments in ([], ["-h"], ["--help"]):
-        print(HELP)
-    elif arguments == ["--version"]:
-        print(f"ugvae {_version()}")
+    name, *others = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name in ("-h", "--help"):
+        print(HELP.format(commands="\n".join(f"  {known:<9} {line}" for known, (_, line) in COMMANDS.items())))
+    elif name == "--version":
+        print(f"ugvae {ugvae.__version__}")
+    elif name in COMMANDS:
+        place, *words = COMMANDS[name][0].split()
+        module, _, function = place.partition(":")
+        getattr(import_module(module), function)([*words, *others])
     else:
-        from ugvae.cli import main as run  # takes seconds
-
-        run(arguments)
-
-
-def _version() -> str:
-    try:
-        return version("ugvae")
-    except PackageNotFoundError:
-        return "that is not installed"
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        sys.stderr.write(f"error: no command {name}. {f'Did you mean {near[0]}?' if near else 'See ugvae --help'}\n")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,19 @@ def mixture_kl(q: DiagonalGaussian, prior: DiagonalGaussian, weights: Tensor) ->
     return 0.5 * ((weights * per_component).sum(-1) - (q.log_var + 1).sum(-1))
 
 
+def component_kl(q: DiagonalGaussian, components: DiagonalGaussian) -> Tensor:
+    """KL(q_i ‖ p_k) of every posterior and every component, in nats.
+
+    Args:
+        q: posteriors of z, ``(..., B, D)``.
+        components: ``(..., K, D)``.
+
+    Returns:
+        ``(..., B, K)``.
+    """
+    return 0.5 * (_distances(q.mean, q.log_var.exp(), components) - (q.log_var + 1).sum(-1, keepdim=True))
+
+
 def component_log_prob(value: Tensor, components: DiagonalGaussian) -> Tensor:
     """Log density of each value under each component, in nats.
 
@@ -157,7 +170,7 @@ def product_of_gaussians(
     Args:
         factors: one Gaussian per image, ``(..., B, D)``.
         prior_expert: multiply by N(0, I) too, as one factor more. The paper does not.
-        mask: which of the factors count, bool ``(..., B)``, at least one in each product; all by default.
+        mask: which of the factors count, bool ``(..., B)``; all by default. The product of none is N(0, I).
 
     Returns:
         the product, ``(..., D)``.
@@ -165,6 +178,12 @@ def product_of_gaussians(
     mean, log_precision = factors.mean, -factors.log_var
     if mask is not None:
         log_precision = log_precision.masked_fill(~mask.unsqueeze(-1), -math.inf)
+        if not prior_expert:  # where there is no factor: B of N(0, B·I)
+            none = ~mask.any(-1)[..., None, None]
+            mean, log_precision = (
+                mean.masked_fill(none, 0.0),
+                log_precision.masked_fill(none, -math.log(mean.shape[-2])),
+            )
     if prior_expert:
         standard = torch.zeros_like(mean[..., :1, :])
         mean, log_precision = torch.cat([mean, standard], -2), torch.cat([log_precision, standard], -2)
@@ -172,13 +191,35 @@ def product_of_gaussians(
     return DiagonalGaussian((share * mean).sum(-2), -log_precision.logsumexp(-2))
 
 
-def image_log_likelihood(images: Tensor, mean: Tensor, std: float) -> Tensor:
+def average_of_gaussians(factors: DiagonalGaussian, mask: Tensor | None = None) -> DiagonalGaussian:
+    """The Gaussian with the average mean and the average variance of the B factors (Hosoya 2019).
+
+    Unlike the product it grows no narrower with B.
+
+    Args:
+        factors: one Gaussian per image, ``(..., B, D)``.
+        mask: which of the factors count, bool ``(..., B)``; all by default. The average of none is N(0, I).
+
+    Returns:
+        the average, ``(..., D)``.
+    """
+    mean, log_var = factors
+    if mask is None:
+        return DiagonalGaussian(mean.mean(-2), log_var.logsumexp(-2) - math.log(mean.shape[-2]))
+    none = ~mask.any(-1, keepdim=True)
+    mean, log_var = (part.masked_fill(~mask.unsqueeze(-1), 0.0) for part in factors)
+    count = (mask | none).sum(-1, keepdim=True)
+    log_share = torch.where(mask | none, -count.to(mean.dtype).log(), -math.inf).unsqueeze(-1)
+    return DiagonalGaussian(mean.sum(-2) / count, (log_var + log_share).logsumexp(-2))
+
+
+def image_log_likelihood(images: Tensor, mean: Tensor, std: float | Tensor) -> Tensor:
     """Log N(images; mean, std² I) with its constant, so a real log density.
 
     Args:
         images: ``(..., C, H, W)``.
         mean: ``(..., C, H, W)``.
-        std: x_std, the standard deviation of every pixel.
+        std: the standard deviation of every pixel, a number or a scalar.
 
     Returns:
         nats per image, ``(...)``.
@@ -186,7 +227,8 @@ def image_log_likelihood(images: Tensor, mean: Tensor, std: float) -> Tensor:
     pixels = math.prod(images.shape[-3:])
     images, mean = torch.broadcast_tensors(images, mean)
     squared = mse_loss(mean, images, reduction="none").sum((-3, -2, -1))  # one pass forward, one back
-    return -0.5 / std**2 * squared - pixels * (math.log(std) + 0.5 * LOG_2PI)
+    log_std = std.log() if isinstance(std, Tensor) else math.log(std)
+    return -0.5 / std**2 * squared - pixels * (log_std + 0.5 * LOG_2PI)
 
 
 def hsic(z: Tensor, beta: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -48,6 +48,11 @@ def plain_value(value: Any) -> Any:
     return int(value) if isinstance(value, int) else float(value)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; its type if it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 LARGEST = 2**31 - 1  # that torch counts with everywhere
 
 

@@ -2,7 +2,9 @@
 
 import os
 import platform
+import subprocess
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,20 @@ def memory_gib() -> float | None:
     return min([total, *(int(limit) for limit in limits if limit.isdigit())]) / GIB
 
 
+def commit() -> str | None:
+    """The commit of this code, with ``+`` if files have changed since; None where it runs from no git checkout."""
+    package = Path(__file__).parent
+    git = partial(subprocess.run, cwd=package, capture_output=True, text=True, timeout=10, check=True)
+    try:
+        top, head = git(["git", "rev-parse", "--show-toplevel", "HEAD"]).stdout.split("\n")[:2]
+        if Path(top, "src", "ugvae").resolve() != package.resolve():  # the checkout of something else, around a venv
+            return None
+        changed = git(["git", "status", "--porcelain", "--untracked-files=no"]).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{head}{'+' if changed else ''}"
+
+
 def default_precision(backbone: str | None, accelerator: str) -> str:
     """Lightning's ``precision`` for a backbone: mixed where the device multiplies bfloat16 faster and it pays.
 
@@ -84,7 +100,7 @@ def default_precision(backbone: str | None, accelerator: str) -> str:
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     elif accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available()):
         fast = bool(cpu_flags() & BFLOAT16_UNITS)
-    return "bf16-mixed" if fast and backbone == "conv" else "32-true"
+    return "bf16-mixed" if fast and backbone in ("conv", "residual") else "32-true"
 
 
 def prepare_process() -> None:

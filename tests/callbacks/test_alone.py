@@ -76,7 +76,7 @@ def test_the_report_and_the_last_lines_come_before_the_last_figures(
         cli.main([*FIT, *FEW, "--figures.every_n_epochs=0"])
     trained = json.loads((RUN / "trained.json").read_text())
     assert (trained["steps"], trained["epochs"]) == (4, 2)
-    assert f"make evaluate RUN={RUN}" in capsys.readouterr().out
+    assert f"ugvae evaluate {RUN}" in capsys.readouterr().out
 
 
 def test_a_report_that_fails_leaves_the_last_lines(
@@ -86,7 +86,7 @@ def test_a_report_that_fails_leaves_the_last_lines(
     monkeypatch.setattr(reports.RunSummary, "_sessions", lambda *_: [])
     cli.main([*FIT, *FEW, "--figures.every_n_epochs=0"])
     assert warned(recwarn, "trained.json left out (IndexError") == 1
-    assert f"make evaluate RUN={RUN}" in capsys.readouterr().out
+    assert f"ugvae evaluate {RUN}" in capsys.readouterr().out
 
 
 def test_scores_that_fail_leave_the_others(monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder) -> None:

@@ -70,6 +70,27 @@ def test_shown_channels_come_first() -> None:
     assert data.table("train").images[0, :, 0, 0].tolist() == [4, 0, 2, 1, 3, 5]
 
 
+def test_dsprites(tmp_path: Path) -> None:
+    classes = np.array([(0, shape, 0, 0, x, y) for shape in range(3) for x in range(6) for y in range(6)])
+    images = np.zeros((len(classes), 16, 16), np.uint8)
+    for image, (*_, x, y) in zip(images, classes, strict=True):
+        image[2 * y : 2 * y + 4, 2 * x : 2 * x + 4] = 1
+    metadata = np.array({"author": "whoever"}, dtype=object)  # pickled, as in the file of its authors
+    values = classes.astype(float)
+    np.savez_compressed(
+        tmp_path / "d.npz", imgs=images, latents_classes=classes, latents_values=values, metadata=metadata
+    )
+    data = ArrayDataModule(str(tmp_path))
+    assert data.image_shape == (1, 16, 16)
+    assert everything(data).unique().tolist() == [0, 255]
+    table = data.table("train")
+    assert list(table.columns) == ["color", "shape", "scale", "orientation", "posX", "posY"]
+    for image, x, y in zip(table.images[:], table.columns["posX"], table.columns["posY"], strict=True):
+        assert image[0].nonzero().min(0).values.tolist() == [2 * y, 2 * x]
+    np.savez(tmp_path / "d.npz", imgs=images, latents_classes=classes[:, 1:4])
+    assert list(ArrayDataModule(str(tmp_path)).table("test").columns) == ["factor_0", "factor_1", "factor_2"]
+
+
 def test_medmnist(tmp_path: Path) -> None:
     arrays = {}
     for number, split in enumerate(SPLITS):

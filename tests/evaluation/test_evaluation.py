@@ -8,13 +8,14 @@ import pytest
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
+from tests.helpers.small_models import make
 from ugvae.errors import ConfigError
 from ugvae.evaluation.clusters import cluster_scores, component_counts
 from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.reconstruction import QualityMetric, reconstructions
 from ugvae.evaluation.results import to_json
 from ugvae.evaluation.walks import component_samples, component_walks
-from ugvae.models import UGVAE
+from ugvae.models import UGVAE, BaseVAE, GMMPriorVAE, VampPriorVAE
 from ugvae.plots.curves import curves_figure
 from ugvae.plots.figure import save_figure
 from ugvae.plots.grids import grid_figure, mosaic, signed
@@ -34,6 +35,17 @@ def test_walk_is_decoded_from_the_named_latents(model: UGVAE) -> None:
     beta = torch.full((1, 4), 2.0)
     z = model.prior(beta).mean[:, 3:4] - 1.5
     torch.testing.assert_close(walks[3, 2, 0], model.decode(z, beta)[0, 0].detach())
+
+
+@pytest.mark.parametrize("kind", [GMMPriorVAE, VampPriorVAE])
+def test_walk_of_a_mixture_that_nothing_drives_is_in_units_of_its_spread(kind: type[BaseVAE]) -> None:
+    model = make(kind, (1, 8, 8))
+    walks, rows, columns = component_walks(model, steps=5, z_range=1.5)
+    assert walks.shape == (5, 1, 5, 1, 8, 8)
+    assert rows.shape == (1,)
+    assert columns.tolist() == [-1.5, -0.75, 0, 0.75, 1.5]
+    mean, std = (part[3].view(1, 1, -1) for part in (model.components().mean, model.components().std))
+    torch.testing.assert_close(walks[3, 0, 1], model.decode(mean - 0.75 * std)[0, 0].detach())
 
 
 def test_samples_show_the_component_of_their_row(model: UGVAE, monkeypatch: pytest.MonkeyPatch) -> None:

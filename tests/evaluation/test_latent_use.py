@@ -63,6 +63,19 @@ def test_swaps_are_those_of_the_definition(model_class: type[BaseVAE]) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("likelihood", ["learned_std", "discretized_logistic", "continuous_bernoulli"])
+def test_swaps_are_measured_by_the_likelihood_of_the_model(likelihood: str) -> None:
+    model = make(UGVAE, likelihood=likelihood)
+    table, groups = make_table(model)
+    result, posterior = latent_use(model, table, groups), encode_groups(model, table.images, groups)
+    z, beta, images = posterior.z.mean, posterior.beta.mean, table.images[groups].double() / 255
+    loss = model.log_likelihood(images, z, beta) - model.log_likelihood(images, z, beta.roll(-1, 0))
+    assert result.swap_beta.log_likelihood_loss == pytest.approx(loss.mean().item())
+    changed = (model.decode(z, beta) - model.decode(z, beta.roll(-1, 0))).abs().mean()
+    assert result.swap_beta.pixels == pytest.approx(changed.item())
+
+
+@torch.no_grad()
 def test_what_a_moved_z_does_by_itself_is_not_of_beta() -> None:
     """A decoder that ignores beta: transport changes the images, and beyond its control beta changes nothing."""
     model = make(UGVAE)

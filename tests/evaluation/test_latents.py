@@ -27,9 +27,11 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("prior_expert", [False, True])
-def test_a_group_of_any_size_is_that_of_one_pass(data: DigitsDataModule, prior_expert: bool) -> None:
-    model = make(UGVAE, SHAPE, double=False, prior_expert=prior_expert)
+@pytest.mark.parametrize(
+    "settings", [{}, {"prior_expert": True}, {"local_posterior": "given_beta"}], ids=lambda settings: "".join(settings)
+)
+def test_a_group_of_any_size_is_that_of_one_pass(data: DigitsDataModule, settings: dict) -> None:
+    model = make(UGVAE, SHAPE, double=False, **settings)
     latents = encode(model, data, by="label", images_per_batch=7)
     assert len(latents.groups["group"]) == 3 * 10
     for group in range(30):
@@ -65,6 +67,18 @@ def test_files_join_by_group_and_row(model_class: type[BaseVAE], data: DigitsDat
         assert sorted(int(row["size"]) for row in groups) == [10, 30, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50]
         expected = np.exp(0.5 * arrays["beta_log_var"][:, 1])
         np.testing.assert_allclose([float(row["beta_1_sd"]) for row in groups], expected, rtol=1e-4)
+
+
+def test_images_in_no_group_are_groups_by_themselves() -> None:
+    images, patients = torch.randint(256, (5, 8, 8), dtype=torch.uint8), torch.tensor([-1, 0, -1, 0, -1])
+    data = ArrayDataModule.from_arrays(images, {"patient": patients}, split_by="none")
+    model = make(UGVAE, SHAPE, double=False, local_posterior="given_beta")
+    latents = encode(model, data, by="patient", splits=["test"], images_per_batch=2)
+    assert latents.images["group"].tolist() == ["", "0", "", "0", ""]
+    assert latents.groups["size"].tolist() == [2]
+    for rows in ([0], [1, 3], [2], [4]):
+        expected = model.infer(images[rows].view(1, -1, 1, 8, 8)).z.mean[0]
+        assert_close(torch.from_numpy(latents.arrays["z_mean"][rows]), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_column_that_is_not_there_is_named(data: DigitsDataModule) -> None:

@@ -26,6 +26,7 @@ NEW = (  # what earlier versions did not measure
     "rise",
 )
 FILES = {name: getattr(made_up_runs, name)() for name in ("table1", "translation", "latent_use", "factors", "bound")}
+FILES |= {name: getattr(made_up_runs, name)() for name in ("disentanglement", "image_quality")}
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,10 @@ def test_results_of_a_run_are_read_and_written_again() -> None:
     results = read_results(FILES)
     assert results.unreadable == {}
     again = {name: to_json(getattr(results, name)) for name in FILES}
-    for name in ("translation", "bound"):
+    for name in ("translation", "bound", "image_quality"):
         assert read_results({name: again[name]}) == RunResults(**{name: getattr(results, name)})
+    scores = {"disentanglement": {"results": again["disentanglement"]}}
+    assert read_results(scores) == RunResults(disentanglement=results.disentanglement)
     assert results.table1["Male / not Male"].accuracy["kinds"]["beta sample"]["rbf"].mean == 0.91
     assert results.latent_use["random groups"].beta.apart == 6
     assert results.bound.bounds[1].gain.mean == 4.1

@@ -1,4 +1,4 @@
-"""``make compare``: what is trained, what is not trained again, the scores and the table."""
+"""``ugvae compare``: what is trained, what is not trained again, the scores and the table."""
 
 import json
 import subprocess
@@ -33,14 +33,14 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
             cli.main(command[3:])
         return subprocess.CompletedProcess(command, 0)
 
-    (tmp_path / "experiments").mkdir()
     settings = yaml.safe_load((EXPERIMENTS / "digits.yaml").read_text())
     settings["figures"] = {"groups_per_label": 0}
-    beta_alone = {"independence": 1, "local_posterior": "given_beta"}  # what models without beta have to do without
+    # what models without beta have to do without
+    beta_alone = {"independence": 1, "local_posterior": "given_beta", "beta_from": "other_half"}
     settings["model"] = {"class_path": "UGVAE", "init_args": beta_alone}
     groups = {"grouping": "similar", "random_share": 0.5, "eval_grouping": "random"}
     settings["data"] = {"class_path": "DigitsDataModule", "init_args": groups}
-    (tmp_path / "experiments" / "digits.yaml").write_text(yaml.safe_dump(settings))
+    (tmp_path / "digits.yaml").write_text(yaml.safe_dump(settings))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(subprocess, "run", run)
@@ -109,7 +109,7 @@ def test_stops_where_training_stops(commands: list, monkeypatch: pytest.MonkeyPa
 
 
 def test_unknown_names(commands: list, capsys: pytest.CaptureFixture[str]) -> None:
-    unknown = f"data: no {Path('experiments', 'foldr.yaml')}; there are digits\n"
+    unknown = "data: no file foldr, and ugvae has no YAML of that name. Did you mean folder"
     for arguments, message in ((["--data", "foldr"], unknown), ([*QUICK, "--models", "VEA"], "unknown VEA")):
         with pytest.raises(SystemExit):
             compare.main(arguments)

@@ -92,7 +92,7 @@ def test_contact_sheet(run: Path, tmp_path: Path, images: int, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "data: no experiments/nothing.yaml; known: array, "),
+        (["nothing"], "data: no file nothing, and ugvae has no YAML of that name. It has array, "),
         (["digits", "--by=style"], "by: no column 'style'; the data have label"),
         (["icons", "--data.root=nowhere"], "Icons: no justmyresource_phosphor"),
     ],

@@ -14,7 +14,7 @@ from ugvae.datamodules import Cars3DDataModule, MixedDataModule, StanfordCarsDat
 from ugvae.evaluation.trained_run import load_run
 from ugvae.experiments.paper import baselines, crossing, own_grids
 from ugvae.experiments.paper.maps import separation
-from ugvae.models import GMVAE, MLVAE, UGVAE, VAE
+from ugvae.models import GMVAE, MLVAE, UGVAE, VAE, BaseVAE, GMMPriorVAE, VampPriorVAE
 from ugvae.plots.maps import map_figure
 
 QUICK = ["--mapped", "4", "--group_size", "6"]
@@ -87,6 +87,19 @@ def test_components_are_counted_by_domain(tmp_path: Path) -> None:
     assert call("components", run)["counts"] == counts
     shares = [component["share"] for component in call("fig3", run)["components"]]
     assert shares == pytest.approx([sum(row) / len(table) for row in counts])
+
+
+@pytest.mark.parametrize("kind", [GMMPriorVAE, VampPriorVAE])
+def test_figures_of_a_mixture_that_nothing_drives(tmp_path: Path, kind: type[BaseVAE]) -> None:
+    run = run_of(tmp_path, kind)
+    fig3 = call("fig3", run, "--steps", "3")
+    assert [figure["file"] for figure in fig3["figures"]] == ["fig3.png"]
+    assert fig3["units"].endswith("one row, since nothing drives the mixture")
+    assert sum(component["share"] for component in fig3["components"]) == pytest.approx(1)
+    assert all(component["change"]["columns"] > 0 for component in fig3["components"])
+    assert call("components", run)["counts"] == call("fig12", run)["counts"]
+    for name in ("fig10", "samples"):
+        assert set(call(name, run)["components"]) <= set(range(5))
 
 
 def test_walk_of_every_dimension_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +215,7 @@ def test_what_does_not_apply_and_what_is_mistyped(tmp_path: Path, capsys: pytest
     for name, option, value in (("fig5", "steps", "1"), ("within", "mapped", "0"), ("fig3", "z_range", "0")):
         assert f'key "{option}"' in refused(capsys, name, "--run", run, f"--{option}", value)
     for typed in (["fig33", "--run", run], ["fig5", "--run", run, "--atribute", "Male"], ["fig5"]):
-        assert "usage: experiments.paper" in refused(capsys, *typed)
+        assert "usage: ugvae paper" in refused(capsys, *typed)
 
 
 def test_a_run_is_loaded_once_until_it_changes(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_figures_that_apply_are_drawn_and_the_others_say_why(
     done = {name for name, entry in index.items() if entry["status"] == "done"}
     assert done == APPLY[model.beta_dim > 0, model.num_components > 0]
     for name, entry in index.items():
-        assert entry["command"] == f"python -m experiments.paper {name} --run {run}"
+        assert entry["command"] == f"ugvae paper {name} --run {run}"
         assert entry["title"]
         if entry["status"] == "done":
             assert f"] {name}: done, " in output
@@ -69,11 +69,11 @@ def test_index_keeps_what_was_done_when_a_later_call_is_mistyped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = run_of(tmp_path, UGVAE)
-    call("fig10", run, "--steps", "2")
+    paper.main(["fig10", str(run), "--steps", "2"])
     call("fig3", run)
     entry = read_index(run)["commands"]["fig10"]
     assert entry["status"] == "done"
-    assert entry["command"] == f"python -m experiments.paper fig10 --run {run} --steps 2"
+    assert entry["command"] == f"ugvae paper fig10 --run {run} --steps 2"
     refused(capsys, "fig10", "--run", str(run), "--steps", "0")
     refused(capsys, "fig4", "--run", str(run))
     index = read_index(run)["commands"]

@@ -99,6 +99,13 @@ def test_numbers_stand_beside_the_papers_and_the_controls(run: Path) -> None:
         "source found again — — 0.90 of 0.95 — — —",
         "Information of beta: 9.2 nats.",
         "+6.200 ± 0.100",
+        "z 5,000 images label, 10 values 0.50 (0.20; 0.01)",
+        "z 5,000 images all, the mean 0.55 (0.25; 0.06)",
+        "0.33 (0.33; 0.33) 0.44 (0.44; 0.44) 0.66 (0.66; 0.66)",
+        "beta 312 groups of 16 label, 10 values 0.50 (0.20; 0.01)",
+        "reconstructions 2,000 0.1653 ± 0.0181 4.56 18.80 0.861",
+        "on held-out images it tells label 0.98.",
+        "MNIST to Digits of each KID FID other real images 48 0.2000 ± 0.1000 — fixed z 48 0.7000 ± 0.1000 —",
         "thickness 0.71 of 0.050 0.66 of 0.050 0.02 of 0.050 0.04 of 0.010",
     ):
         assert shown in words
@@ -141,8 +148,10 @@ def test_what_is_missing_is_said_with_its_command(run: Path) -> None:
     assert "paper/bound.json: damaged, left out" in words
     assert "paper/translation.json: damaged, left out (translation: " in words
     assert "does not apply UGVAE has beta" in words
-    assert "not run — python -m experiments.paper series --run lightning_logs/mnist/version_0" in words
+    assert "not run — ugvae paper series --run lightning_logs/mnist/version_0" in words
     assert "Not measured The importance-weighted bound" in words
+    assert "ugvae paper table1 --run lightning_logs/mnist/version_0" in words, "which an earlier version stored"
+    assert "experiments.paper" not in words
 
 
 def test_a_run_without_any_result_names_every_command(tmp_path: Path) -> None:
@@ -151,7 +160,7 @@ def test_a_run_without_any_result_names_every_command(tmp_path: Path) -> None:
     (run / "config.yaml").write_text("model: {class_path: ugvae.models.VAE}\n")
     words = Outline(report(run)).words()
     for name in FIGURES | TABLES:
-        assert f"python -m experiments.paper {name} --run" in words
+        assert f"ugvae paper {name} --run" in words
     assert words.count("Not measured") == len(CLAIMS)
 
 
@@ -249,7 +258,7 @@ def test_what_is_of_a_checkpoint_before_more_training_is_stale(run: Path) -> Non
     assert read_run(run).stale == {"table1", "test"}, "and not those that do not say which they are of"
     words = Outline(report(run)).words()
     assert words.count("Stale : of a checkpoint that later training has replaced") == 2
-    assert "Renewed by python -m experiments.paper table1 --run lightning_logs/mnist/version_0" in words
+    assert "Renewed by ugvae paper table1 --run lightning_logs/mnist/version_0" in words
     assert "Renewed by make evaluate RUN=lightning_logs/mnist/version_0" in words
     fresh = {name: result for name, result in read_run(run).results.items() if name != "table1"}
     assert verdict(read_results(fresh))[0].because in words, "no verdict on a stale number"

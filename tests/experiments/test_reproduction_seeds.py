@@ -9,6 +9,7 @@ import pytest
 from tests.experiments.test_seeds import TINY
 from tests.helpers.made_up_runs import write_run
 from tests.helpers.yaml_sweep import EXPERIMENTS
+from ugvae import __main__ as entrance
 from ugvae import cli
 from ugvae.experiments.paper import __main__ as paper
 from ugvae.experiments.paper.reproduction.families import families, mean_of
@@ -89,8 +90,8 @@ def test_missing_seeds_are_trained_and_evaluated_like_the_run(
     done = []
 
     def run(command: list[str]) -> subprocess.CompletedProcess:
-        done.append(command[2:])
-        {"ugvae": cli, "experiments.paper": paper}[command[2]].main(command[3:])
+        done.append(command[3:])
+        entrance.main(command[3:])
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.chdir(tmp_path)
@@ -102,8 +103,8 @@ def test_missing_seeds_are_trained_and_evaluated_like_the_run(
     page = write(tmp_path / "page.md", RUN, "--seeds", "2")
     second = RUN.with_name("version_1")
     assert [seed_of(path) for path in (RUN, second)] == [1, 2]
-    assert [words[1] for words in done] == ["fit", "test", "test", "latent_use"]
-    assert done[-1] == ["experiments.paper", "latent_use", "--run", str(second), "--groups", "6"]
+    assert [words[0] for words in done] == ["fit", "test", "test", "paper"]
+    assert done[-1] == ["paper", "latent_use", "--run", str(second), "--groups", "6"]
     assert "| digits/version_0, seeds 1, 2, UGVAE | random groups, 6 of 16 |" in page
     assert f"--runs {RUN} {second}`" in page
     done.clear()
@@ -111,4 +112,4 @@ def test_missing_seeds_are_trained_and_evaluated_like_the_run(
     assert done == [], "what is there is not made again"
     with pytest.raises(SystemExit):
         write(tmp_path / "page.md", "nothing", "--seeds", "2")
-    assert "runs: nothing is neither the folder of a run nor a file of experiments/" in capsys.readouterr().err
+    assert "runs: no file nothing, and ugvae has no YAML of that name" in capsys.readouterr().err

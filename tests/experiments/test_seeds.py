@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from tests.helpers.killed_runs import session
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.errors import ConfigError
 from ugvae.experiments import compare, seeds
@@ -23,7 +22,7 @@ FOLDER = Path("lightning_logs/compare_digits/VAE")
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """A working folder with the digits' YAML; ``fit`` runs in this process; gives what was run."""
+    """An empty working folder; ``fit`` runs in this process; gives what was run."""
     done = []
 
     def run(command: list[str]) -> subprocess.CompletedProcess:
@@ -31,8 +30,6 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
         cli.main(command[3:])
         return subprocess.CompletedProcess(command, 0)
 
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments" / "digits.yaml").write_text((EXPERIMENTS / "digits.yaml").read_text())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(subprocess, "run", run)

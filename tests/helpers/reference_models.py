@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from tests.helpers.reference import _component, _linear_gaussian, kl_normal, log_normal, reference_elbo
-from ugvae.models import BaseVAE
+from ugvae.models import BaseVAE, VampPriorVAE
+from ugvae.networks.heads import GaussianHead
 
 Terms = dict[str, Tensor]
 
@@ -87,15 +88,50 @@ def mlvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -
             precision, weighted = precision + 1 / variance, weighted + mean / variance
         beta = weighted / precision + precision.rsqrt() * beta_draw
         kl_beta.append(kl_standard(weighted / precision, 1 / precision))
-        rows.append([])
-        for image, draw in zip(group, z_draws, strict=True):
-            mean, variance = _linear_gaussian(model.z_head, encode(model, image))
-            latent = torch.cat([mean + variance.sqrt() * draw, beta])
-            terms = {"reconstruction": log_likelihood(model, image, latent), "kl_z": kl_standard(mean, variance)}
-            rows[-1].append(terms)
+        rows.append([style_image(model, *one, beta) for one in zip(group, z_draws, strict=True)])
+    return grouped_terms(rows, kl_beta)
+
+
+def gvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -> Terms:
+    rows, kl_beta = [], []
+    for group, z_draws, beta_draw in zip(images, z_noise, beta_noise, strict=True):
+        codes = [_linear_gaussian(model.beta_head, encode(model, image)) for image in group]
+        mean = sum(code[0] for code in codes) / len(codes)
+        variance = sum(code[1] for code in codes) / len(codes)
+        kl_beta.append(kl_standard(mean, variance))
+        beta = mean + variance.sqrt() * beta_draw
+        rows.append([style_image(model, *one, beta) for one in zip(group, z_draws, strict=True)])
+    return grouped_terms(rows, kl_beta)
+
+
+def style_image(model: BaseVAE, image: Tensor, draw: Tensor, beta: Tensor) -> Terms:
+    """The terms of one image whose z has the prior N(0, I)."""
+    mean, variance = _linear_gaussian(model.z_head, encode(model, image))
+    latent = torch.cat([mean + variance.sqrt() * draw, beta])
+    return {"reconstruction": log_likelihood(model, image, latent), "kl_z": kl_standard(mean, variance)}
+
+
+def grouped_terms(rows: list[list[Terms]], kl_beta: list[Tensor]) -> Terms:
     terms = {**stack(rows), "kl_beta": torch.stack(kl_beta)}
     total = (terms["reconstruction"] - terms["kl_z"]).sum(1) - terms["kl_beta"]
     return {**terms, "total": total, "objective": total}
+
+
+def neural_statistician(model: BaseVAE, images: Tensor, beta_noise: Tensor, z_noise: Tensor) -> Terms:
+    rows, kl_beta = [], []
+    for group, z_draws, beta_draw in zip(images, z_noise, beta_noise, strict=True):
+        pooled = sum(encode(model, image) for image in group) / len(group)
+        hidden = torch.relu(model.statistic_network[0](pooled))
+        mean, variance = _linear_gaussian(model.statistic_network[2], hidden)
+        kl_beta.append(kl_standard(mean, variance))
+        beta = mean + variance.sqrt() * beta_draw
+        rows.append([])
+        for image, draw in zip(group, z_draws, strict=True):
+            mean, variance = _linear_gaussian(model.z_head, torch.cat([encode(model, image), beta]))
+            latent = torch.cat([mean + variance.sqrt() * draw, beta])
+            kl_z = kl_normal(mean, variance, *_component(model, 0, beta))
+            rows[-1].append({"reconstruction": log_likelihood(model, image, latent), "kl_z": kl_z})
+    return grouped_terms(rows, kl_beta)
 
 
 def gmvae_image(model: BaseVAE, image: Tensor, z_draw: Tensor, w_draw: Tensor) -> Terms:
@@ -121,14 +157,45 @@ def gmvae(model: BaseVAE, images: Tensor, z_noise: Tensor, w_noise: Tensor) -> T
     return {**terms, "total": total, "objective": total}
 
 
+def mixture_components(model: BaseVAE) -> list[tuple[Tensor, Tensor]]:
+    """Mean and variance of each component of a prior that nothing drives."""
+    if isinstance(model, VampPriorVAE):
+        pseudo_inputs = 1 / (1 + torch.exp(-model.pseudo_logits))
+        return [_linear_gaussian(model.z_head, encode(model, pseudo_input)) for pseudo_input in pseudo_inputs]
+    log_variances = torch.tanh(model.prior_log_var)
+    return [(mean, log_var.exp()) for mean, log_var in zip(model.prior_mean, log_variances, strict=True)]
+
+
+def mixture_vae_image(model: BaseVAE, image: Tensor, noise: Tensor) -> Terms:
+    mean, variance = _linear_gaussian(model.z_head, encode(model, image))
+    kls = [kl_normal(mean, variance, *component) for component in mixture_components(model)]
+    scores = torch.stack([torch.exp(-kl) for kl in kls])
+    pi = scores / scores.sum()
+    return {
+        "reconstruction": log_likelihood(model, image, mean + variance.sqrt() * noise),
+        "kl_z": sum(p * kl for p, kl in zip(pi, kls, strict=True)),
+        "kl_d": sum(p * torch.log(p * len(kls)) for p in pi),
+    }
+
+
+def mixture_vae(model: BaseVAE, images: Tensor, z_noise: Tensor) -> Terms:
+    groups = zip(images, z_noise, strict=True)
+    terms = stack([[mixture_vae_image(model, *one) for one in zip(*group, strict=True)] for group in groups])
+    total = (terms["reconstruction"] - terms["kl_z"] - terms["kl_d"]).sum(1)
+    return {**terms, "total": total, "objective": total}
+
+
 def nested_vae(model: BaseVAE, images: Tensor, z_noise: Tensor, common_noise: Tensor) -> Terms:
     rows = []
     for group, z_draws, common_draws in zip(images, z_noise, common_noise, strict=True):
         outer = [vae_image(model, image, draw) for image, draw in zip(group, z_draws, strict=True)]
+        seen = [z for z, _ in outer]
+        if model.inner_sees == "means":
+            seen = [_linear_gaussian(model.z_head, encode(model, image))[0] for image in group]
         rows.append([])
-        for i, (z, terms) in enumerate(outer):
-            partner = outer[i + 1 if i % 2 == 0 else i - 1][0]
-            hidden = torch.relu(model.inner_encoder[0](z))
+        for i, (_, terms) in enumerate(outer):
+            partner = seen[i + 1 if i % 2 == 0 else i - 1]
+            hidden = torch.relu(model.inner_encoder[0](seen[i]))
             mean, variance = _linear_gaussian(model.inner_encoder[2], hidden)
             common = mean + variance.sqrt() * common_draws[i]
             predicted = model.inner_decoder[2](torch.relu(model.inner_decoder[0](common)))
@@ -149,11 +216,17 @@ def ugvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -
 
 BOUNDS: dict[str, Callable[..., Terms]] = {
     "VAE": vae,
+    "AdaGVAE": beta_vae,
+    "AdaMLVAE": beta_vae,
     "BetaVAE": beta_vae,
+    "GMMPriorVAE": mixture_vae,
     "GMVAE": gmvae,
+    "GVAE": gvae,
     "MLVAE": mlvae,
     "NestedVAE": nested_vae,
+    "NeuralStatistician": neural_statistician,
     "UGVAE": ugvae,
+    "VampPriorVAE": mixture_vae,
 }
 
 
@@ -161,7 +234,8 @@ BOUNDS: dict[str, Callable[..., Terms]] = {
 def make_linear(model: BaseVAE) -> None:
     """Makes decoder and mixture prior linear, with random weights, and the posteriors wide enough to cover the exact.
 
-    Component k is z ~ N(A_k c + a_k, diag s_k²), where c is beta or w: ReLU(c) and ReLU(−c) make c.
+    Component k is z ~ N(A_k c + a_k, diag s_k²), where c is beta or w: ReLU(c) and ReLU(−c) make c. A mixture that
+    nothing drives stays as it is.
     """
     model.decoder = nn.Linear(model.z_dim + model.beta_dim, math.prod(model.image_shape)).to(model.dtype)
     nn.init.normal_(model.decoder.weight, std=0.5)
@@ -170,9 +244,10 @@ def make_linear(model: BaseVAE) -> None:
         return model.decoder(latent).unflatten(-1, model.image_shape)
 
     model._decode = linear_decode
-    for head in (module for name, module in model.named_children() if name in ("z_head", "beta_head", "w_head")):
+    model.likelihood.mean = lambda logits: logits
+    for head in (module for module in model.modules() if isinstance(module, GaussianHead)):
         head.bias[head.out_features // 2 :] = 1.0
-    if model.num_components:
+    if model.condition_dim:
         prior, width = model.mixture_prior, model.condition_dim
         slopes = 0.5 * torch.randn(model.num_components, width, model.z_dim, dtype=model.dtype)
         hidden = torch.zeros(model.num_components, prior.weight.shape[1], width, dtype=model.dtype)
@@ -195,12 +270,14 @@ def exact_log_likelihood(model: BaseVAE, images: Tensor) -> Tensor:
     eye = torch.eye(model.beta_dim or model.condition_dim, dtype=model.dtype)
     parts = []  # of each component: mean, slope on beta or w, covariance given it
     for k in range(max(1, model.num_components)):
-        if model.num_components:
+        slope = of_z.new_zeros(model.z_dim, len(eye))
+        if model.condition_dim:
             mean, variance = _component(model, k, eye.new_zeros(len(eye)))
             slope = torch.stack([_component(model, k, axis)[0] - mean for axis in eye], 1)
+        elif model.num_components:
+            mean, variance = mixture_components(model)[k]
         else:
             mean, variance = of_z.new_zeros(model.z_dim), of_z.new_ones(model.z_dim)
-            slope = of_z.new_zeros(model.z_dim, len(eye))
         slope = of_z @ slope + (of_beta if model.beta_dim else 0)
         parts.append((of_z @ mean + offset, slope, of_z @ variance.diag() @ of_z.T + noise))
     values = []

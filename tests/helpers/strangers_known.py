@@ -110,7 +110,7 @@ CASES = [
     Case(
         "2 WandbLogger",
         [f"{FIT} --trainer.logger WandbLogger"],
-        words=(f"RUN={RUN}",),
+        words=(f"evaluate {RUN}",),
         leaves=DONE,
         not_left=("config.yaml", "figures"),
         environment={"WANDB_MODE": "offline"},
@@ -140,14 +140,16 @@ CASES = [
         words=("planned with 3 steps and has 6 now", "--model.init_from"),
     ),
     Case("3 weights alone", [FIT, f"{FIT} --model.init_from {LAST}"], leaves=("lightning_logs/digits/version_1",)),
-    Case("3 a name with a space", [f"{FIT} --experiment my\\ run"], words=("RUN='lightning_logs/my run/version_0'",)),
+    Case(
+        "3 a name with a space", [f"{FIT} --experiment my\\ run"], words=("evaluate 'lightning_logs/my run/version_0'",)
+    ),
     Case(
         "3 report after more training",
         [
             FIT,
             f"test {DIGITS} --ckpt_path best",
             f"{FIT} --trainer.max_epochs 3 --ckpt_path last",
-            f"python -m experiments.paper report --run {RUN}",
+            f"report {RUN}",
             f"python -c \"print(open('{RUN}/report.html').read().count('Stale'))\"",
         ],
         words=("1",),
@@ -208,30 +210,30 @@ CASES = [
     Case("5 --model.help", ["fit --model.help UGVAE"], words=("num_components", "init_from")),
     Case(
         "5 translation --content nonsense",
-        [FIT, f"python -m experiments.paper translation --run {RUN} --column label --values 0 1 --content nonsense"],
+        [FIT, f"paper translation --run {RUN} --column label --values 0 1 --content nonsense"],
         2,
         ("content: no other column 'nonsense'",),
     ),
     Case(
         "5 translation --content of the column that is translated",
-        [FIT, f"python -m experiments.paper translation --run {RUN} --column label --values 0 1 --content label"],
+        [FIT, f"paper translation --run {RUN} --column label --values 0 1 --content label"],
         2,
         ("content: no other column 'label'",),
     ),
     Case(
         "5 table1 of groups larger than the images",
-        [FIT, f"python -m experiments.paper table1 --run {RUN} --values 0 1"],
+        [FIT, f"paper table1 --run {RUN} --values 0 1"],
         2,
         ("group_size: no groups of 128", "or less"),
     ),
     Case(
         "5 fig5 by the name that is shown",
-        [FIT, f"python -m experiments.paper fig5 --run {RUN} --column label --values label\\ 0 label\\ 1 --mapped 5"],
+        [FIT, f"paper fig5 --run {RUN} --column label --values label\\ 0 label\\ 1 --mapped 5"],
         leaves=(f"{RUN}/paper/fig5.json",),
     ),
     Case(
         "5 fig5 by a name that is not there",
-        [FIT, f"python -m experiments.paper fig5 --run {RUN} --column label --values class\\ 0 class\\ 1"],
+        [FIT, f"paper fig5 --run {RUN} --column label --values class\\ 0 class\\ 1"],
         2,
         ("'class 0'; it has 0, 1, 2",),
     ),

@@ -23,6 +23,7 @@ from ugvae.models import UGVAE
     [
         ("conv", "auto", {"avx512_bf16", "fpu"}, None, "bf16-mixed"),
         ("conv", "cpu", {"amx_bf16"}, True, "bf16-mixed"),
+        ("residual", "cpu", {"avx512_bf16"}, None, "bf16-mixed"),
         ("conv", "cpu", {"avx2"}, True, "32-true"),
         ("conv", "auto", {"avx512_bf16"}, False, "32-true"),  # a GPU without, whatever the processor has
         ("conv", "gpu", set(), True, "bf16-mixed"),
@@ -73,7 +74,9 @@ def test_the_choice_is_written_down_and_overridable(tmp_path: Path, monkeypatch:
         torch.set_float32_matmul_precision(before)
 
 
-@pytest.mark.parametrize(("backbone", "shape"), [("mlp", (1, 28, 28)), ("conv", (3, 32, 32))])
+@pytest.mark.parametrize(
+    ("backbone", "shape"), [("mlp", (1, 28, 28)), ("conv", (3, 32, 32)), ("residual", (3, 16, 24))]
+)
 @pytest.mark.parametrize("way", ["bfloat16", "medium"])
 def test_reduced_precision_is_near_float32(way: str, backbone: str, shape: tuple[int, int, int]) -> None:
     """Terms within 1 % of each or half a nat, the gradient within 10 % of its norm; of −ELBO hundreds of nats."""

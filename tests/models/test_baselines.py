@@ -85,12 +85,45 @@ def test_nested_vae_pairs_neighbours_and_can_leave_the_outer_vae_alone() -> None
         other = model.elbo(changed)
     moved = (elbo["inner_reconstruction"] != other["inner_reconstruction"])[0]
     assert moved.tolist() == [False, False, True, True]
-    for joint in (True, False):
-        model = make(NestedVAE, joint=joint)
-        elbo = model.elbo(images)
-        (elbo["inner_reconstruction"] - elbo["inner_kl"]).sum().backward()
-        assert (model.z_head.weight.grad is not None) == joint
-        assert model.inner_encoder[0].weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("inner_sees", ["samples", "means"])
+def test_nested_vae_trains_its_outer_vae_as_if_alone(inner_sees: str) -> None:
+    nested, vae = make(NestedVAE, joint=False, inner_sees=inner_sees), make(VAE)
+    vae.load_state_dict({name: nested.state_dict()[name] for name in vae.state_dict()})
+    images = make_images(nested)
+    with recorded_noise() as noise:
+        nested.loss(nested.elbo(images)).backward()
+    with fixed_noise(noise[0]):
+        vae.loss(vae.elbo(images)).backward()
+    for name, parameter in vae.named_parameters():
+        assert_close(nested.get_parameter(name).grad, parameter.grad)
+    assert nested.inner_encoder[0].weight.grad.abs().max() > 0
+    together = make(NestedVAE, joint=True, inner_sees=inner_sees)
+    elbo = together.elbo(images)
+    (elbo["inner_reconstruction"] - elbo["inner_kl"]).sum().backward()
+    assert together.z_head.weight.grad.abs().max() > 0
+
+
+def test_noise_of_z_is_nothing_to_an_inner_vae_that_sees_means() -> None:
+    for inner_sees in ("samples", "means"):
+        model = make(NestedVAE, inner_sees=inner_sees)
+        images = make_images(model)
+        with recorded_noise() as noise:
+            elbo = model.elbo(images)
+        z_noise, common_noise = noise
+        with fixed_noise(2 * z_noise, common_noise):
+            other = model.elbo(images)
+        assert torch.equal(elbo["inner_kl"], other["inner_kl"]) == (inner_sees == "means")
+        assert not torch.equal(elbo["reconstruction"], other["reconstruction"])
+    with pytest.raises(ConfigError, match=r"^inner_sees: expected samples or means, got 'mean'"):
+        make(NestedVAE, inner_sees="mean")
+
+
+def test_checkpoints_from_before_inner_sees_are_of_samples() -> None:
+    settings = dict(make(NestedVAE).hparams)
+    del settings["inner_sees"]
+    assert NestedVAE(**settings).inner_sees == "samples"
 
 
 @pytest.mark.parametrize(("grouping", "accepted"), [("attribute", True), ("random", False), (None, False)])

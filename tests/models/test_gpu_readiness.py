@@ -18,6 +18,7 @@ from ugvae.data.table import ConcatImages, GroupDataset, ImageTable
 from ugvae.models import UGVAE, BaseVAE, Bound
 from ugvae.models.metrics import BoundMetric
 from ugvae.models.optim import clip_by_norm
+from ugvae.networks.likelihoods import LIKELIHOODS
 
 GPU, SHAPE = torch.device("cuda", 0), (3, 8, 8)
 
@@ -55,7 +56,7 @@ def train_on_fake_gpu(make_model: Callable[[], BaseVAE], precision: torch.dtype 
 
 
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])
-@pytest.mark.parametrize("backbone", ["mlp", "conv"])
+@pytest.mark.parametrize("backbone", ["mlp", "conv", "residual"])
 @every_model
 def test_no_step_waits_for_the_device(model_class: type[BaseVAE], backbone: str, precision: torch.dtype | None) -> None:
     train_on_fake_gpu(lambda: make(model_class, SHAPE, double=False, backbone=backbone).train(), precision)
@@ -75,6 +76,17 @@ def test_a_step_that_waits_is_found() -> None:
 @pytest.mark.parametrize("backbone", ["mlp", "conv"])
 @every_model
 def test_a_step_is_one_graph_and_compiled_once(model_class: type[BaseVAE], backbone: str) -> None:
+    assert_one_graph(make(model_class, SHAPE, double=False, backbone=backbone))
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_a_step_of_other_networks_is_one_graph(likelihood: str) -> None:
+    settings = {"double": False, "backbone": "residual", "width": 8, "likelihood": likelihood}
+    train_on_fake_gpu(lambda: make(UGVAE, SHAPE, **settings).train(), torch.bfloat16)
+    assert_one_graph(make(UGVAE, SHAPE, **settings))
+
+
+def assert_one_graph(model: BaseVAE) -> None:
     graphs = []
 
     def count(graph: torch.fx.GraphModule, example: list[Tensor]) -> Callable:
@@ -82,7 +94,6 @@ def test_a_step_is_one_graph_and_compiled_once(model_class: type[BaseVAE], backb
         return graph.forward
 
     torch._dynamo.reset()
-    model = make(model_class, SHAPE, double=False, backbone=backbone)
     compiled = torch.compile(model.training_outputs, backend=count, fullgraph=True)
     for seed in range(3):
         images = torch.randint(256, (3, 4, *model.image_shape), dtype=torch.uint8)

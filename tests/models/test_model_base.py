@@ -46,7 +46,9 @@ def test_bad_images(change, message: str) -> None:
         *itertools.product(["z_dim", "beta_dim", "num_components"], [0, -1, math.nan, 2.5, 2.0, True]),
         *itertools.product(["x_std", "learning_rate"], [0, -1, math.nan, math.inf]),
         *itertools.product(["image_shape"], [(28, 28), (1, 0, 28), ()]),
+        *itertools.product(["width", "depth"], [0, -1, 2.5, True, 16]),  # 16: of mlp, which has neither
         *[("backbone", "resnet"), ("norm", "layer"), ("schedule", "linear"), ("warmup_steps", -1)],
+        ("likelihood", "bernoulli"),
     ],
 )
 def test_bad_settings_name_the_key(key: str, value) -> None:
@@ -99,6 +101,9 @@ def test_hparams_hold_the_defaults() -> None:
     shared = {
         "image_shape": (1, 28, 28),
         "backbone": "mlp",
+        "width": 24,
+        "depth": 1,
+        "likelihood": "gaussian",
         "x_std": 0.2,
         "norm": "batch",
         "learning_rate": 5e-3,
@@ -106,6 +111,7 @@ def test_hparams_hold_the_defaults() -> None:
         "warmup_steps": 50,
         "compile": False,
         "local_posterior": "given_x",
+        "beta_from": "group",
         "independence": 0.0,
         "span_devices": False,
     }

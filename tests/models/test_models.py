@@ -31,7 +31,8 @@ def digits(split: slice, groups: int) -> torch.Tensor:
 
 
 def test_the_names_of_the_design_are_there() -> None:
-    assert {m.__name__ for m in MODELS} >= {"UGVAE", "MLVAE", "GMVAE", "VAE", "BetaVAE", "NestedVAE"}
+    grouped, mixtures = {"UGVAE", "MLVAE", "GVAE", "NeuralStatistician"}, {"GMVAE", "GMMPriorVAE", "VampPriorVAE"}
+    assert {m.__name__ for m in MODELS} >= grouped | mixtures | {"VAE", "BetaVAE", "NestedVAE", "AdaGVAE", "AdaMLVAE"}
     assert {m.__name__ for m in MODELS} == set(reference_models.BOUNDS)
 
 
@@ -118,8 +119,9 @@ def test_sample_and_decode(model_class: type[BaseVAE]) -> None:
         with pytest.raises(ValueError, match=f"^component: .*got {component}"):
             model.sample(1, 1, component)
     if model.num_components:
-        assert model.sample(3, 5, component=1).shape == images.shape
-        assert model.prior(torch.randn(7, model.condition_dim, dtype=torch.float64)).mean.shape == (7, 5, 3)
+        last = model.num_components - 1
+        assert model.sample(3, 5, component=last).shape == images.shape
+        assert model.prior(torch.randn(7, model.condition_dim, dtype=torch.float64)).mean.shape == (7, last + 1, 3)
     z = torch.randn(3, 5, 3, dtype=torch.float64)
     beta = torch.randn(3, model.beta_dim, dtype=torch.float64) if model.beta_dim else None
     assert model.decode(z, beta).shape == images.shape

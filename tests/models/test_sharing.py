@@ -189,7 +189,7 @@ BAD = {
     "a function": (config('{"model_class": "os.system", "settings": {}}'), r"holds the class os\.system, and"),
     "wrong shapes": (settings(z_dim=7), "make no UGVAE .* size mismatch .* one and the same save_pretrained"),
     "an unknown setting": (settings(depth=3), "make no UGVAE .*depth"),
-    "a bad setting": (settings(backbone="vit"), "make no UGVAE .*expected mlp or conv"),
+    "a bad setting": (settings(backbone="vit"), "make no UGVAE .*expected mlp, conv or residual"),
     "a weight missing": (weights(lambda t: t.pop("z_head.weight")), r"Missing key.*z_head\.weight"),
     "a weight too many": (weights(lambda t: t.update(more=torch.zeros(1))), "Unexpected key.*more"),
     "whole numbers alone": (weights(lambda t: [t.update({n: v.int()}) for n, v in t.items()]), "no floating type"),

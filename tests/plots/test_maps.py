@@ -98,3 +98,23 @@ def test_panels_of_components_can_be_read_on_a_phone(components: int, pages: int
     figures = component_walk_figures(torch.rand(components, 7, 7, 1, 4, 4), torch.arange(7.0), torch.arange(7.0))
     assert len(figures) == pages
     assert all(figure.get_figwidth() < 7 for figure in figures)
+
+
+@pytest.mark.parametrize(("components", "pages"), [(1, 1), (20, 1), (21, 2)])
+def test_components_that_nothing_drives_have_a_row_each(components: int, pages: int) -> None:
+    walks, notes = torch.rand(components, 1, 7, 1, 4, 4), [f"{k} images" for k in range(components)]
+    figures = component_walk_figures(walks, torch.zeros(1), torch.arange(7.0), None, notes)
+    labels = [text.get_text() for figure in figures for text in figure.axes[0].get_yticklabels()]
+    assert len(figures) == pages
+    assert labels == [f"component {k}: {k} images" for k in range(components)]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 20])
+def test_labels_of_a_grid_with_numbers_below_are_never_cut(rows: int, tmp_path: Path) -> None:
+    figure = grid_figure(
+        torch.rand(rows, 7, 1, 28, 28), "walks", ["component 0: 14% of images"] * rows, list("1234567")
+    )
+    save_figure(figure, tmp_path / "grid.png")
+    axes = figure.axes[0]
+    assert all(text.get_window_extent().x0 >= 0 for text in axes.get_yticklabels())
+    assert all(text.get_window_extent().y0 >= 0 for text in axes.get_xticklabels())

@@ -9,16 +9,17 @@ from unittest.mock import MagicMock
 
 import pytest
 import torch
+import wandb
 
 from tests.data.image_folder import write_image_folder
 from tests.helpers import faults
 from tests.helpers.killed_runs import COMMAND, FOLDER, RUN, order, session
 from ugvae import cli, models
 from ugvae.errors import DataError, OutputError
-from ugvae.runs import loggers
 from ugvae.runs.files import save_json
 from ugvae.runs.folder import read_rows
 from ugvae.runs.loggers import MetricsWriter
+from ugvae.runs.weights_and_biases import open_record
 
 LAST = RUN / "checkpoints" / "last.ckpt"
 
@@ -141,10 +142,10 @@ def test_login_that_fails_logs_offline(tmp_path: Path, monkeypatch: pytest.Monke
 
     started = []
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    monkeypatch.setattr(loggers.wandb, "login", refuse)
-    monkeypatch.setattr(loggers.wandb, "init", lambda mode, **_: started.append(mode) or MagicMock())
+    monkeypatch.setattr(wandb, "login", refuse)
+    monkeypatch.setattr(wandb, "init", lambda mode, **_: started.append(mode) or MagicMock())
     with pytest.warns(UserWarning, match=r"W&B: no login \(no route to host\); the run is logged offline"):
-        loggers.wandb_logger("name", str(tmp_path))
+        open_record(tmp_path, {"project": "p"})
     assert started == ["offline"]
 
 
@@ -155,9 +156,11 @@ def test_server_that_does_not_answer_at_the_start_logs_offline(tmp_path: Path, m
         return run
 
     run = MagicMock()
-    monkeypatch.setattr(loggers.wandb, "init", refuse)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setattr(wandb, "login", lambda **_: True)
+    monkeypatch.setattr(wandb, "init", refuse)
     with pytest.warns(UserWarning, match=r"W&B cannot be reached \(timed out\); the run is logged offline"):
-        assert loggers.start_wandb("name", str(tmp_path), online=True) is run
+        assert open_record(tmp_path, {"project": "p"}) is run
 
 
 @pytest.mark.slow

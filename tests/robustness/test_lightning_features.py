@@ -66,7 +66,7 @@ def test_what_works(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows()[-1]["step"]
     assert (RUN / "checkpoints" / "last.ckpt").is_file()
     assert yaml.safe_load((RUN / "hparams.yaml").read_text())["image_shape"] == [1, 8, 8]
-    assert f"make evaluate RUN={RUN}" in capsys.readouterr().out
+    assert f"ugvae evaluate {RUN}" in capsys.readouterr().out
 
 
 REFUSED = {
@@ -182,7 +182,7 @@ def test_a_time_limit_counts_anew_in_every_session(capsys: pytest.CaptureFixture
 def test_default_root_dir_is_where_runs_land(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
     elsewhere = ["--trainer.default_root_dir=there"]
     cli.main([*FIT, *elsewhere])
-    assert f"make evaluate RUN=there/{RUN}" in capsys.readouterr().out
+    assert f"ugvae evaluate there/{RUN}" in capsys.readouterr().out
     cli.main([*FIT, *elsewhere, "--ckpt_path=last", "--trainer.max_epochs=3"])
     assert [path.name for path in workplace.iterdir()] == ["there"]
     assert json.loads(Path("there", RUN, "trained.json").read_text())["steps"] == 12

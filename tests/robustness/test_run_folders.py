@@ -158,7 +158,7 @@ def test_a_run_is_filed_under_the_yaml_that_names_its_data(configs: list[str], n
 
 def test_a_name_with_a_space_is_quoted(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main([*FIT, "--experiment=my run"])
-    assert "make evaluate RUN='lightning_logs/my run/version_0'" in capsys.readouterr().out
+    assert "ugvae evaluate 'lightning_logs/my run/version_0'" in capsys.readouterr().out
 
 
 # -------------------------------------------------------------------------------------------- more training

@@ -1,1 +1,1 @@
-"""Tests of ``ugvae.runs``."""
+"""Tests of runs and their folders."""

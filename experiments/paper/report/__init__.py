@@ -19,8 +19,10 @@ from ugvae.experiments.paper.report.numbers import split_table
 from ugvae.experiments.paper.report.pictures import curves
 from ugvae.machine import clock
 from ugvae.plots.curves import PER_GROUP
+from ugvae.runs.advice import advised, paper_command
 from ugvae.runs.files import atomic_path
 from ugvae.runs.folder import RunFolder, read_run
+from ugvae.runs.weights_and_biases import add_results
 
 HOLDS = {"yes": "Holds", "partly": "Holds in part", "no": "Does not hold", "not measured": "Not measured"}
 
@@ -35,6 +37,7 @@ def report(run: Path) -> None:
     content = render(read_run(run), {name: command.title for name, command in (TABLES | FIGURES).items()})
     with atomic_path(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
+    add_results(run, {}, artifacts={"report": path})
     print(f"Wrote {path}, {path.stat().st_size / 2**20:.1f} MiB", flush=True)
 
 
@@ -43,7 +46,7 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
 
     Args:
         run: what was read of the run.
-        known: every command of ``experiments.paper`` with its title.
+        known: every command of ``ugvae paper`` with its title.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -59,6 +62,8 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
     machine = (run.trained or {}).get("hardware", {}).get("line")
     return environment.get_template("page.html.j2").render(
         run=run,
+        advised=advised,
+        paper_command=paper_command,
         title=f"{run.model} on {run.data}",
         lead=f"Run {run.name}, {run.epochs} epochs{trained}{f' on {machine}' if machine else ''}. "
         "Numbers beside the paper's, and beside their controls.",

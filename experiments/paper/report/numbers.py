@@ -54,6 +54,7 @@ def in_words(value: Any) -> str:
 
 
 SCORES = {
+    "bits_per_dim": "−ELBO, bits per dimension",
     "nmi": "NMI of components and labels",
     "ari": "ARI of components and labels",
     "accuracy": "accuracy under the best match",

@@ -10,24 +10,10 @@ from ugvae.experiments.paper.report.settings import changed
 from ugvae.experiments.paper.table import ABSENT, Table, code
 from ugvae.experiments.paper.tables import tables_of
 from ugvae.machine import clock
+from ugvae.plots.captions import caption_of
+from ugvae.runs.advice import paper_command
 from ugvae.runs.folder import RunFolder
 
-CAPTIONS = {  # of the figures of training, by how the file name begins
-    "reconstructions": "Held-out images above what the model decodes from their own z and beta. Look for what is lost.",
-    "component_walks": (
-        "One panel per mixture component: down the rows beta moves through its prior, along the columns z crosses the "
-        "component's prior (Fig. 3 and 8 of the paper). Trained betas may lie elsewhere: see the aggregated walks."
-    ),
-    "aggregate_walks": (
-        "A panel per principal axis of the betas of held-out groups: down the rows beta goes from their 5 % to their "
-        "95 % quantile, a column keeps its local draw. Rows all alike mean that beta controls nothing where it is."
-    ),
-    "global_walk": "Rows: beta; columns: z, every dimension at once (Fig. 4). Rows all alike mean an unused beta.",
-    "latent_walks": "One dimension of z per row, the others at 0 (Fig. 9).",
-    "samples": "Images drawn from the prior. A row is one group: its images share one beta.",
-    "beta_map": "t-SNE map of the mean of beta of held-out groups. Clusters mean that it holds what a group shares.",
-    "z_map": "t-SNE map of the mean of z of held-out images.",
-}
 LONGEST_ENTRY = 28  # letters in a line of the contents
 DRAWN_AS_CURVES = "curves"  # figures/curves.png, which the page draws itself
 
@@ -109,8 +95,7 @@ def training_pictures(run: RunFolder) -> Iterator[Picture]:
     """The figures of training, and those of ``paper/`` that no command names."""
     for path in sorted((run.directory / "figures").glob("*.png")):
         if path.stem != DRAWN_AS_CURVES or not run.metrics:
-            caption = next((words for start, words in CAPTIONS.items() if path.stem.startswith(start)), None)
-            yield read_picture(path, caption or f"{path.stem}, drawn in training.")
+            yield read_picture(path, caption_of(path.stem))
     named = {figure["file"] for entry in run.commands.values() for figure in entry.get("figures", [])}
     for path in sorted((run.directory / "paper").glob("*.png")):
         if path.name not in named:
@@ -122,11 +107,11 @@ def absent(run: RunFolder, known: Mapping[str, str]) -> Table | None:
 
     Args:
         run: what was read.
-        known: every command of ``experiments.paper`` with its title.
+        known: every command of ``ugvae paper`` with its title.
     """
     entries = [{"title": name, **entry} for name, entry in run.commands.items() if entry.get("status") != "done"]
     entries += [
-        {"title": title, "status": "not run", "command": f"python -m experiments.paper {name} --run {run.shown}"}
+        {"title": title, "status": "not run", "command": paper_command(name, run.shown)}
         for name, title in known.items()
         if name not in run.commands and name not in run.results
     ]

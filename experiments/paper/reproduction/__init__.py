@@ -1,6 +1,6 @@
 """The claims of the paper beside what was measured in given runs, written into a section of a Markdown page.
 
-Every number is read from the JSON of the runs, which ``make evaluate`` writes. A claim that no run measures is listed
+Every number is read from the JSON of the runs, which ``ugvae evaluate`` writes. A claim that no run measures is listed
 with what would measure it. Errors are sample s.d. over training seeds: a run of one seed has none.
 """
 
@@ -70,7 +70,7 @@ def read_runs(directories: Sequence[Path]) -> list[RunFolder]:
 def section(settings: Sequence[Family]) -> str:
     """The claims, then the numbers behind them, then the runs."""
     runs = [run for family in settings for run in family.runs]
-    command = f"python -m experiments.paper reproduction --runs {' '.join(run.shown for run in runs)}"
+    command = f"ugvae paper reproduction --runs {' '.join(run.shown for run in runs)}"
     parts = [
         "## The claims of the paper",
         "What each run says of each claim, by fixed rules on its numbers (`src/ugvae/evaluation/verdict.py`), always "

@@ -1,38 +1,35 @@
 """The command that makes a run again, from its settings."""
 
-import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ugvae.cli.yamls import SHIPPED
 from ugvae.experiments.paper.report.settings import changed, shown
+from ugvae.runs.advice import advised
 from ugvae.runs.folder import RunFolder, class_name
 
-EXPERIMENTS = Path("experiments")
 ROOTS = ("root", "roots")  # where the data lie is everyone's own
 
 
-def train_command(run: RunFolder, experiments: Path = EXPERIMENTS) -> str:
-    """``make train`` with what differs from the experiment's YAML; without one ``fit`` on the run's own settings.
+def train_command(run: RunFolder) -> str:
+    """``fit`` with what differs from the YAML that comes with ugvae; without one ``fit`` on the run's own settings.
 
     The YAML of an experiment is that of its name, or else the one whose name its name begins with.
     """
     experiment = str(run.config.get("experiment") or "")
-    begins = [path for path in experiments.glob("*.yaml") if f"{experiment}_".startswith(f"{path.stem}_")]
+    begins = [path for path in SHIPPED.glob("*.yaml") if f"{experiment}_".startswith(f"{path.stem}_")]
     if not begins:
-        return f"python -m ugvae fit --config {run.shown}/config.yaml"
+        return f"ugvae fit --config {run.shown}/config.yaml"
     path = max(begins, key=lambda begun: len(begun.stem))
     name = path.stem
     settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    command = [f"make train DATA={name}"]
-    if class_name(settings.get("model")) != run.model:
-        command.append(f"MODEL={run.model}")
-    flags = [("experiment", experiment)] if experiment != name else []
+    same_model = class_name(settings.get("model")) == run.model
+    flags = [] if same_model else [("model", run.model)]
+    flags += [("experiment", experiment)] if experiment != name else []
     flags += [(key, value) for key, value in _flags(run.config, settings) if not key.endswith(ROOTS)]
-    arguments = " ".join(f"--{key} {shlex.quote(value)}" for key, value in flags)
-    return " ".join([*command, *([f'ARGS="{arguments}"'] if arguments else [])])
+    return advised("fit", name, [word for key, value in flags for word in (f"--{key}", value)])
 
 
 def _flags(config: Mapping[str, Any], settings: Mapping[str, Any]) -> list[tuple[str, str]]:

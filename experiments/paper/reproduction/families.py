@@ -8,10 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ugvae.errors import ConfigError
+from ugvae.cli.yamls import yaml_named
 from ugvae.evaluation.results import RunResults
-from ugvae.experiments.paper.reproduction.commands import EXPERIMENTS
-from ugvae.experiments.seeds import SEED, differ_in_seed_alone, fit, run_module, train_seeds
+from ugvae.experiments.seeds import SEED, differ_in_seed_alone, fit, run_ugvae, train_seeds
 from ugvae.runs.folder import RunFolder, newest_checkpoint, read_run, run_directory
 from ugvae.runs.loading import best_checkpoint
 
@@ -103,10 +102,7 @@ def train_and_evaluate(run: Path, seeds: int) -> list[Path]:
 def _run_of(experiment: str) -> Path:
     last = newest_checkpoint(experiment, "last")
     if last is None:
-        config = EXPERIMENTS / f"{experiment}.yaml"
-        if not config.is_file():
-            raise ConfigError(f"runs: {experiment} is neither the folder of a run nor a file of {EXPERIMENTS}/")
-        fit(experiment, ["--config", str(config)], None)
+        fit(experiment, ["--config", str(yaml_named(experiment, "runs"))], None)
         last = newest_checkpoint(experiment, "last")
     return run_directory(last)
 
@@ -116,12 +112,12 @@ def _evaluate(run: Path, first: Path) -> None:
     like, content, again = read_run(first), read_run(run), "goes on there"
     if content.test is None:
         settings = ["--config", str(run / "config.yaml"), "--ckpt_path", str(best_checkpoint(run))]
-        run_module(f"{run}: test", "ugvae", ["test", *settings, "--trainer.precision", "32-true"], again)
+        run_ugvae(f"{run}: test", ["test", *settings, "--trainer.precision", "32-true"], again)
     called = {name: entry["command"] for name, entry in like.commands.items() if name in like.results.keys() & MEASURES}
     if not called:
-        run_module(f"{run}: evaluation", "experiments.paper", ["all", "--run", str(run)], again)
+        run_ugvae(f"{run}: evaluation", ["paper", "all", "--run", str(run)], again)
     for name, command in called.items():
         if name not in content.results:
-            words = shlex.split(command.partition("experiments.paper ")[2])
+            words = shlex.split(command)[1:]
             words[words.index("--run") + 1] = str(run)
-            run_module(f"{run}: {name}", "experiments.paper", words, again)
+            run_ugvae(f"{run}: {name}", words, again)

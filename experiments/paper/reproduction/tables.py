@@ -12,6 +12,7 @@ from ugvae.experiments.paper.reproduction.families import Family
 from ugvae.experiments.paper.table import Row, Table, code, number, over_seeds
 from ugvae.experiments.paper.tables import CHANCE, PAPER, accuracies, tables_of
 from ugvae.machine import clock
+from ugvae.runs.advice import advised
 from ugvae.runs.folder import RunFolder
 
 FEATURES = (  # of Table 1, what the page shows of them
@@ -91,7 +92,7 @@ def runs_table(runs: Sequence[RunFolder]) -> str:
         )
     commands = []
     for run in runs:
-        lines = [train_command(run), f"make evaluate RUN={run.shown}"]
+        lines = [train_command(run), advised("evaluate", run.shown)]
         lines += [entry["command"] for entry in run.commands.values() if _has_options(entry.get("command"))]
         commands.append(f"- {run.name}: {', then '.join(map(code, lines))}")
     return "\n\n".join([Table("", rows).markdown(), "\n".join(commands)])

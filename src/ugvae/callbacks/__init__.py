@@ -1,6 +1,7 @@
 """Callbacks of Lightning's trainer: start, progress, checkpoints, exact resume, figures, reports."""
 
 from ugvae.callbacks.checkpointing import RunCheckpoint
+from ugvae.callbacks.dashboard import Dashboard
 from ugvae.callbacks.figures import TrainingFigures
 from ugvae.callbacks.progress import ElboProgressBar
 from ugvae.callbacks.ranks import RankWatch
@@ -11,6 +12,7 @@ from ugvae.callbacks.starting import NewRun, RunSettings
 from ugvae.callbacks.stopping import GracefulStop
 
 __all__ = [
+    "Dashboard",
     "ElboProgressBar",
     "ExactResume",
     "GracefulStop",

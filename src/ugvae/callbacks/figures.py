@@ -24,9 +24,11 @@ from ugvae.evaluation.walks import (
     aggregate_walks,
     component_samples,
     component_walks,
+    condition_name,
     global_walk,
     latent_walks,
 )
+from ugvae.plots.captions import caption_of
 from ugvae.plots.curves import curves_figure
 from ugvae.plots.figure import save_figure
 from ugvae.plots.grids import (
@@ -99,7 +101,8 @@ class TrainingFigures(Callback):
             save_figure(figure, path)
             for logger in trainer.loggers:
                 if isinstance(logger, WandbLogger):
-                    logger.log_image(page, [str(path)], step=trainer.global_step)
+                    caption = [caption_of(page)]
+                    logger.log_image(f"figures/{page}", [str(path)], step=trainer.global_step, caption=caption)
 
     def _figures(
         self, trainer: Trainer, model: LightningModule, directory: Path, final: bool
@@ -128,8 +131,7 @@ class TrainingFigures(Callback):
     def _walks(self, model: LightningModule) -> tuple[str, Callable[[], Figure | list[Figure]]]:
         """Walks that suit the latents: a mixture (Fig. 3), beta and z (Fig. 4), z alone (Fig. 9)."""
         if model.num_components:
-            condition = "beta" if model.beta_dim else "w"
-            return "component_walks", lambda: component_walk_figures(*component_walks(model), condition)
+            return "component_walks", lambda: component_walk_figures(*component_walks(model), condition_name(model))
         if model.beta_dim:
             return "global_walk", lambda: global_walk_figure(*global_walk(model))
         return "latent_walks", lambda: latent_walks_figure(*latent_walks(model))

@@ -1,5 +1,6 @@
 """What a command leaves in the run's folder besides figures, and the lines it ends with."""
 
+import math
 import shlex
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from ugvae.callbacks.alone import Alone
 from ugvae.callbacks.checkpointing import run_checkpoint
+from ugvae.callbacks.dashboard import summary_of_test
 from ugvae.callbacks.progress import say
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import NonFiniteLossError, OutputError
@@ -19,8 +21,11 @@ from ugvae.evaluation.clusters import cluster_scores, no_cluster_scores
 from ugvae.evaluation.reconstruction import QualityMetric
 from ugvae.evaluation.results import to_json
 from ugvae.machine import describe, versions
+from ugvae.networks.likelihoods import bits_per_dim
+from ugvae.runs.advice import advised
 from ugvae.runs.checkpoints import LAST, checkpoint_digest
 from ugvae.runs.files import finite, save_json
+from ugvae.runs.weights_and_biases import add_results
 
 AGREEMENT, QUALITY = "agreement of components and labels", "quality of reconstructions"
 INFORMATION = "KL_beta in its parts"
@@ -154,18 +159,17 @@ def say_where(trainer: Trainer, directory: Path) -> None:
     if [path.name for path in kept] == [LAST]:
         say("No validation has chosen a best checkpoint: every command takes the last one in its place")
     if kept and kept[0].parent == directory / "checkpoints":  # where the other commands look
-        run = shlex.quote(str(directory))
         say(
-            f"Next: make evaluate RUN={run}    test ELBO, clusters, every figure and table that applies\n"
-            f"      make report RUN={run}      all of it in one page, report.html"
+            f"Next: {advised('evaluate', directory)}    test ELBO, clusters, every figure and table that applies\n"
+            f"      {advised('report', directory)}      all of it in one page, report.html"
         )
-    if (directory / "wandb").is_dir():
+    if any(directory.glob("wandb/offline-run-*")):
         folder = shlex.quote(str(directory / "wandb"))
-        say(f"      wandb sync {folder}/*   to see the run in Weights & Biases, if you like")
+        say(f"      wandb sync {folder}/offline-run-*   to see the run in Weights & Biases, if you like")
 
 
 class TestReport(Callback):
-    """Writes ``test.json``: ELBO terms, quality of reconstructions and cluster scores of the test split.
+    """Writes ``test.json``: ELBO terms, bits per dimension, reconstructions and cluster scores of the test split.
 
     KL_beta is given in its parts too, at the posterior means of z. The checkpoint, the seed and the versions, which are
     needed to run it again, are there.
@@ -193,7 +197,7 @@ class TestReport(Callback):
             self._quality.update(batch["image"], batch.get("mask"), posterior)
         if posterior.beta is not None:
             self._beta.append(posterior.beta)
-        if "label" in batch and pl_module.num_components:
+        if "label" in batch and pl_module.num_components > 1:  # one is no clustering
             known = batch["label"].flatten().cpu() >= 0  # the places without an image in a padded group have none
             self._d.append(posterior.d.flatten(0, 1).cpu()[known])
             self._labels.append(batch["label"].flatten().cpu()[known])
@@ -220,10 +224,12 @@ class TestReport(Callback):
                 quality = to_json(self._quality.compute())
         notes |= dict.fromkeys(self._alone.failed, "left out: it failed")
         group_terms, path = pl_module.evaluation_terms.group_terms, self.directory / "test.json"
+        bits = bits_per_dim(float(trainer.callback_metrics["test/elbo"]), math.prod(pl_module.image_shape))
         report = {
             "metrics": {name: finite(float(value)) for name, value in trainer.callback_metrics.items()},
             "units": f"nats per image; {', '.join(group_terms) or 'no term'}: nats per group; psnr: dB",
             "per_group_terms": group_terms,
+            "likelihood": {"name": pl_module.hparams.likelihood, "bits_per_dim": finite(bits)},
             "reconstructions": quality,
             "clusters": clusters,
             "beta": None if parts is None else to_json(parts),
@@ -236,6 +242,7 @@ class TestReport(Callback):
             "versions": versions(),
         }
         save_json(report, path)
+        add_results(self.directory, summary_of_test(report))
         for what, note in notes.items():
             print(f"{what}: {note}")
         if clusters:

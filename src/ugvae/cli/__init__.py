@@ -24,6 +24,7 @@ from ugvae.callbacks.ranks import explain_launcher
 from ugvae.cli.commands import COMMANDS, run_command, save_latents
 from ugvae.cli.failures import fail, mendable
 from ugvae.cli.parser import Seed, SettingsParser, check_settings, help_calls, refusal
+from ugvae.cli.yamls import with_files
 from ugvae.data.module import GroupDataModule
 from ugvae.errors import ConfigError
 from ugvae.evaluation.latents import encode
@@ -32,6 +33,7 @@ from ugvae.models import BaseVAE
 from ugvae.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 from ugvae.runs.folder import ROOT, newest_checkpoint, read_config, run_directory, stand_in
 from ugvae.runs.loggers import run_loggers
+from ugvae.runs.weights_and_biases import WandbSettings
 
 TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,  # the group samplers know their rank
@@ -70,6 +72,7 @@ class UGVAECommand(LightningCLI):
         )
         parser.add_lightning_class_args(callbacks.RunCheckpoint, "checkpoint")
         parser.add_lightning_class_args(callbacks.TrainingFigures, "figures")
+        parser.add_class_arguments(WandbSettings, "wandb")
         parser.link_arguments("data.image_shape", "model.init_args.image_shape", apply_on="instantiate")
 
     def parse_arguments(self, parser: SettingsParser, args: list[str] | None) -> None:
@@ -152,10 +155,11 @@ class UGVAECommand(LightningCLI):
         no_bar = config.trainer.enable_progress_bar is False or any(isinstance(one, ProgressBar) for one in chosen)
         bars = [] if no_bar else [callbacks.ElboProgressBar()]
         if self.subcommand == "fit":
-            logs = partial(run_loggers, config.experiment, self.checkpoint, self.root, config.trainer.logger)
+            where = config.experiment, self.checkpoint, self.root
+            logs = partial(run_loggers, *where, config.trainer.logger, config.wandb)
             checks = [callbacks.SmallData(), callbacks.ExactResume(self.checkpoint)]
             start = callbacks.NewRun(logs, resumed=self.checkpoint is not None)
-            return [*checks, start, *bars, callbacks.GracefulStop(), callbacks.RunSummary()]
+            return [*checks, start, *bars, callbacks.GracefulStop(), callbacks.RunSummary(), callbacks.Dashboard()]
         directory = str(self._run_folder(config))
         if self.subcommand == "test":
             return [*bars, callbacks.TestReport(directory, config.ckpt_path, config.seed_everything)]
@@ -205,6 +209,7 @@ def main(arguments: list[str] | None = None) -> None:
     prepare_process()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        arguments = with_files(arguments)
         if arguments and arguments[0] in COMMANDS:
             run_command(arguments[0], arguments[1:])
             return

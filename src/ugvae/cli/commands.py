@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from ugvae.cli.parser import split_settings
+from ugvae.cli.parser import split_settings, with_run_flag
 from ugvae.data.loading import load_data
 from ugvae.errors import ConfigError
 from ugvae.evaluation.latents import Latents
@@ -21,7 +21,7 @@ def encode(run: Path, output: Path, by: str | None = None, settings: Sequence[st
     ``--data my_module.MyData``.
 
     Args:
-        run: folder of a trained run.
+        run: folder of a trained run; it may come first, without ``--run``.
         output: folder of the tables.
         by: column whose values make the groups, such as ``patient``; by default the groups of the data.
         settings: changed settings of the data, ``--data.NAME=VALUE``.
@@ -61,4 +61,4 @@ def run_command(name: str, arguments: Sequence[str]) -> None:
     function = COMMANDS[name]
     parser = ArgumentParser(prog=f"ugvae {name}", description=function.__doc__.partition("\n\n    Args:")[0])
     parser.add_function_arguments(function, as_group=False, skip={"settings"})
-    function(**parser.parse_args(others).as_dict(), settings=settings)
+    function(**parser.parse_args(with_run_flag(others)).as_dict(), settings=settings)

@@ -20,9 +20,10 @@ from ugvae.data.module import GroupDataModule
 from ugvae.errors import ConfigError, check_counts
 from ugvae.models import BaseVAE
 from ugvae.runs.folder import read_config, with_present_names
+from ugvae.runs.weights_and_biases import WandbSettings
 
 Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**32)])  # NumPy takes no others
-SECTIONS = ("experiment", "trainer", "model", "data", "figures", "checkpoint", "ckpt_path", "seed_everything")
+SECTIONS = ("experiment", "trainer", "model", "data", "figures", "checkpoint", "wandb", "ckpt_path", "seed_everything")
 DETAILS = (  # lines in which jsonargparse tells which types it tried
     "Does not validate against",
     "Subtypes:",
@@ -112,7 +113,7 @@ def _suggestion(message: str) -> str:
     if refused is None:
         return ""
     classes = [cls for _, base in families.values() for cls in (base, *subclasses(base))]
-    classes += [Trainer, RunCheckpoint, TrainingFigures]
+    classes += [Trainer, RunCheckpoint, TrainingFigures, WandbSettings]
     known = {name for cls in classes for name in inspect.signature(cls).parameters}.union(SECTIONS)
     section, dot, word = refused[1].rpartition(".")
     close = difflib.get_close_matches(word, known - {word}, n=1)
@@ -138,6 +139,16 @@ def split_settings(arguments: Sequence[str], sections: Collection[str] = ("data"
     return settings, others
 
 
+def with_run_flag(arguments: Sequence[str]) -> list[str]:
+    """A command line in which the folder of a run may come first, without its flag.
+
+    Example:
+        >>> with_run_flag(["lightning_logs/mnist/version_0", "--by", "label"])
+        ['--run', 'lightning_logs/mnist/version_0', '--by', 'label']
+    """
+    return ["--run", *arguments] if arguments and not arguments[0].startswith("-") else list(arguments)
+
+
 def subclasses(base: type) -> list[type]:
     """All subclasses that have been imported, at any depth."""
     return [cls for child in base.__subclasses__() for cls in (child, *subclasses(child))]
@@ -152,7 +163,7 @@ def check_settings(config: Any) -> None:
     Raises:
         ConfigError: names the first setting that cannot work.
     """
-    for section in ("trainer", "figures", "checkpoint"):
+    for section in ("trainer", "figures", "checkpoint", "wandb"):
         if config[section] is None:
             raise ConfigError(f"{section}: expected settings, got null; leave the name out to keep the defaults")
     parts = PurePath(config.experiment or "default").parts

@@ -23,6 +23,7 @@ MAX_CHANNELS = 16
 Layout = Literal["auto", "nhw", "nhwc", "nchw"]
 WHITE = {"b": 1.0, "u1": 255.0, "u2": 65535.0, "f": 1.0}  # the largest value by the type of an array
 IMAGE_KEYS = ("image", "img", "pixel_values")
+FACTORS = ("color", "shape", "scale", "orientation", "posX", "posY")  # the columns of ``latents_classes`` of dSprites
 
 
 def layout_of(shape: Sequence[int], layout: Layout, where: str) -> Layout:
@@ -138,7 +139,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The ``images`` and columns of a NumPy file; an ``.npy`` stays memory-mapped. Nothing is unpickled.
 
     The parts of a file as MedMNIST has them, ``train_images``, ``train_labels``, ``val_images``, …, are put together,
-    with the columns that all of them have, and with a column ``split``.
+    with the columns that all of them have, and with a column ``split``. A file as dSprites has it, ``imgs`` and
+    ``latents_classes``, gives its factors as columns; its pickled ``metadata`` are not read.
 
     Raises:
         DataError: the file cannot be read, or holds no images.
@@ -147,6 +149,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         if path.suffix.lower() == ".npy":
             return {"images": np.load(path, mmap_mode="c", allow_pickle=False)}  # writing would not change the file
         with np.load(path, allow_pickle=False) as file:
+            if {"imgs", "latents_classes"} <= set(file.files):
+                return _dsprites(file["imgs"], file["latents_classes"])
             arrays = dict(file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read as a NumPy file ({error})") from error
@@ -164,13 +168,21 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     return joined
 
 
+def _dsprites(images: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+    """Images of 0 and 1 ``(N, H, W)`` as 0 and 255, in place, and their factors ``(N, F)`` as columns."""
+    if images.dtype == np.uint8 and images.max(initial=0) <= 1:
+        images *= 255
+    named = classes.ndim == 2 and classes.shape[1] == len(FACTORS)
+    return {"images": images, **(dict(zip(FACTORS, classes.T, strict=True)) if named else {"factor": classes})}
+
+
 def shape_of_images(path: Path) -> tuple[int, ...] | None:
     """The shape of the images in a NumPy file, without their values; None if it cannot be read."""
     try:
         if path.suffix.lower() == ".npy":
             return np.load(path, mmap_mode="r", allow_pickle=False).shape
         with zipfile.ZipFile(path) as archive:
-            members = [name for name in ("images.npy", "train_images.npy") if name in archive.namelist()]
+            members = [name for name in ("images.npy", "train_images.npy", "imgs.npy") if name in archive.namelist()]
             if not members:
                 return None
             with archive.open(members[0]) as file:

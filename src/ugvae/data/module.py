@@ -22,13 +22,14 @@ from ugvae.data.samplers import GroupLoader
 from ugvae.data.statistics import Statistic
 from ugvae.data.table import AMOUNTS, SPLITS, GroupDataset, ImageTable, Split
 from ugvae.errors import DataError, check_choice, check_counts, check_not_negative, summary
+from ugvae.runs.advice import advised
 
 MISSING = """{title}: {reason} under {root}.
 Expected:
 {tree}
 There: {there}
 {tried}{get}
-Meanwhile, with no download at all: make train DATA=digits"""
+Meanwhile, with no download at all: {meanwhile}"""
 OWN = "Name the place of your own images: --data.root FOLDER"
 GPU_SHARE = 0.25  # of the free memory of a GPU, the most that a table may take
 
@@ -208,6 +209,7 @@ class GroupDataModule(LightningDataModule):
                 there=_content(root),
                 tried="".join(f"Tried {source}\n" for source in tried),
                 get=f"Get it: {self.source}\nLicence: {self.licence}" if self.source else OWN,
+                meanwhile=advised("fit", "digits"),
             )
         )
 

@@ -80,7 +80,7 @@ def score_model(
             quality.update(images)
     bound = torch.cat(bounds).double().cpu()
     clusters = None
-    if model.num_components and "label" in table.columns:
+    if model.num_components > 1 and "label" in table.columns:  # one is no clustering
         labels = table.columns["label"][groups.flatten()]
         known = labels >= 0
         if not no_cluster_scores(labels[known]):

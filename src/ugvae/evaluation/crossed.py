@@ -105,7 +105,7 @@ def crossed_translation(
     """Compares translations between all domains, in all ways, with the true images.
 
     Args:
-        model: with ``translate``, in eval mode.
+        model: with beta, in eval mode.
         train: real images that the judge learns from, and whose mean is the mean image.
         test: held-out images to translate.
         crossing: of the held-out images.

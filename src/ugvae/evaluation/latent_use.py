@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ugvae.data.table import ImageTable
-from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal, transport_between
+from ugvae.distributions import DiagonalGaussian, kl_standard_normal, transport_between
 from ugvae.errors import ConfigError
 from ugvae.evaluation.aggregate import Information, information
 from ugvae.evaluation.encoding import IMAGES_AT_ONCE, encode_beta, encode_groups
@@ -142,7 +142,7 @@ def latent_use(
         images = model.checked(table.images[shown[part]])
         decoded, swaps = _swaps(model, posterior, part)
         for name, after in swaps.items():
-            sums[name] += _effects(images, decoded, after, model.x_std)
+            sums[name] += _effects(model, images, decoded, after)
     return LatentUse(
         groups=len(groups),
         group_size=groups.shape[1],
@@ -153,18 +153,22 @@ def latent_use(
 
 
 def _swaps(model: BaseVAE, posterior: Posterior, part: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Images of some of the groups ``(G, B, C, H, W)`` as they are decoded, and after each swap, by its name."""
+    """Logits of some of the groups ``(G, B, C, H, W)`` as they are decoded, and after each swap, by its name."""
+    decode = model.decode_logits
     z = posterior.z.mean.to(model.device)
     own_z, other_z = z[part], z.roll(-1, 1)[part]
     if posterior.beta is None:
-        return model.decode(own_z), {"swap_z": model.decode(other_z)}
+        return decode(own_z), {"swap_z": decode(other_z)}
     beta = posterior.beta.mean.to(model.device)
     own, other = beta[part], beta.roll(-1, 0)[part]
-    swaps = {"swap_z": model.decode(other_z, own), "swap_beta": model.decode(own_z, other)}
+    swaps = {"swap_z": decode(other_z, own), "swap_beta": decode(own_z, other)}
     if model.num_components:
         carried = transport_between(own_z, posterior.d[part].to(own_z), model.prior(own), model.prior(other))
-        swaps |= {"transported": model.decode(carried, other), "transported_own": model.decode(carried, own)}
-    return model.decode(own_z, own), swaps
+        swaps |= {
+            "transported": decode(carried, other),
+            "transported_own": decode(carried, own),
+        }
+    return decode(own_z, own), swaps
 
 
 def posterior_use(q: DiagonalGaussian) -> PosteriorUse:
@@ -182,8 +186,9 @@ def posterior_use(q: DiagonalGaussian) -> PosteriorUse:
     )
 
 
-def _effects(images: Tensor, decoded: Tensor, swapped: Tensor, x_std: float) -> Tensor:
-    """Sums over the images of the change in pixels and of the loss in log-likelihood, ``(2,)``."""
-    pixels = (swapped - decoded).abs().mean((-3, -2, -1)).double().sum()
-    loss = image_log_likelihood(images, decoded, x_std) - image_log_likelihood(images, swapped, x_std)
+def _effects(model: BaseVAE, images: Tensor, decoded: Tensor, swapped: Tensor) -> Tensor:
+    """Sums over the images of the change in pixels and of the loss in log-likelihood, ``(2,)``, of two logits."""
+    mean, log_prob = model.likelihood.mean, model.likelihood.log_prob
+    pixels = (mean(swapped) - mean(decoded)).abs().mean((-3, -2, -1)).double().sum()
+    loss = log_prob(images, decoded) - log_prob(images, swapped)
     return torch.stack([pixels, loss.double().sum()]).cpu()

@@ -1,9 +1,8 @@
 """The latents of every image and every group of some data, as tables that can be joined with what one has.
 
-A group may have any size. The product of its factors (paper, eq. 8-9) is added up over batches of images, in float64,
-so that no group has to fit into memory.
+A group may have any size: its images pass the encoder in batches, and their features alone are kept.
 
-Axes: M images, N groups, P pairs of an image and a group that it is in, K components.
+Axes: M images, N groups, K components.
 """
 
 import csv
@@ -168,29 +167,15 @@ def _joined(parts: Sequence[_Part]) -> _Part:
 def _encode_part(model: BaseVAE, data: GroupDataModule, part: _Part, by: str | None, images_per_batch: int) -> Latents:
     table = part.table
     names, members = _groups_by(data, table, by) if by else _groups_of_evaluation(data, part.split, table)
-    sums = _ProductSums(len(names), model)
-    rows = torch.cat([*members, torch.empty(0, dtype=torch.long)])
-    numbers = torch.arange(len(names)).repeat_interleave(
-        torch.tensor([len(member) for member in members], dtype=torch.long)
-    )
-    order = rows.argsort(stable=True)
-    rows, numbers = rows[order], numbers[order]
-    local: dict[str, list[Tensor]] = {"z_mean": [], "z_log_var": [], "d": []}
-    progress = f"encoding {part.split or 'images'}"
-    for start in tqdm(range(0, len(table), images_per_batch), desc=progress, disable=None, leave=False):
-        images = table.images[start : start + images_per_batch].unsqueeze(0)
-        posterior, factors = model.encode_images(images)
-        local["z_mean"].append(posterior.z.mean[0].cpu())
-        local["z_log_var"].append(posterior.z.log_var[0].cpu())
-        if posterior.d is not None:
-            local["d"].append(posterior.d[0].cpu())
-        if factors is not None:
-            first, last = torch.searchsorted(rows, torch.tensor([start, start + images.shape[1]])).tolist()
-            sums.add(numbers[first:last], *(factor[0].cpu()[rows[first:last] - start] for factor in factors))
-    arrays = {name: torch.cat(batches).float().numpy() for name, batches in local.items() if batches}
+    batches = range(0, len(table), images_per_batch)
+    progress = tqdm(batches, desc=f"encoding {part.split or 'images'}", disable=None, leave=False)
+    images = (table.images[start : start + images_per_batch].unsqueeze(1) for start in progress)
+    h = torch.cat([model.encode(model.checked(batch)).squeeze(1) for batch in images])
     group_of = np.full(len(table), -1)
-    group_of[rows.flip(0).numpy()] = numbers.flip(0).numpy()  # of several groups the first
-    arrays |= {"image_group": group_of, **sums.product()}
+    for number in reversed(range(len(members))):  # of several groups the first
+        group_of[members[number].numpy()] = number
+    alone = torch.from_numpy(group_of < 0).nonzero()
+    arrays = {"image_group": group_of, **_posteriors(model, h, members, alone.split(images_per_batch))}
     texts = {column_head(name): _text(data, name, column) for name, column in table.columns.items()}
     images = {**part.keys, **texts, "group": np.where(group_of >= 0, np.array([*names, UNKNOWN])[group_of], UNKNOWN)}
     if "d" in arrays:
@@ -207,27 +192,35 @@ def _encode_part(model: BaseVAE, data: GroupDataModule, part: _Part, by: str | N
     return Latents(images, groups, arrays)
 
 
-class _ProductSums:
-    """Precisions and precision-weighted means of the factors of each group, added up in float64."""
+def _posteriors(model: BaseVAE, h: Tensor, members: Sequence[Tensor], alone: Sequence[Tensor]) -> dict[str, np.ndarray]:
+    """The posteriors of images and groups, as the arrays of ``Latents``.
 
-    def __init__(self, groups: int, model: BaseVAE) -> None:
-        self.prior_expert, self.beta_dim = model.prior_expert, model.beta_dim
-        self.precision = torch.zeros(groups, model.beta_dim, dtype=torch.float64)
-        self.weighted = torch.zeros_like(self.precision)
+    Args:
+        model: in eval mode.
+        h: features of all images, ``(M, 256)``.
+        members: rows of each group. An image in several gets the local posterior that it has in the first.
+        alone: rows of the images in no group, ``(any, 1)``: each is a group by itself.
+    """
+    arrays: dict[str, np.ndarray] = {}
 
-    def add(self, groups: Tensor, mean: Tensor, log_var: Tensor) -> None:
-        """Adds factors ``(P, beta_dim)`` to groups ``(P,)``."""
-        precision = (-log_var.double()).exp()  # log-variances lie within ±15: no over- or underflow in float64
-        self.precision.index_add_(0, groups, precision)
-        self.weighted.index_add_(0, groups, precision * mean)
+    def put(name: str, size: int, rows: Tensor | int, values: Tensor) -> None:
+        if name not in arrays:
+            arrays[name] = np.empty((size, values.shape[-1]), np.float32)
+        arrays[name][rows] = values.float().cpu().numpy()
 
-    def product(self) -> dict[str, np.ndarray]:
-        """``beta_mean`` and ``beta_log_var``; nothing without a beta."""
-        if not self.beta_dim:
-            return {}
-        precision = self.precision + float(self.prior_expert)
-        mean, log_var = self.weighted / precision, -precision.log()
-        return {"beta_mean": mean.float().numpy(), "beta_log_var": log_var.float().numpy()}
+    numbered = reversed(list(enumerate(members)))
+    for number, rows in [*((None, rows) for rows in alone), *((n, member.unsqueeze(0)) for n, member in numbered)]:
+        if not len(rows):
+            continue
+        posterior = model.posterior(h[rows])
+        put("z_mean", len(h), rows, posterior.z.mean)
+        put("z_log_var", len(h), rows, posterior.z.log_var)
+        if posterior.d is not None:
+            put("d", len(h), rows, posterior.d)
+        if posterior.beta is not None and number is not None:
+            put("beta_mean", len(members), number, posterior.beta.mean[0])
+            put("beta_log_var", len(members), number, posterior.beta.log_var[0])
+    return arrays
 
 
 def _groups_by(data: GroupDataModule, table: ImageTable, column: str) -> tuple[list[str], list[Tensor]]:

@@ -13,9 +13,11 @@ from ugvae.errors import ConfigError
 from ugvae.evaluation.bounds import BoundLadder
 from ugvae.evaluation.classification import Classification
 from ugvae.evaluation.clusters import DomainCounts
+from ugvae.evaluation.disentanglement import Disentanglement
 from ugvae.evaluation.factors import Decided
 from ugvae.evaluation.group_probes import GroupProbe
 from ugvae.evaluation.group_sizes import SizeResult
+from ugvae.evaluation.image_quality import ImageQuality
 from ugvae.evaluation.latent_use import LatentUse
 from ugvae.evaluation.translation import Translation
 
@@ -78,7 +80,7 @@ def from_json(kind: type[Result], value: Any, path: str = "result") -> Result:
 
 @dataclass(frozen=True)
 class RunResults:
-    """What the commands of ``experiments.paper`` measured of a run. What was not measured is empty or None.
+    """What the commands of ``ugvae paper`` measured of a run. What was not measured is empty or None.
 
     Attributes:
         table1: Table 1, by name of the comparison.
@@ -90,6 +92,8 @@ class RunResults:
         latent_use: use of beta, by name of the set of groups.
         factors: what beta decides, by name of the set of betas.
         bound: the importance-weighted bound.
+        disentanglement: scores of z and of beta, by name of the latent.
+        image_quality: distances between decoded and real images.
         fig12: images of each domain by component.
         unreadable: why a result could not be read, by name of the command.
     """
@@ -103,6 +107,8 @@ class RunResults:
     latent_use: dict[str, LatentUse] = field(default_factory=dict)
     factors: dict[str, Decided] = field(default_factory=dict)
     bound: BoundLadder | None = None
+    disentanglement: dict[str, Disentanglement] = field(default_factory=dict)
+    image_quality: ImageQuality | None = None
     fig12: DomainCounts | None = None
     unreadable: dict[str, str] = field(default_factory=dict)
 

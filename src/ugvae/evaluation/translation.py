@@ -160,7 +160,7 @@ def translation_rates(
     scaled, dimension by dimension, to the mean and s.d. of z in the group of B.
 
     Args:
-        model: with ``translate``, in eval mode.
+        model: with beta, in eval mode.
         train: real images that the judges learn from.
         test: held-out images to translate.
         domains: the two values of the column.
@@ -176,7 +176,7 @@ def translation_rates(
     Raises:
         ConfigError: a model that cannot translate, or data without the two domains.
     """
-    if not model.beta_dim or not hasattr(model, "translate"):
+    if not model.beta_dim:
         raise ConfigError(f"model: {type(model).__name__} has no beta to translate with")
     counts = [int((test.columns[column] == value).sum()) if column in test.columns else 0 for value in domains]
     if not min(counts):

@@ -37,6 +37,13 @@ def _line(model: BaseVAE, reach: float, steps: int) -> Tensor:
     return torch.linspace(-reach, reach, steps, device=model.device, dtype=model.dtype)
 
 
+def condition_name(model: BaseVAE) -> str | None:
+    """What drives the mixture of a model: beta, or w, the noise of GMVAE; None if nothing does."""
+    if not model.condition_dim:
+        return None
+    return "beta" if model.beta_dim else "w"
+
+
 @torch.no_grad()
 def component_walks(
     model: BaseVAE, steps: int = 7, beta_range: float = 1.0, z_range: float = 3.0
@@ -47,31 +54,38 @@ def component_walks(
     m_k(beta) − z_range to m_k(beta) + z_range, again on every dimension at once.
 
     Returns:
-        images ``(K, steps, steps, C, H, W)``, the values of beta ``(steps,)`` and the offsets of z ``(steps,)``.
+        images ``(K, R, steps, C, H, W)``, the values of beta ``(R,)`` and the offsets of z ``(steps,)``. R is steps, or
+        1 where nothing drives the mixture.
     """
-    rows = _line(model, beta_range, steps)
-    walks, columns = component_walks_at(model, rows.unsqueeze(1).expand(-1, model.condition_dim), z_range)
+    rows = _line(model, beta_range, steps if model.condition_dim else 1)
+    condition = rows.unsqueeze(1).expand(-1, model.condition_dim)
+    walks, columns = component_walks_at(model, condition, z_range, steps)
     return walks, rows.cpu(), columns
 
 
 @torch.no_grad()
-def component_walks_at(model: BaseVAE, condition: Tensor, z_range: float = 3.0) -> tuple[Tensor, Tensor]:
+def component_walks_at(
+    model: BaseVAE, condition: Tensor, z_range: float = 3.0, steps: int | None = None
+) -> tuple[Tensor, Tensor]:
     """The same walk with rows anywhere, such as along an axis of the aggregated posterior.
 
     Args:
         model: with a mixture, in eval mode.
-        condition: beta (GMVAE: w) of each row, ``(R, condition_dim)``; there are as many columns.
-        z_range: z goes from m_k(beta) minus this to m_k(beta) plus this.
+        condition: beta (GMVAE: w) of each row, ``(R, condition_dim)``.
+        z_range: z goes from m_k(beta) minus this to m_k(beta) plus this; in units of s_k where nothing drives the
+            mixture, since its components may be narrow.
+        steps: S; by default as many columns as rows.
 
     Returns:
-        images ``(K, R, R, C, H, W)`` and the offsets of z ``(R,)``.
+        images ``(K, R, S, C, H, W)`` and the offsets of z ``(S,)``.
     """
     condition = condition.to(model.device, model.dtype)
-    columns = _line(model, z_range, len(condition))
-    means = model.prior(condition).mean  # (R, K, z_dim)
-    z = (means.unsqueeze(2) + columns.view(-1, 1)).flatten(1, 2)  # (R, K·S, z_dim)
+    columns = _line(model, z_range, steps or len(condition))
+    prior = model.prior(condition)
+    unit = 1.0 if model.condition_dim else prior.std.unsqueeze(2)
+    z = (prior.mean.unsqueeze(2) + unit * columns.view(-1, 1)).flatten(1, 2)  # (R, K·S, z_dim)
     images = model.decode(z, condition if model.beta_dim else None)
-    return images.unflatten(1, (means.shape[1], len(columns))).transpose(0, 1).cpu(), columns.cpu()
+    return images.unflatten(1, (-1, len(columns))).transpose(0, 1).cpu(), columns.cpu()
 
 
 def aggregate_walks(model: BaseVAE, axes: PrincipalAxes, steps: int = 7, draws: int = 7, seed: int = 0) -> Tensor:

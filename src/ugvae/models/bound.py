@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import torch
+from einops import rearrange
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ugvae.distributed import distributed_rank, gather
 from ugvae.distributions import DiagonalGaussian, kl_standard_normal, product_of_gaussians
 
+HALVED, JOINED = "g (b half) ... -> (g half) b ...", "(g half) b -> g (b half)"
 Way = Literal["fixed", "transported"]  # what is done to z where an image gets another beta
 
 
@@ -78,6 +81,23 @@ class Bound(dict[str, Tensor]):
         terms = {name: weights.get(name, 1.0) * term for name, term in self.items() if name not in self.beside}
         return Bound(terms, {name: self[name] for name in self.beside}, self.mask)
 
+    def of_whole_groups(self) -> "Bound":
+        """The bound of halves (``in_halves``) as that of their groups.
+
+        The terms of the images get their places back, with one masked image more where groups are odd. Those of the
+        groups add up over the two halves; those beside the bound, the same for all groups, stay.
+        """
+        terms, beside = {}, {}
+        for name, term in self.items():
+            if term.ndim == 2:
+                joined = rearrange(term, JOINED, half=2)
+            elif name in self.beside:
+                joined = term[::2]
+            else:
+                joined = term.unflatten(0, (-1, 2)).sum(1)
+            (beside if name in self.beside else terms)[name] = joined
+        return Bound(terms, beside, None if self.mask is None else rearrange(self.mask, JOINED, half=2))
+
     def sums(self) -> BoundSums:
         """The terms added up over the images and groups, for the record of training; without gradients."""
         per_group = (False, *(term.ndim == 1 for term in self.values()))
@@ -115,8 +135,51 @@ class GlobalDraw(NamedTuple):
     log_weight: Tensor
 
 
+def in_halves(images: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """Every group as two groups, ``(G, B, ...)`` to ``(2G, ⌈B/2⌉, ...)``: its images 0, 2, 4 …, then 1, 3, 5 ….
+
+    The images of a group are in random order, and what is masked comes last, so the halves differ by one image at
+    most. The smaller half of an odd group is filled up with a masked image.
+
+    Args:
+        images: ``(G, B, ...)``.
+        mask: which images there are, bool ``(G, B)``; all by default.
+
+    Returns:
+        the halves, and their mask ``(2G, ⌈B/2⌉)``; None if all images are there.
+    """
+    if images.shape[1] % 2:
+        mask = images.new_ones(images.shape[:2], dtype=torch.bool) if mask is None else mask
+        images, mask = pad(images, (0, 0) * (images.ndim - 2) + (0, 1)), pad(mask, (0, 1))
+    return rearrange(images, HALVED, half=2), None if mask is None else rearrange(mask, HALVED, half=2)
+
+
+def draw_beta(q_beta: DiagonalGaussian, mask: Tensor | None = None, halves: bool = False) -> tuple[Tensor, Tensor]:
+    """A sample of q(beta | X, Z) for each group, and its KL to N(0, I).
+
+    Args:
+        q_beta: ``(G, D)``.
+        mask: which images there are, bool ``(G, B)``; all by default.
+        halves: the groups are the halves of ``in_halves``, and the beta of each is that of the other half of its
+            group. A half without images has no KL; the other half of an image alone is empty.
+
+    Returns:
+        beta ``(G, D)``; KL in nats per group, ``(G,)``.
+    """
+    beta, kl_beta = q_beta.sample(), kl_standard_normal(q_beta)
+    if halves:
+        beta, kl_beta = (value.unflatten(0, (-1, 2)).flip(1).flatten(0, 1) for value in (beta, kl_beta))
+        if mask is not None:
+            kl_beta = kl_beta.masked_fill(~mask.any(1), 0.0)
+    return beta, kl_beta
+
+
 def sample_beta(
-    factors: DiagonalGaussian, prior_expert: bool, span_devices: bool, mask: Tensor | None = None
+    factors: DiagonalGaussian,
+    prior_expert: bool,
+    span_devices: bool,
+    mask: Tensor | None = None,
+    halves: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Samples beta from the product of the factors of the images of a group (paper, eq. 8-9).
 
@@ -129,6 +192,7 @@ def sample_beta(
         prior_expert: multiply by N(0, I) too, once per group.
         span_devices: the groups span all processes. Then this is a collective call.
         mask: which images there are, bool ``(G, B)``; all by default. Not for groups that span processes.
+        halves: of ``draw_beta``. Not for groups that span processes.
 
     Returns:
         beta ``(G, D)``, the same on all processes of a group; and KL(q(beta | X, Z) ‖ N(0, I)) in nats per group,
@@ -137,8 +201,7 @@ def sample_beta(
     """
     num_ranks = distributed_rank()[1] if span_devices else 1
     if num_ranks == 1:
-        q_beta = product_of_gaussians(factors, prior_expert, mask)
-        return q_beta.sample(), kl_standard_normal(q_beta)
+        return draw_beta(product_of_gaussians(factors, prior_expert, mask), mask, halves)
     part = product_of_gaussians(factors)
     parts = gather(torch.cat([*part, torch.randn_like(part.mean)], -1)).transpose(0, 1)  # (G, R, 3 D)
     mean, log_var, noise = parts.chunk(3, -1)

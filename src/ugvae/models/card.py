@@ -29,7 +29,7 @@ The weights are in `model.safetensors`, the settings in `config.json`. Loading r
 
 UNKNOWN = """## Training
 
-Nothing is known here of its training. `python -m ugvae.experiments.export RUN` writes the card of a run, with its data,
+Nothing is known here of its training. `ugvae export RUN` writes the card of a run, with its data,
 their licence, and what was measured.
 """
 

@@ -9,7 +9,6 @@ from torch import Tensor
 from ugvae.distributions import (
     DiagonalGaussian,
     component_log_prob,
-    image_log_likelihood,
     kl_standard_normal,
     kl_uniform,
     mixture_kl,
@@ -75,7 +74,7 @@ class GMVAE(BaseVAE):
         kl_z = mixture_kl(DiagonalGaussian(*map(as_groups_of_one, q_z)), components, logits.softmax(-1))
         return Bound(
             {
-                "reconstruction": image_log_likelihood(images, self.decode(z), self.x_std),
+                "reconstruction": self.log_likelihood(images, z),
                 "kl_z": kl_z.view(images.shape[:2]),
                 "kl_d": kl_uniform(logits).view(images.shape[:2]),
                 "kl_w": kl_standard_normal(q_w),

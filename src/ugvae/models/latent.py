@@ -7,14 +7,10 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from ugvae.distributions import (
-    DiagonalGaussian,
-    image_log_likelihood,
-    product_of_gaussians,
-    standard_normal_log_prob,
-)
+from ugvae.distributions import DiagonalGaussian, product_of_gaussians, standard_normal_log_prob
 from ugvae.models.bound import GlobalDraw
 from ugvae.networks.heads import full_precision
+from ugvae.networks.likelihoods import Likelihood
 
 
 class LatentModel:
@@ -24,6 +20,7 @@ class LatentModel:
     and ``beta_factors``; sampling and the importance-weighted bound follow.
 
     Attributes:
+        likelihood: p(x | z, beta), of what the decoder gives.
         z_dim: dimensions of the local latent.
         beta_dim: dimensions of the global latent, 0 if there is none.
         prior_expert: whether N(0, I) is one more factor of q(beta | X, Z).
@@ -34,6 +31,7 @@ class LatentModel:
     """
 
     image_shape: tuple[int, int, int]
+    likelihood: Likelihood
     z_dim: int
     beta_dim = 0
     prior_expert = False
@@ -87,9 +85,16 @@ class LatentModel:
         return h.new_zeros(len(flat), h.shape[1]).index_copy(0, rows, h).unflatten(0, images.shape[:2])
 
     def _decode(self, latent: Tensor) -> Tensor:
-        """Decoder inputs (G, B, latent_dim) to image means (G, B, C, H, W); the sigmoid in full precision."""
-        logits = self.decoder(latent.flatten(0, 1))
-        return full_precision(logits).sigmoid().unflatten(0, latent.shape[:2])
+        """Decoder inputs (G, B, latent_dim) to logits (G, B, C, H, W) in full precision."""
+        return full_precision(self.decoder(latent.flatten(0, 1))).unflatten(0, latent.shape[:2])
+
+    def decode_logits(self, z: Tensor, beta: Tensor | None = None) -> Tensor:
+        """Latents to the logits ``(G, B, C, H, W)`` that the likelihood takes; arguments as of ``decode``."""
+        if (beta is None) != (self.beta_dim == 0):
+            raise ValueError(f"beta: expected {f'(G, {self.beta_dim})' if self.beta_dim else None}")
+        if beta is None:
+            return self._decode(z)
+        return self._decode(torch.cat([z, beta.unsqueeze(1).expand(-1, z.shape[1], -1)], -1))
 
     def decode(self, z: Tensor, beta: Tensor | None = None) -> Tensor:
         """Latents to image means ``(G, B, C, H, W)`` in [0, 1].
@@ -98,11 +103,11 @@ class LatentModel:
             z: ``(G, B, z_dim)``.
             beta: ``(G, beta_dim)``; None if the model has no global latent.
         """
-        if (beta is None) != (self.beta_dim == 0):
-            raise ValueError(f"beta: expected {f'(G, {self.beta_dim})' if self.beta_dim else None}")
-        if beta is None:
-            return self._decode(z)
-        return self._decode(torch.cat([z, beta.unsqueeze(1).expand(-1, z.shape[1], -1)], -1))
+        return self.likelihood.mean(self.decode_logits(z, beta))
+
+    def log_likelihood(self, images: Tensor, z: Tensor, beta: Tensor | None = None) -> Tensor:
+        """Log p(x | z, beta), nats per image ``(G, B)``, of float images ``(G, B, C, H, W)`` in [0, 1]."""
+        return self.likelihood.log_prob(images, self.decode_logits(z, beta))
 
     @torch.no_grad()
     def sample(self, groups: int, group_size: int, component: int | None = None) -> Tensor:
@@ -210,9 +215,9 @@ class LatentModel:
         q_z = DiagonalGaussian(*(repeat(part, "g b z -> g t b z", t=samples) for part in draw.z))
         z = q_z.sample()
         flat, h = z.flatten(1, 2), repeat(draw.h, "g b h -> g (t b) h", t=samples)
-        means = self.decode(flat, draw.beta).unflatten(1, z.shape[1:3])
+        logits = self.decode_logits(flat, draw.beta).unflatten(1, z.shape[1:3])
         log_prior = self._log_prior(flat, h, draw.beta).unflatten(1, z.shape[1:3])
-        return image_log_likelihood(images.unsqueeze(1), means, self.x_std) + log_prior - q_z.log_prob(z)
+        return self.likelihood.log_prob(images.unsqueeze(1), logits) + log_prior - q_z.log_prob(z)
 
     def to_unit(self, images: Tensor) -> Tensor:
         """Images as the model's float type, on their own device: bytes divided by 255, floats as they are."""

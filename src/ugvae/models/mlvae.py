@@ -1,17 +1,61 @@
 """The Multi-Level VAE (Bouchacourt, Tomioka, Nowozin 2018, arXiv:1705.08841). Axes: G groups, B images per group."""
 
-import torch
+from abc import abstractmethod
+
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
+from ugvae.distributions import DiagonalGaussian, kl_standard_normal
 from ugvae.errors import check_counts
 from ugvae.models.base import BaseVAE, ImageShape
-from ugvae.models.bound import Bound, Posterior, Way, sample_beta
+from ugvae.models.bound import Bound, Posterior, sample_beta
 from ugvae.networks.heads import HIDDEN, GaussianHead
 
 
-class MLVAE(BaseVAE):
+class ContentVAE(BaseVAE):
+    """A content that a group of images shares, beta, and a style of each image, z, both standard normal.
+
+    A subclass says how the content of a group is inferred.
+
+    Args:
+        image_shape: (C, H, W); the command line takes it from the data.
+        z_dim: dimensions of the style.
+        beta_dim: dimensions of the content.
+    """
+
+    def __init__(self, image_shape: ImageShape, z_dim: PositiveInt = 10, beta_dim: PositiveInt = 20, **kwargs) -> None:
+        check_counts(beta_dim=beta_dim)
+        super().__init__(image_shape, z_dim, beta_dim, **kwargs)
+        self.keep_settings(beta_dim=beta_dim)
+        self.beta_head = GaussianHead(HIDDEN, beta_dim)
+
+    @abstractmethod
+    def sample_beta(self, h: Tensor, mask: Tensor | None, halves: bool) -> tuple[Tensor, Tensor]:
+        """A sample of q(beta | X), ``(G, beta_dim)``, and its KL in nats, ``(G,)``; arguments as in ``draw_beta``."""
+
+    def beta_factors(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
+        return self.beta_head(h)
+
+    def _bound(self, images: Tensor, mask: Tensor | None = None, halves: bool = False) -> Bound:
+        h = self.encode(images, mask)
+        if self.local_posterior == "given_beta":
+            beta, kl_beta = self.sample_beta(h, mask, halves)
+            q_z = self.q_z(h, beta)
+            z = q_z.sample()
+        else:
+            q_z = self.q_z(h)
+            z = q_z.sample()
+            beta, kl_beta = self.sample_beta(h, mask, halves)
+        reconstruction = self.log_likelihood(images, z, beta)
+        terms = {"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta}
+        return Bound(terms, self.dependence(z, beta, mask), mask)
+
+    def posterior(self, h: Tensor, mask: Tensor | None = None) -> Posterior:
+        q_beta = self.q_beta(h, mask=mask)
+        return Posterior(self.q_z(h, q_beta.mean), beta=q_beta)
+
+
+class MLVAE(ContentVAE):
     """A content that a group of images shares, and a style of each image, both standard normal: UG-VAE without d.
 
     Generative model of one group: beta ~ N(0, I), the content; z_i ~ N(0, I), the style;
@@ -40,44 +84,9 @@ class MLVAE(BaseVAE):
         prior_expert: bool = False,
         **kwargs,
     ) -> None:
-        check_counts(beta_dim=beta_dim)
         super().__init__(image_shape, z_dim, beta_dim, **kwargs)
-        self.keep_settings(beta_dim=beta_dim, prior_expert=prior_expert)
+        self.keep_settings(prior_expert=prior_expert)
         self.prior_expert = prior_expert
-        self.beta_head = GaussianHead(HIDDEN, beta_dim)
 
-    def beta_factors(self, h: Tensor, z: Tensor | None = None) -> DiagonalGaussian:
-        return self.beta_head(h)
-
-    def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
-        h = self.encode(images, mask)
-        if self.local_posterior == "given_beta":
-            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
-            q_z = self.q_z(h, beta)
-            z = q_z.sample()
-        else:
-            q_z = self.q_z(h)
-            z = q_z.sample()
-            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
-        reconstruction = image_log_likelihood(images, self.decode(z, beta), self.x_std)
-        terms = {"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z), "kl_beta": kl_beta}
-        return Bound(terms, self.dependence(z, beta, mask), mask)
-
-    def posterior(self, h: Tensor, mask: Tensor | None = None) -> Posterior:
-        q_beta = self.q_beta(h, mask=mask)
-        return Posterior(self.q_z(h, q_beta.mean), beta=q_beta)
-
-    @torch.no_grad()
-    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, way: Way = "transported") -> Tensor:
-        """Images decoded under another content; ``beta_from`` and ``way`` change nothing, as p(z) has no beta.
-
-        Args:
-            images: ``(G, B, C, H, W)``, uint8 or float in [0, 1].
-            beta_from: the content they belong to, ``(G, beta_dim)``.
-            beta_to: the content to decode under, ``(G, beta_dim)``.
-            way: ``fixed`` or ``transported`` from p(z | beta_from) to p(z | beta_to), which are the same here.
-
-        Returns:
-            image means ``(G, B, C, H, W)``.
-        """
-        return self.decode(self.infer(images).z.mean, beta_to)
+    def sample_beta(self, h: Tensor, mask: Tensor | None, halves: bool) -> tuple[Tensor, Tensor]:
+        return sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask, halves)

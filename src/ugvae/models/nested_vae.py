@@ -1,11 +1,13 @@
 """The NestedVAE (Vowels, Camgoz, Bowden 2020, arXiv:2002.11576). Axes: G groups, B images per group."""
 
+from typing import Literal
+
 import torch
 from jsonargparse.typing import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from ugvae.distributions import DiagonalGaussian, image_log_likelihood, kl_standard_normal
-from ugvae.errors import ConfigError, check_counts, check_not_negative
+from ugvae.distributions import DiagonalGaussian, kl_standard_normal
+from ugvae.errors import ConfigError, check_choice, check_counts, check_not_negative
 from ugvae.models.base import BaseVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior
 from ugvae.networks.heads import HIDDEN, GaussianHead, full_precision
@@ -19,14 +21,13 @@ class NestedVAE(BaseVAE):
     Generative model. Outer, of each image: z_i ~ N(0, I); x_i | z_i ~ N(decoder(z_i), x_std² I). Inner, of the latent
     of image i's partner j: c ~ N(0, I); z_j | c ~ N(inner_decoder(c), I).
 
-    Variational family: q(z_i | x_i) Gaussian, the same networks for both images; q(c | z_i) Gaussian, of the sampled
-    z_i.
+    Variational family: q(z_i | x_i) Gaussian, the same networks for both images; q(c | z_i) Gaussian.
 
     Objective (Vowels et al. 2020), both directions of each pair, one sample of z and of c:
     Σ_i [log p(x_i | z_i) − λ_outer KL(q(z_i | x_i) ‖ N(0, I))]
     + Σ_i [log p(z_j(i) | c_i) − λ_inner KL(q(c | z_i) ‖ N(0, I))].
-    The two weights are those of the authors' released code, ``kl_weight_outer`` and ``kl_weight_inner``. ``elbo``
-    reports all terms unweighted; its total is the outer bound on log p(images), comparable with the other models.
+    ``elbo`` reports all terms unweighted; its total is the outer bound on log p(images), comparable with the other
+    models. docs/model.md has the settings that follow the authors' released code, and what still differs from it.
 
     Images 2i and 2i + 1 of a group are a pair, so groups must share a label (``data.grouping: attribute``) and have an
     even size. That is weak supervision, which no other model here is given.
@@ -37,8 +38,10 @@ class NestedVAE(BaseVAE):
         common_dim: dimensions of the inner latent, what the images of a pair have in common.
         outer_kl_weight: λ_outer ≥ 0.
         inner_kl_weight: λ_inner ≥ 0.
-        joint: let the inner objective train the outer encoder too; False stops the gradient at z, which gives what
-            training the outer VAE first and the inner one after it would, as in the authors' released code.
+        joint: let the inner objective train the outer encoder too. False stops the gradient at z: the outer VAE is
+            trained as if it were alone.
+        inner_sees: what of z the inner VAE is given and has to give back: ``samples`` of q(z | x), those that are
+            decoded, or its ``means``. The latent c is sampled in both.
     """
 
     data_grouping = "attribute"
@@ -51,14 +54,17 @@ class NestedVAE(BaseVAE):
         outer_kl_weight: NonNegativeFloat = 1.0,
         inner_kl_weight: NonNegativeFloat = 1.0,
         joint: bool = True,
+        inner_sees: Literal["samples", "means"] = "samples",
         **kwargs,
     ) -> None:
         weights = {"outer_kl_weight": outer_kl_weight, "inner_kl_weight": inner_kl_weight}
         check_counts(common_dim=common_dim)
         check_not_negative(**weights)
+        check_choice("inner_sees", inner_sees, ("samples", "means"))
         super().__init__(image_shape, z_dim, 0, **kwargs)
-        self.keep_settings(common_dim=common_dim, **weights, joint=joint)
-        self.outer_kl_weight, self.inner_kl_weight, self.joint = outer_kl_weight, inner_kl_weight, joint
+        self.keep_settings(common_dim=common_dim, **weights, joint=joint, inner_sees=inner_sees)
+        self.outer_kl_weight, self.inner_kl_weight = outer_kl_weight, inner_kl_weight
+        self.joint, self.inner_sees = joint, inner_sees
         self.inner_encoder = nn.Sequential(nn.Linear(z_dim, HIDDEN), nn.ReLU(), GaussianHead(HIDDEN, common_dim))
         self.inner_decoder = nn.Sequential(nn.Linear(common_dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, z_dim))
 
@@ -69,8 +75,9 @@ class NestedVAE(BaseVAE):
             raise ConfigError("data.grouping: NestedVAE takes pairs, and groups of unequal size leave images alone")
         q_z = self.z_head(self.encode(images, mask))
         z = q_z.sample()
-        reconstruction = image_log_likelihood(images, self.decode(z), self.x_std)
-        given = z if self.joint else z.detach()
+        reconstruction = self.log_likelihood(images, z)
+        given = z if self.inner_sees == "samples" else q_z.mean
+        given = given if self.joint else given.detach()
         q_common = self.inner_encoder(given)
         predicted = full_precision(self.inner_decoder(q_common.sample()))
         target = DiagonalGaussian(predicted, torch.zeros_like(predicted))

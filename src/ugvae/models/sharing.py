@@ -18,7 +18,7 @@ from ugvae.models.hub import download, upload
 from ugvae.models.optim import ScheduledModule
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-MADE_BY = "save_pretrained of a model and `python -m ugvae.experiments.export RUN` write such a folder"
+MADE_BY = "save_pretrained of a model and `ugvae export RUN` write such a folder"
 Shared = TypeVar("Shared", bound="SharedModule")
 
 

@@ -25,6 +25,7 @@ class TrainedModule(ScheduledModule):
     Attributes:
         data_grouping: how the training images must be grouped (``data.grouping``); None takes any.
         span_devices: each group spans all processes.
+        beta_from: ``other_half``: training infers the beta of one half of a group from the other half.
         training_outputs: ``_training_outputs``, compiled or not.
         counts_are_shared: in training, groups differ in size between the processes: ``loss`` divides by the number of
             images of all of them, so that the mean of the losses is that of one process.
@@ -34,6 +35,7 @@ class TrainedModule(ScheduledModule):
     data_grouping: ClassVar[str | None] = None
     span_devices: bool
     independence: float
+    beta_from: str
     counts_are_shared = False
 
     def __init__(self) -> None:
@@ -45,7 +47,15 @@ class TrainedModule(ScheduledModule):
 
     @abstractmethod
     def _bound(self, images: Tensor, mask: Tensor | None) -> Bound:
-        """The bound of float images ``(G, B, C, H, W)`` in [0, 1] with mask ``(G, B)``, unchecked."""
+        """The bound of float images ``(G, B, C, H, W)`` in [0, 1] with mask ``(G, B)``, unchecked.
+
+        A model with a global latent takes ``halves`` too: the groups are the halves of ``in_halves``, and the beta of
+        each is inferred from the other half of its group (``draw_beta``).
+        """
+
+    @abstractmethod
+    def _training_bound(self, images: Tensor, mask: Tensor | None) -> Bound:
+        """The bound whose objective is maximised: that of ``_bound``, unless training cuts groups or joins images."""
 
     @abstractmethod
     def infer(self, images: Tensor, mask: Tensor | None = None) -> Posterior:
@@ -73,12 +83,14 @@ class TrainedModule(ScheduledModule):
     def check_data(self, data: LightningDataModule | None) -> None:
         """Raises a ConfigError if the model cannot be trained on groups of this kind or size."""
         _check_batch_norm(self, data)
+        if self.beta_from == "other_half" and getattr(data, "group_size", 2) < 2:
+            raise ConfigError("beta_from: an image alone has no other half; set data.group_size to 2 or more")
         if self.data_grouping:
             _check_grouping(type(self).__name__, self.data_grouping, data)
 
     def _training_outputs(self, images: Tensor, mask: Tensor | None = None) -> tuple[Tensor, BoundSums]:
         """All that a step computes of the images ``(G, B, C, H, W)`` of a loader: the loss, and the terms added up."""
-        bound = self._bound(self.to_unit(images), mask)
+        bound = self._training_bound(self.to_unit(images), mask)
         return self.loss(bound), bound.sums()
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:

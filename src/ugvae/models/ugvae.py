@@ -9,17 +9,15 @@ from torch import Tensor
 
 from ugvae.distributions import (
     DiagonalGaussian,
-    image_log_likelihood,
     kl_uniform,
     mixture_kl,
     mixture_log_prob,
     product_of_gaussians,
     take_components,
-    transport_between,
 )
 from ugvae.errors import check_counts
 from ugvae.models.base import BaseVAE, ImageShape
-from ugvae.models.bound import Bound, Posterior, Way, sample_beta
+from ugvae.models.bound import Bound, Posterior, sample_beta
 from ugvae.networks.heads import HIDDEN, ComponentHead, GaussianHead, MixturePrior
 
 
@@ -72,19 +70,19 @@ class UGVAE(BaseVAE):
     def _factors(self, h: Tensor, pi: Tensor) -> DiagonalGaussian:
         return self.beta_head(torch.cat([h, pi.to(h.dtype)], -1))
 
-    def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
+    def _bound(self, images: Tensor, mask: Tensor | None = None, halves: bool = False) -> Bound:
         h = self.encode(images, mask)
         beta_first = self.local_posterior == "given_beta"
         if beta_first:
-            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask)
+            beta, kl_beta = sample_beta(self.beta_factors(h), self.prior_expert, self.span_devices, mask, halves)
         q_z = self.q_z(h, beta if beta_first else None)
         z = q_z.sample()
         logits = self.d_head(z)
         pi = logits.softmax(-1)
         if not beta_first:
-            beta, kl_beta = sample_beta(self._factors(h, pi), self.prior_expert, self.span_devices, mask)
+            beta, kl_beta = sample_beta(self._factors(h, pi), self.prior_expert, self.span_devices, mask, halves)
         terms = {
-            "reconstruction": image_log_likelihood(images, self.decode(z, beta), self.x_std),
+            "reconstruction": self.log_likelihood(images, z, beta),
             "kl_z": mixture_kl(q_z, self.prior(beta), pi),
             "kl_d": kl_uniform(logits),
             "kl_beta": kl_beta,
@@ -109,25 +107,3 @@ class UGVAE(BaseVAE):
 
     def _log_prior(self, z: Tensor, h: Tensor, beta: Tensor) -> Tensor:
         return mixture_log_prob(z, self.prior(beta))
-
-    @torch.no_grad()
-    def translate(self, images: Tensor, beta_from: Tensor, beta_to: Tensor, way: Way = "transported") -> Tensor:
-        """Images decoded under another global latent.
-
-        Transport carries z along the model's own mixture: under component k by the affine map from p(z | k, beta_from)
-        to p(z | k, beta_to), z' = Σ_k π_k [m_k(beta_to) + s_k(beta_to) / s_k(beta_from) · (z − m_k(beta_from))].
-
-        Args:
-            images: ``(G, B, C, H, W)``, uint8 or float in [0, 1].
-            beta_from: the global latent they belong to, ``(G, beta_dim)``.
-            beta_to: the global latent to decode under, ``(G, beta_dim)``.
-            way: ``transported``, or ``fixed``, which keeps z as it is.
-
-        Returns:
-            image means ``(G, B, C, H, W)``.
-        """
-        posterior = self.infer(images)
-        z = posterior.z.mean
-        if way == "transported":
-            z = transport_between(z, posterior.d, self.prior(beta_from), self.prior(beta_to))
-        return self.decode(z, beta_to)

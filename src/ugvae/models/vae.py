@@ -3,7 +3,7 @@
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from ugvae.distributions import image_log_likelihood, kl_standard_normal
+from ugvae.distributions import kl_standard_normal
 from ugvae.models.base import BaseVAE, ImageShape
 from ugvae.models.bound import Bound, Posterior
 
@@ -28,7 +28,7 @@ class VAE(BaseVAE):
 
     def _bound(self, images: Tensor, mask: Tensor | None = None) -> Bound:
         q_z = self.z_head(self.encode(images, mask))
-        reconstruction = image_log_likelihood(images, self.decode(q_z.sample()), self.x_std)
+        reconstruction = self.log_likelihood(images, q_z.sample())
         return Bound({"reconstruction": reconstruction, "kl_z": kl_standard_normal(q_z)}, mask=mask)
 
     def posterior(self, h: Tensor, mask: Tensor | None = None) -> Posterior:

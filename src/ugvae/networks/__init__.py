@@ -1,1 +1,1 @@
-"""The networks of the paper's Table 2."""
+"""The networks of the paper's Table 2, a residual backbone, and the likelihoods."""

@@ -1,4 +1,4 @@
-"""The networks of the paper's Table 2: two backbones, the heads, and the K prior networks as one batched product.
+"""The two backbones of the paper's Table 2, and the choice of a backbone by its name.
 
 Axes: N images (groups flattened), G groups, K components, C channels, H and W pixels.
 """
@@ -9,9 +9,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ugvae.errors import ConfigError
+from ugvae.errors import ConfigError, check_choice, check_counts
 from ugvae.networks.convolutions import SubPixelUpConv2d, UpConv2d, WholeConv2d, WholeConvTranspose2d
 from ugvae.networks.heads import HIDDEN
+from ugvae.networks.residual import ResidualDecoder, ResidualEncoder
+
+WIDTH, DEPTH = 24, 1  # of the residual backbone, chosen by its cost (docs/performance.md)
 
 
 def _norm(kind: str, channels: int) -> list[nn.Module]:
@@ -84,23 +87,30 @@ class ConvDecoder(nn.Sequential):
 
 
 def build_backbone(
-    name: str, image_shape: tuple[int, int, int], latent_dim: int, norm: str
+    name: str, image_shape: tuple[int, int, int], latent_dim: int, norm: str, width: int = WIDTH, depth: int = DEPTH
 ) -> tuple[nn.Module, nn.Module]:
-    """The pre-encoder and the decoder of Table 2.
+    """The pre-encoder and the decoder.
 
     Args:
-        name: ``mlp`` or ``conv``.
+        name: ``mlp`` or ``conv``, those of Table 2, or ``residual``.
         image_shape: (C, H, W).
         latent_dim: width of the decoder's input.
         norm: ``batch``, ``group`` or ``none``: the normalisation of the conv encoder.
+        width: channels of the residual backbone at half the image's size.
+        depth: residual blocks at a quarter and at an eighth of the image's size.
 
     Raises:
-        ConfigError: unknown name or norm, or an image size that ``conv`` cannot take.
+        ConfigError: unknown name or norm, an image size that the backbone cannot take, or a width or depth that has no
+            effect.
     """
-    if norm not in ("batch", "group", "none"):
-        raise ConfigError(f"norm: expected batch, group or none, got {norm!r}")
+    check_choice("norm", norm, ("batch", "group", "none"))
+    check_choice("backbone", name, ("mlp", "conv", "residual"))
+    check_counts(width=width, depth=depth)
+    if name == "residual":
+        return ResidualEncoder(image_shape, width, depth), ResidualDecoder(image_shape, latent_dim, width, depth)
+    for setting, value, default in (("width", width, WIDTH), ("depth", depth, DEPTH)):
+        if value != default:
+            raise ConfigError(f"{setting}: only backbone 'residual' has one, got {value} with {name!r}")
     if name == "mlp":
         return MLPEncoder(image_shape), MLPDecoder(image_shape, latent_dim)
-    if name == "conv":
-        return ConvEncoder(image_shape, norm), ConvDecoder(image_shape, latent_dim)
-    raise ConfigError(f"backbone: expected mlp or conv, got {name!r}")
+    return ConvEncoder(image_shape, norm), ConvDecoder(image_shape, latent_dim)

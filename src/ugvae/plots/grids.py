@@ -61,7 +61,7 @@ def grid_figure(
     """One mosaic ``(R, S, C, H, W)`` with a title; ``inch`` per image."""
     rows, columns = images.shape[:2]
     labels = 0.3 + max(text_width(label, LABEL) for label in row_labels) if len(row_labels) else 0.0  # inches
-    size = (columns * inch + labels + 0.2, rows * inch + (0.7 if len(column_labels) else 0.45))
+    size = (columns * inch + labels + 0.2, rows * inch + (0.55 if len(column_labels) else 0.45))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.subplots()
     draw_grid(axes, images, "", row_labels, column_labels)
@@ -118,22 +118,29 @@ def signed(values: Tensor) -> list[str]:
 
 
 PANELS_PER_PAGE, PANELS_ACROSS = 10, 2  # more beside each other cannot be read on a phone
+ROWS_PER_PAGE = 20
 
 
 def component_walk_figures(
-    walks: Tensor, rows: Tensor | None, columns: Tensor, condition: str = "beta", notes: Sequence[str] = ()
+    walks: Tensor, rows: Tensor | None, columns: Tensor, condition: str | None = "beta", notes: Sequence[str] = ()
 ) -> list[Figure]:
-    """The walks of all components (Fig. 3, 8), a panel each, at most 10 to a page.
+    """The walks of all components (Fig. 3, 8), a panel each, at most 10 to a page; or a row each, 20 to a page.
 
     Args:
         walks: ``(K, R, S, C, H, W)``.
         rows: values of beta, or of w, which drives the mixture of GMVAE, ``(R,)``; None if the rows go along the first
             axis of the aggregated posterior.
         columns: offsets of z, ``(S,)``.
-        condition: name of what the rows move.
+        condition: name of what the rows move; None if nothing drives the mixture: R is 1, and columns are in s.d.
         notes: words beside the number of each component.
     """
     titles = [f"component {k}" + (f": {notes[k]}" if notes else "") for k in range(len(walks))]
+    if condition is None:
+        title = "a component per row; columns: (z − m) / s, every dimension"
+        return [
+            grid_figure(walks[page, 0], title, titles[page], signed(columns))
+            for page in (slice(start, start + ROWS_PER_PAGE) for start in range(0, len(walks), ROWS_PER_PAGE))
+        ]
     row_labels = quantiles(walks.shape[1]) if rows is None else signed(rows)
     row_title = f"{condition}, {'quantiles of its widest axis' if rows is None else 'every dimension'}"
     return [

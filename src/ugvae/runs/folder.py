@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 from ugvae.errors import ConfigError
+from ugvae.runs.advice import with_present_command
 from ugvae.runs.checkpoints import checkpoint_digest
 
 ROOT = Path("lightning_logs")
@@ -124,7 +125,7 @@ class RunFolder:
     Attributes:
         directory: the run's folder.
         config: content of ``config.yaml``.
-        test: content of ``test.json``; None before ``make evaluate``.
+        test: content of ``test.json``; None before ``ugvae evaluate``.
         trained: content of ``trained.json``; None if training has not ended.
         commands: the commands in ``paper/index.json``, by name.
         results: content of ``paper/<name>.json``, by name, without old results of commands that have failed since.
@@ -215,6 +216,9 @@ def read_run(directory: Path) -> RunFolder:
 
     paper = {path.stem: read(f"paper/{path.name}") for path in sorted((directory / "paper").glob("*.json"))}
     commands = (paper.pop(INDEX, None) or {}).get("commands", {})
+    for entry in commands.values():
+        if entry.get("command"):
+            entry["command"] = with_present_command(entry["command"])
     failed = {name for name, entry in commands.items() if entry.get("status", "done") != "done"}
     results = {name: result for name, result in paper.items() if result is not None and name not in failed}
     test, trained = read("test.json"), read("trained.json")

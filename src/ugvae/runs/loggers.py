@@ -8,19 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import wandb
 import yaml
-from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from torch import Tensor
 
-from ugvae.errors import OutputError
+from ugvae.errors import OutputError, first_line
 from ugvae.runs.files import atomic_path, output_error
 from ugvae.runs.folder import ROOT, read_rows, run_directory
-
-CONNECT_SECONDS = 30  # to reach the server of W&B at the start
-FINISH_SECONDS = 60  # to send the rest at the end; what is left can be sent later
+from ugvae.runs.weights_and_biases import WandbSettings, start_record
 
 
 class MetricsLogger(CSVLogger):
@@ -173,48 +170,17 @@ class PatientLogger:
         except Exception as error:  # whatever is wrong with it, training goes on
             self._failed = True
             rank_zero_warn(
-                f"{self._title} failed ({_line(error)}); training goes on, metrics.csv and figures/ have everything"
+                f"{self._title} failed ({first_line(error)}); training goes on, metrics.csv and figures/ have "
+                "everything"
             )
 
 
-def start_wandb(name: str, save_dir: str, online: bool) -> wandb.Run:
-    """Starts W&B's record of a run, offline if the server cannot be reached."""
-    settings = wandb.Settings(silent=True, console="off", init_timeout=CONNECT_SECONDS)
-    if hasattr(settings, "finish_timeout"):  # of recent versions; by default it waits for hours
-        settings.finish_timeout = FINISH_SECONDS
-    start = partial(wandb.init, name=name, dir=save_dir, project="ugvae", settings=settings)
-    try:
-        run = start(mode="online" if online else "offline")
-    except Exception as error:  # of the network, of the server, of wandb's own process
-        if not online:
-            raise
-        rank_zero_warn(f"W&B cannot be reached ({_line(error)}); the run is logged offline, in {save_dir}")
-        run = start(mode="offline")
-    run.define_metric("trainer/global_step")  # as Lightning does for the runs that it starts itself
-    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-    return run
-
-
-def wandb_logger(name: str, save_dir: str) -> PatientLogger:
-    """W&B's logger of a run, which writes into ``wandb/`` in its folder; online if someone is logged in there."""
-    os.environ.setdefault("WANDB_SILENT", "true")  # the run's own last lines say where everything is
-    online = False
-    if os.environ.get("WANDB_MODE") != "offline":
-        try:
-            online = bool(wandb.login(prompt=False))
-        except Exception as error:  # asks the server, if there is a key
-            rank_zero_warn(f"W&B: no login ({_line(error)}); the run is logged offline, in {save_dir}")
-    experiment = start_wandb(name, save_dir, online)
-    return PatientLogger(WandbLogger(name=name, save_dir=save_dir, project="ugvae", experiment=experiment), "W&B")
-
-
-def _line(error: Exception) -> str:
-    """The first line of an error's message; its type if it has none."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
 def run_loggers(
-    experiment: str, resume_from: Path | None, root: Path = ROOT, chosen: Logger | list[Logger] | bool | None = None
+    experiment: str,
+    resume_from: Path | None,
+    root: Path = ROOT,
+    chosen: Logger | list[Logger] | bool | None = None,
+    wandb: WandbSettings | None = None,
 ) -> list[Logger]:
     """CSV first, so that runs land in ``root``; W&B second, offline unless logged in, absent if WANDB_MODE=disabled.
 
@@ -232,6 +198,8 @@ def run_loggers(
     if chosen is not None and chosen is not True:
         theirs = chosen if isinstance(chosen, list) else [chosen] if chosen else []
         return [csv_logger, *(PatientLogger(logger, type(logger).__name__) for logger in theirs)]
-    if os.environ.get("WANDB_MODE") == "disabled" or not is_first_process():
+    if not is_first_process():
         return [csv_logger]
-    return [csv_logger, wandb_logger(f"{csv_logger.name}/version_{csv_logger.version}", csv_logger.log_dir)]
+    name = f"{csv_logger.name}/version_{csv_logger.version}"
+    record = start_record(Path(csv_logger.log_dir), name, wandb or WandbSettings())
+    return [csv_logger, *([PatientLogger(record, "W&B")] if record else [])]
