@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Sequence
 
+from jsonargparse import ArgumentParser
+
 from ugvae.cli.parser import split_settings
 from ugvae.errors import ConfigError, DataError
-from ugvae.experiments.paper.arguments import Parser
 from ugvae.machine import prepare_process
 
 
@@ -18,8 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from ugvae.experiments.explore.app import explore
         except ModuleNotFoundError as error:
             raise ConfigError(f"explore: {error.name} is missing; run: pip install 'ugvae[explore]'") from error
-        parser = Parser(prog="ugvae explore", description=explore.__doc__.partition("\n\n    Args:")[0])
-        parser.add_function_arguments(explore, as_group=False, skip={"settings"})
+        parser = ArgumentParser(prog="ugvae explore", description=explore.__doc__.splitlines()[0], allow_abbrev=False)
+        parser.add_argument("--no-browser", action="store_false", dest="browser", help="do not open the browser")
+        parser.add_function_arguments(explore, as_group=False, as_positional=True, skip={"settings", "browser"})
         explore(**parser.parse_args(others).as_dict(), settings=settings)
     except (ConfigError, DataError) as error:
         sys.stderr.write(f"error: {error}\n")

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from ugvae.data.decoding import Transform, decode_image
 from ugvae.data.image_files import ImageFilesDataModule
-from ugvae.distributions import DiagonalGaussian, product_of_gaussians
+from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError, DataError
+from ugvae.evaluation.encoding import encode_images
 from ugvae.experiments.explore.charts import map_svg, posterior_svg
 from ugvae.experiments.explore.live import QUIETLY, answer
 from ugvae.experiments.explore.picture import SAVE, Picture, picture_html
 from ugvae.experiments.explore.source import Explored
+from ugvae.models import BaseVAE, Posterior
 
 COLUMNS, MOST_SHOWN, MOST_FILES = 8, 40, 1000
 CLICKED = """element.addEventListener('click', event => {
@@ -30,6 +32,7 @@ element.addEventListener('keydown', event => {
 });"""
 
 
+@torch.no_grad()
 def group(
     explored: Explored,
     kind: str | None = None,
@@ -53,25 +56,42 @@ def group(
         DataError: a file is no image.
     """
     images = group_images(explored, kind, group_size, seed, held_out, files)
-    parts = factors(explored, images)
-    q = product_of_gaussians(DiagonalGaussian(*(part.unsqueeze(0) for part in parts)), explored.model.prior_expert)
-    q = DiagonalGaussian(*(part[0] for part in q))
-    precision = parts.log_var.neg().exp()  # (M, D)
-    share = (precision / precision.sum(0)).mean(1)
-    order = share.argsort(descending=True, stable=True)[:MOST_SHOWN]
+    encoded = encode_images(explored.model, images)
+    posterior = encoded.posterior(torch.arange(len(images)).unsqueeze(0))
+    q = DiagonalGaussian(*(part[0] for part in posterior.beta))
+    shares = precision_shares(explored.model, encoded.h, posterior)
+    order = torch.arange(len(images)) if shares is None else shares.argsort(descending=True, stable=True)
+    order = order[:MOST_SHOWN]
+    columns = min(COLUMNS, len(order))
     shown = explored.model.to_unit(images[order])
-    blank = shown.new_ones(-len(order) % min(COLUMNS, len(order)), *shown.shape[1:])
-    rows = torch.cat([shown, blank]).unflatten(0, (-1, min(COLUMNS, len(order))))
-    labels = [f"{part[0]:.1%} to {part[-1]:.1%}" for part in share[order].split(rows.shape[1])]
+    blank = shown.new_ones(-len(order) % columns, *shown.shape[1:])
+    labels, weights = [], f"{type(explored.model).__name__} weighs all images alike."
+    if shares is not None:
+        labels = [f"{part[0]:.1%} to {part[-1]:.1%}" for part in shares[order].split(columns)]
+        weights = f"On the left their share in the precision of beta, {1 / len(images):.1%} if all were alike."
     left_out = f" The first {MOST_SHOWN} are shown." if len(images) > len(order) else ""
-    note = (
-        f"{len(images):,} images, with the share of each in the precision of beta, the largest first.{left_out} "
-        f"Alike, it would be {1 / len(images):.1%}."
-    )
     charts = posterior_svg(q, explored.beta)
     if explored.beta is not None:
         charts += map_svg(explored.beta.mean, explored.beta_axes, q.mean, held_out)
-    return Picture(rows.cpu(), labels, note, charts)
+    rows = torch.cat([shown, blank]).unflatten(0, (-1, columns))
+    return Picture(rows, labels, f"{len(images):,} images.{left_out} {weights}", charts)
+
+
+def precision_shares(model: BaseVAE, h: Tensor, posterior: Posterior) -> Tensor | None:
+    """How much of the precision of beta each image of a group gives (paper, eq. 8-9), the mean over beta's dimensions.
+
+    Args:
+        model: with beta.
+        h: features of the images, ``(M, 256)``.
+        posterior: of the group.
+
+    Returns:
+        shares that add up to 1, ``(M,)``; None where q(beta | X) is no product of factors of the images.
+    """
+    if type(model).q_beta is not BaseVAE.q_beta:
+        return None
+    factors = model.beta_factors(h.unsqueeze(0), posterior.z.mean.to(h.device))
+    return (-factors.log_var[0]).softmax(0).mean(1).cpu()
 
 
 def group_images(
@@ -110,13 +130,6 @@ def own_images(explored: Explored, files: Sequence[str]) -> Tensor:
         except OSError as error:
             raise DataError(f"{file.name}: cannot be read ({error.strerror})") from error
     return torch.cat(decoded)
-
-
-@torch.no_grad()
-def factors(explored: Explored, images: Tensor) -> DiagonalGaussian:
-    """The factor of beta of each image, ``(M, D)``."""
-    parts = [explored.model.encode_images(part.unsqueeze(0))[1] for part in images.split(256)]
-    return DiagonalGaussian(*(torch.cat(piece, 1)[0].cpu() for piece in zip(*parts, strict=True)))
 
 
 def build(explored: Explored) -> None:
