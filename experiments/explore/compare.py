@@ -40,7 +40,7 @@ def compare(explored: Explored, other: str, kind: str, other_kind: str, group_si
             f"{explored.model.image_shape}; two models of the same images are needed"
         )
     own, others = explored.rows_of(kind, group_size, seed), explored.rows_of(other_kind, group_size, seed + 1)
-    shown, errors = {f"images: {kind}": real(explored, own)}, []
+    shown, errors = {"images": real(explored, own)}, []
     truth = explored.model.to_unit(explored.table.images[own]).cpu()
     for letter, model in (("A", explored.model), ("B", second)):
         decoded = _decoded(model, explored.table.images, own, others)

@@ -124,7 +124,7 @@ def own_images(explored: Explored, files: Sequence[str]) -> Tensor:
     decoded = []
     for file in map(Path, files):
         try:
-            decoded.append(torch.from_numpy(decode_image(file.read_bytes(), change)))
+            decoded.append(torch.tensor(decode_image(file.read_bytes(), change)))
         except DataError as error:
             raise DataError(f"{file.name}: {error}") from error
         except OSError as error:

@@ -70,7 +70,7 @@ def picture_html(view: View, picture: Picture, explored: Explored, options: Mapp
         options: the others: plain numbers, texts and lists.
     """
     name = view.__name__
-    labels = "".join(f"<span>{escape(label)}</span>" for label in picture.rows)
+    labels = "".join(f'<span title="{escape(label)}">{escape(label)}</span>' for label in picture.rows)
     address = f"data:image/png;base64,{base64.b64encode(picture.png()).decode()}"
     width = picture.images.shape[1] * LARGEST
     return (

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ugvae import datamodules  # noqa: F401  settings may name its classes
 from ugvae.data.loading import load_data
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable

@@ -30,9 +30,9 @@ def swap(explored: Explored, kind: str, other_kind: str, group_size: int = 16, s
     ways = decode_ways(explored.model, explored.table.images[own].unsqueeze(0), *sides)
     order = [PLAIN, *(name for way in WAYS for name in (way, CONTROL[way]) if name in ways and name != PLAIN)]
     shown = {
-        f"images: {kind}": real(explored, own),
+        "images": real(explored, own),
         **{LABELS[way]: ways[way][0, :SHOWN].cpu() for way in order},
-        f"other group: {other_kind}": real(explored, other),
+        "the other group": real(explored, other),
     }
     columns = min(map(len, shown.values()))
     note = (

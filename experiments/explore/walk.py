@@ -43,8 +43,8 @@ def walk(
     rows = _components(explored, component)
     columns = max(4, min(MOST_COLUMNS, IMAGES // len(rows)))
     noise = torch.randn(len(rows), columns, model.z_dim, generator=torch.Generator().manual_seed(seed))
-    shift = _along(explored.z_axes.directions, z, "z")
-    draws = (noise + shift).to(model.device, model.dtype)
+    _check(z, explored.z_axes.directions, "z")
+    draws = (noise + _along(explored.z_axes.directions, z)).to(model.device, model.dtype)
     condition = _condition(explored, beta, w)
     if model.num_components:
         prior = model.prior(condition.to(model.device, model.dtype))
@@ -74,15 +74,19 @@ def _condition(explored: Explored, beta: Sequence[float], w: float) -> Tensor:
         return torch.full((1, model.condition_dim), w)
     if axes is None:
         return torch.zeros(1, model.beta_dim)
-    places = [axes.places[:, axis].quantile(level / 100) for axis, level in enumerate(beta[: len(axes.directions)])]
-    return (axes.mean + _along(axes.directions, places, "beta")).unsqueeze(0)
+    _check(beta, axes.directions, "beta")
+    places = [axes.places[:, axis].quantile(level / 100) for axis, level in enumerate(beta)]
+    return (axes.mean + _along(axes.directions, places)).unsqueeze(0)
 
 
-def _along(directions: Tensor, places: Sequence[float | Tensor], name: str) -> Tensor:
+def _along(directions: Tensor, places: Sequence[float | Tensor]) -> Tensor:
     """A step along the first of the directions ``(A, D)``, ``(D,)``."""
+    return torch.as_tensor(places, dtype=directions.dtype) @ directions[: len(places)]
+
+
+def _check(places: Sequence[float], directions: Tensor, name: str) -> None:
     if len(places) > len(directions):
         raise ConfigError(f"{name}: there are {len(directions)} axes, got {len(places)} places")
-    return torch.as_tensor(places, dtype=directions.dtype) @ directions[: len(places)]
 
 
 def build(explored: Explored) -> None:
