@@ -24,6 +24,7 @@ from tests.helpers.pages import NOTEBOOKS, PAGES, PROJECT, blocks, commands, nam
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import write_run
 from tests.helpers.yaml_sweep import EXPERIMENTS
+from ugvae import __main__ as entrance
 from ugvae import cli, models
 from ugvae.cli.parser import split_settings
 from ugvae.datamodules import mnist_files
@@ -70,7 +71,7 @@ def help_of(*command: str) -> str:
     """What a command prints for ``--help``: ``ugvae NAME`` or a module."""
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
         if command[0] == "ugvae":
-            cli.main([*command[1:], "--help"])
+            entrance.main([*command[1:], "--help"])
         else:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(sys, "argv", [command[0], *command[1:], "--help"])
@@ -111,7 +112,7 @@ def check_make(target: str, *words: str) -> None:
     if target == "train":
         model = ["--model", given["MODEL"]] if "MODEL" in given else []
         check_settings("fit", ["--config", str(config), *model, *arguments])
-    elif target in ("compare", "bench"):
+    elif target in ("compare", "bench", "explore"):
         check_options((f"ugvae.experiments.{target}",), others)
         check_settings("fit", ["--config", str(config), *settings])
     elif arguments:
@@ -138,7 +139,7 @@ def check(words: list[str]) -> None:
     elif program == "ugvae" and arguments[:1] and arguments[0] in TRAINER_COMMANDS:
         check_settings(arguments[0], arguments[1:])
     elif program == "ugvae":
-        assert not arguments or arguments[0].startswith("--") or arguments[0] in cli.COMMANDS, words
+        assert not arguments or arguments[0].startswith("--") or arguments[0] in entrance.COMMANDS, words
         check_options(("ugvae", *arguments[:1]), arguments[1:])
     elif program.startswith("experiments."):
         assert importlib.util.find_spec(f"ugvae.{program}"), words

@@ -12,7 +12,6 @@ from ugvae.experiments.explore.source import Explored, load
 
 SYSTEM, MONOSPACE = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")  # no font is fetched
 STYLE = Path(__file__).with_name("style.css")
-LARGEST_UPLOAD = "64mb"  # of a file
 KEPT = 3600  # seconds that an uploaded file is kept
 
 
@@ -99,7 +98,6 @@ def launch(blocks: gr.Blocks, host: str = "127.0.0.1", port: int | None = None, 
         ssr_mode=False,
         quiet=True,
         prevent_thread_lock=True,
-        max_file_size=LARGEST_UPLOAD,
         footer_links=[],
         theme=gr.themes.Base(font=SYSTEM, font_mono=MONOSPACE),
         css_paths=STYLE,

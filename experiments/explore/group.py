@@ -23,6 +23,7 @@ from ugvae.experiments.explore.source import Explored
 from ugvae.models import BaseVAE, Posterior
 
 COLUMNS, MOST_SHOWN, MOST_FILES = 8, 40, 1000
+LARGEST_FILE = 64 * 2**20  # bytes
 CLICKED = """element.addEventListener('click', event => {
   const dot = event.target.closest('[data-group]');
   if (dot) trigger('select', {index: Number(dot.dataset.group), value: dot.dataset.group});
@@ -124,6 +125,8 @@ def own_images(explored: Explored, files: Sequence[str]) -> Tensor:
     decoded = []
     for file in map(Path, files):
         try:
+            if (size := file.stat().st_size) > LARGEST_FILE:
+                raise DataError(f"{size / 2**20:.0f} MB are more than {LARGEST_FILE / 2**20:.0f} MB")
             decoded.append(torch.tensor(decode_image(file.read_bytes(), change)))
         except DataError as error:
             raise DataError(f"{file.name}: {error}") from error

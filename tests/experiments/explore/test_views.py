@@ -7,6 +7,8 @@ import re
 from html import unescape
 from io import BytesIO
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from ugvae.distributions import product_of_gaussians
 from ugvae.errors import ConfigError, DataError
 from ugvae.evaluation.ways import CONTROL, LABELS
 from ugvae.experiments.explore import __main__ as entrance
-from ugvae.experiments.explore.app import page, reasons
+from ugvae.experiments.explore.app import launch, page, reasons
 from ugvae.experiments.explore.compare import compare
 from ugvae.experiments.explore.components import components
 from ugvae.experiments.explore.group import MOST_FILES, group
@@ -150,6 +152,13 @@ def test_files_that_are_no_images(explored: Explored, tmp_path: Path, name: str,
         group(explored, files=[*write_images(tmp_path, 1), str(tmp_path / name)])
 
 
+def test_a_file_too_large_to_be_read(explored: Explored, tmp_path: Path) -> None:
+    with (tmp_path / "large.tif").open("wb") as file:
+        file.truncate(65 * 2**20)
+    with pytest.raises(DataError, match=r"large\.tif: 65 MB are more than 64 MB"):
+        group(explored, files=[str(tmp_path / "large.tif")])
+
+
 def test_too_many_files_and_files_that_are_gone(explored: Explored, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"files: 5,000 are too many; choose up to 1,000"):
         group(explored, files=[str(tmp_path / "a.png")] * (5 * MOST_FILES))
@@ -274,3 +283,18 @@ def test_a_run_that_is_none(arguments: list[str], capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit, match="2"):
         entrance.main(arguments)
     assert capsys.readouterr().err == "error: run: nowhere is not the folder of a run, it has no config.yaml\n"
+
+
+def test_the_server_gives_no_files(explored: Explored, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    blocks = page(explored)
+    _, address, public = launch(blocks)
+    try:
+        assert address.startswith("http://127.0.0.1:")
+        assert public is None
+        assert urlopen(address).status == 200
+        for file in ("/etc/hostname", explored.source / "config.yaml", "setup.cfg"):
+            with pytest.raises(HTTPError, match=r"403|404"):
+                urlopen(f"{address}gradio_api/file={file}")
+    finally:
+        blocks.close()
