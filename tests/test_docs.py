@@ -26,14 +26,14 @@ from tests.helpers.tiny_runs import write_run
 from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import __main__ as entrance
 from ugvae import cli, models
-from ugvae.cli.parser import split_settings
+from ugvae.cli.parser import split_settings, with_run_flag
 from ugvae.datamodules import mnist_files
 from ugvae.experiments.paper import __main__ as paper
 from ugvae.experiments.paper.__main__ import TRAINING
 
 MAKEFILE = (PROJECT / "Makefile").read_text()
 TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
-OTHERS = ("test", "test-slow", "report", "figures")  # targets whose ARGS are no settings of training: pytest's, or none
+OTHERS = ("test", "test-slow", "report", "figures", "export")  # targets whose ARGS are no settings of training
 TINY = {"class_path": "ugvae.datamodules.MNISTDataModule", "init_args": {"num_val": 60, "group_size": 4}}
 
 
@@ -113,7 +113,7 @@ def check_make(target: str, *words: str) -> None:
         model = ["--model", given["MODEL"]] if "MODEL" in given else []
         check_settings("fit", ["--config", str(config), *model, *arguments])
     elif target in ("compare", "bench", "explore"):
-        check_options((f"ugvae.experiments.{target}",), others)
+        check_options((f"ugvae.experiments.{target}",) if target == "bench" else ("ugvae", target), others)
         check_settings("fit", ["--config", str(config), *settings])
     elif arguments:
         check_settings("fit", ["--config", str(config), *arguments])
@@ -122,7 +122,8 @@ def check_make(target: str, *words: str) -> None:
 def check_paper(words: list[str]) -> None:
     """A command of the paper takes these options; a name alone is a mention."""
     if words[1:]:
-        paper.parse(split_settings(split_settings(words)[1], TRAINING)[1])
+        name, *others = split_settings(split_settings(words)[1], TRAINING)[1]
+        paper.parse([name, *with_run_flag(others)])
     elif words:
         assert words[0] in {*paper.FIGURES, *paper.TABLES, *paper.PAGES}
 

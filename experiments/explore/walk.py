@@ -52,8 +52,20 @@ def walk(
     global_latent = condition.to(model.device, model.dtype) if model.beta_dim else None
     images = model.decode(draws.flatten(0, 1).unsqueeze(0), global_latent)[0].cpu()
     labels = [f"d = {k}" for k in rows] if model.num_components else []
-    shared = "under one beta" if model.beta_dim else "of one model"
-    return Picture(images.unflatten(0, (len(rows), columns)), labels, f"Images drawn {shared}, with the same noise.")
+    return Picture(images.unflatten(0, (len(rows), columns)), labels, _note(explored))
+
+
+def _note(explored: Explored) -> str:
+    """What the sliders move."""
+    note = "Drawn from the prior with the same noise wherever the sliders are."
+    if explored.beta_axes is not None:
+        note += (
+            f" All images have one beta; its axes are those of {len(explored.groups)} held-out groups, with their shares "
+            "of the variance."
+        )
+    elif explored.model.beta_dim:
+        note += " beta is 0: the held-out images make fewer than two groups, which would show where it is."
+    return note
 
 
 def _components(explored: Explored, component: int) -> list[int]:
@@ -100,13 +112,13 @@ def build(explored: Explored) -> None:
                 options["component"] = gr.Dropdown(choices, value=MOST_USED, label="Component d")
             if axes is not None:
                 options["beta"] = [
-                    gr.Slider(1, 99, 50, step=1, label=f"beta, axis {axis}: quantile in %, {share:.0%} of the variance")
+                    gr.Slider(1, 99, 50, step=1, label=f"beta axis {axis} ({share:.0%}): quantile in %")
                     for axis, share in enumerate(axes.shares.tolist(), 1)
                 ]
             if model.condition_dim and not model.beta_dim:
                 options["w"] = gr.Slider(-W_REACH, W_REACH, 0, step=0.1, label="w, every dimension")
             options["z"] = [
-                gr.Slider(-REACH, REACH, 0, step=0.1, label=f"z, axis {axis}: s.d. of the prior")
+                gr.Slider(-REACH, REACH, 0, step=0.1, label=f"z axis {axis}: s.d. of the prior")
                 for axis in range(1, min(Z_AXES, len(explored.z_axes.directions)) + 1)
             ]
             options["seed"] = gr.Slider(0, 99, 0, step=1, label="Seed of the draws")

@@ -92,14 +92,15 @@ def commit() -> str | None:
 def default_precision(backbone: str | None, accelerator: str) -> str:
     """Lightning's ``precision`` for a backbone: mixed where the device multiplies bfloat16 faster and it pays.
 
-    Convolutions gain by it; of the small matrix products of ``mlp`` the casts take back most. Densities are computed in
-    float32 whatever the precision is. ``accelerator`` is Lightning's setting.
+    Convolutions gain by it; of the small matrix products of ``mlp`` the casts take back most, and on a processor the
+    ``residual`` backbone loses (docs/performance.md). Densities are computed in float32 whatever the precision is.
+    ``accelerator`` is Lightning's setting.
     """
     fast = False
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     elif accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available()):
-        fast = bool(cpu_flags() & BFLOAT16_UNITS)
+        fast = bool(cpu_flags() & BFLOAT16_UNITS) and backbone != "residual"
     return "bf16-mixed" if fast and backbone in ("conv", "residual") else "32-true"
 
 

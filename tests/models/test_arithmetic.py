@@ -23,7 +23,8 @@ from ugvae.models import UGVAE
     [
         ("conv", "auto", {"avx512_bf16", "fpu"}, None, "bf16-mixed"),
         ("conv", "cpu", {"amx_bf16"}, True, "bf16-mixed"),
-        ("residual", "cpu", {"avx512_bf16"}, None, "bf16-mixed"),
+        ("residual", "gpu", set(), True, "bf16-mixed"),
+        ("residual", "cpu", {"avx512_bf16"}, None, "32-true"),
         ("conv", "cpu", {"avx2"}, True, "32-true"),
         ("conv", "auto", {"avx512_bf16"}, False, "32-true"),  # a GPU without, whatever the processor has
         ("conv", "gpu", set(), True, "bf16-mixed"),

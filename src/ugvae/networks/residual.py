@@ -1,4 +1,4 @@
-"""The residual backbone, for sharper images than those of Table 2.
+"""The residual backbone: a better bound on photographs than the backbones of Table 2 have, for more work.
 
 Pre-activation blocks (He et al. 2016, arXiv:1603.05027) with GroupNorm, which couples no images. Images are brought to
 an eighth of their size in three steps of two: a 4×4 convolution, then two of 2×2. The residual blocks come after the
