@@ -60,8 +60,8 @@ def _note(explored: Explored) -> str:
     note = "Drawn from the prior with the same noise wherever the sliders are."
     if explored.beta_axes is not None:
         note += (
-            f" All images have one beta; its axes are those of {len(explored.groups)} held-out groups, with their shares "
-            "of the variance."
+            f" All images have one beta. Its axes are those of {len(explored.groups)} held-out groups, with their "
+            "shares of the variance."
         )
     elif explored.model.beta_dim:
         note += " beta is 0: the held-out images make fewer than two groups, which would show where it is."

@@ -91,6 +91,14 @@ def test_a_walk_to_nowhere(explored: Explored, options: dict, message: str) -> N
         walk(explored, **options)
 
 
+def test_too_few_images_for_two_groups(tmp_path: Path) -> None:
+    explored = load(run_of(tmp_path, UGVAE, DIGITS), ["--data.group_size=300"])
+    assert explored.groups is None
+    assert "beta is 0" in walk(explored).note
+    assert "data-group" not in group(explored, kind=ANY).charts
+    assert 'class=\\"refused' not in json.dumps(page(explored).get_config_file(), default=str)
+
+
 def test_the_shares_of_a_group_are_those_of_the_factors(explored: Explored) -> None:
     rows = explored.rows_of("label = 3", 12)
     images, model = explored.table.images[rows].unsqueeze(0), explored.model
