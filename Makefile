@@ -16,7 +16,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 2147483647
 export MALLOC_MMAP_THRESHOLD_ ?= 33554432
 
 .DEFAULT_GOAL := help
-.PHONY: help install train compare evaluate figures report export test test-slow lint docs bench sample-data clean
+.PHONY: help install train compare evaluate figures report export explore test test-slow lint docs bench sample-data clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ report: $(READY)  ## One HTML page of all that a run has left: RUN=lightning_log
 export: $(READY)  ## A folder to share, with a model card: RUN=lightning_logs/mnist/version_0 ARGS="--onnx"
 	@$(NEEDS_RUN)
 	$(BIN)/python -m ugvae export "$(RUN)" $(ARGS)
+
+explore: $(READY)  ## A page in the browser to move z, d and beta by hand: RUN=DIR ARGS="--compare RUN2 --data.root MOVED"
+	@$(NEEDS_RUN)
+	$(BIN)/python -m ugvae explore "$(RUN)" $(ARGS)
 
 test: $(READY)  ## Run the tests, on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

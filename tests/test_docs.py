@@ -112,8 +112,8 @@ def check_make(target: str, *words: str) -> None:
     if target == "train":
         model = ["--model", given["MODEL"]] if "MODEL" in given else []
         check_settings("fit", ["--config", str(config), *model, *arguments])
-    elif target in ("compare", "bench"):
-        check_options(("ugvae", target) if target == "compare" else (f"ugvae.experiments.{target}",), others)
+    elif target in ("compare", "bench", "explore"):
+        check_options((f"ugvae.experiments.{target}",) if target == "bench" else ("ugvae", target), others)
         check_settings("fit", ["--config", str(config), *settings])
     elif arguments:
         check_settings("fit", ["--config", str(config), *arguments])

@@ -26,6 +26,10 @@ COMMANDS = {  # by name: ``module:function`` with the words that come first, imp
         "RUN as a folder to share, with a model card",
     ),
     "sweep": ("ugvae.experiments.sweep:main", "many runs over settings, a table and a plot: sweep sweeps/mnist"),
+    "explore": (
+        "ugvae.experiments.explore.__main__:main",
+        "of RUN: a page in the browser to move z, d and beta by hand",
+    ),
     "sheet": ("ugvae.experiments.sheet:main", "a contact sheet of a dataset: sheet icons --by style"),
 }
 HELP = """usage: ugvae COMMAND [settings]

@@ -12,11 +12,11 @@ from ugvae.errors import ConfigError, DataError
 from ugvae.runs.folder import read_config
 
 
-def load_data(config: Path, settings: Sequence[str] = ()) -> GroupDataModule:
+def load_data(config: Path | None, settings: Sequence[str] = ()) -> GroupDataModule:
     """The datamodule of a run's ``config.yaml``.
 
     Args:
-        config: the file.
+        config: the file; None where the settings name the data, ``--data=MNISTDataModule``.
         settings: changed settings as the command line has them, ``--data.root=FOLDER`` or ``--data=my_module.MyData``.
 
     Raises:
@@ -25,14 +25,19 @@ def load_data(config: Path, settings: Sequence[str] = ()) -> GroupDataModule:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(GroupDataModule, "data")
     try:
-        parser.set_defaults({"data": read_config(config)["data"]})
-        return parser.instantiate(parser.parse_args(list(settings))).data
+        if config is not None:
+            parser.set_defaults({"data": read_config(config)["data"]})
+        data = parser.instantiate(parser.parse_args(list(settings))).data
+        if data is None:
+            raise ConfigError("data: no run says which; name them, --data NAME --data.root FOLDER")
+        return data
     except KeyError as error:
         raise ConfigError(f"run: {config} has no settings of the data") from error
     except ArgumentError as error:
         lines = str(error).splitlines()
         innermost = max(lines, key=lambda line: len(line) - len(line.lstrip()))
-        raise ConfigError(f"data: {innermost.strip(' -')} ({config} {' '.join(settings)})") from error
+        where = " ".join([str(config)] * (config is not None) + list(settings))
+        raise ConfigError(f"data: {innermost.strip(' -')} ({where})") from error
 
 
 def describe_data(data: GroupDataModule) -> dict[str, int | str]:
