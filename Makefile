@@ -4,6 +4,8 @@ MODEL ?=
 MODELS ?=
 ARGS ?=
 PYTHON ?= python3
+TORCH ?=
+CPU_WHEELS ?= https://download.pytorch.org/whl/cpu
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -24,10 +26,15 @@ help:  ## Show this help
 	@echo "  DATA is a file of experiments/ without .yaml:" $(CHOICES)
 	@echo "  ARGS passes any setting on, e.g. ARGS=\"--trainer.max_epochs 20 --model.z_dim 40\""
 
-install: $(READY)  ## Make .venv with everything needed
+install: $(READY)  ## Make .venv with everything needed; TORCH=cpu: PyTorch without CUDA, a fraction of the size
 
 $(READY): requirements.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+ifeq ($(TORCH),cpu) # no other index, which might give the wheels with CUDA; where this one does not answer, no waiting
+	@PIP_CONFIG_FILE=/dev/null $(BIN)/python -m pip --isolated install --quiet --disable-pip-version-check \
+	  --timeout 10 --retries 0 --index-url $(CPU_WHEELS) $$(sed -nE 's/^(torch(vision)?>=[0-9.]+).*/\1/p' requirements.txt) 2> /dev/null || \
+	  echo "TORCH=cpu: $(CPU_WHEELS) cannot be reached; going on with the ordinary wheels, which hold CUDA"
+endif
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
