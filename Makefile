@@ -4,9 +4,12 @@ MODEL ?=
 MODELS ?=
 ARGS ?=
 PYTHON ?= python3
+TORCH ?=
+CPU_WHEELS ?= https://download.pytorch.org/whl/cpu
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEV := $(VENV)/.dev
 CHOICES = $(basename $(notdir $(wildcard experiments/*.yaml)))
 NEEDS_DATA = test -f "experiments/$(DATA).yaml" || { echo "DATA=$(DATA) is none of: $(CHOICES)"; exit 2; }
 NEEDS_RUN = test -n "$(RUN)" || { echo "usage: make $@ RUN=lightning_logs/<experiment>/version_N"; exit 2; }
@@ -24,11 +27,16 @@ help:  ## Show this help
 	@echo "  DATA is a file of experiments/ without .yaml:" $(CHOICES)
 	@echo "  ARGS passes any setting on, e.g. ARGS=\"--trainer.max_epochs 20 --model.z_dim 40\""
 
-install: $(READY)  ## Make .venv with everything needed
+install: $(READY)  ## Make .venv with everything needed; TORCH=cpu: PyTorch without CUDA, a fraction of the size
 
 $(READY): requirements.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+ifeq ($(TORCH),cpu) # no other index, which might give the wheels with CUDA; where this one does not answer, no waiting
+	@PIP_CONFIG_FILE=/dev/null $(BIN)/python -m pip --isolated install --quiet --disable-pip-version-check \
+	  --timeout 10 --retries 0 --index-url $(CPU_WHEELS) $$(sed -nE 's/^(torch(vision)?>=[0-9.]+).*/\1/p' requirements.txt) 2> /dev/null || \
+	  echo "TORCH=cpu: $(CPU_WHEELS) cannot be reached; going on with the ordinary wheels, which hold CUDA"
+endif
+	$(BIN)/python -m pip install --quiet --editable '.[icons]'
 	@touch $@
 
 train: $(READY)  ## Train: DATA=mnist MODEL=UGVAE ARGS="--trainer.max_epochs 20"
@@ -55,31 +63,31 @@ export: $(READY)  ## A folder to share, with a model card: RUN=lightning_logs/mn
 	@$(NEEDS_RUN)
 	$(BIN)/python -m ugvae export "$(RUN)" $(ARGS)
 
-explore: $(READY)  ## A page in the browser to move z, d and beta by hand: RUN=DIR ARGS="--compare RUN2 --data.root MOVED"
+explore: $(VENV)/.explore  ## A page in the browser to move z, d and beta by hand: RUN=DIR ARGS="--compare RUN2 --data.root MOVED"
 	@$(NEEDS_RUN)
 	$(BIN)/python -m ugvae explore "$(RUN)" $(ARGS)
 
-test: $(READY)  ## Run the tests, on two cores
+test: $(DEV)  ## Run the tests, on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-test-slow: $(READY)  ## Run the slow tests and those that need the network
+test-slow: $(DEV)  ## Run the slow tests and those that need the network
 	$(BIN)/python -m pytest -m "slow or network" $(ARGS)
 
-lint: $(READY)  ## Check style
+lint: $(DEV)  ## Check style
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 
 docs: $(VENV)/.docs  ## Build the pages and the reference into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-$(VENV)/.docs: $(READY)
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+$(DEV) $(VENV)/.docs $(VENV)/.explore: $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[$(patsubst .%,%,$(@F))]'
 	@touch $@
 
-bench: $(READY)  ## Time everything, at most 8:20 minutes: ARGS="--json FILE --doc docs/performance.md"
+bench: $(DEV)  ## Time everything, at most 8:20 minutes: ARGS="--json FILE --doc docs/performance.md"
 	$(BIN)/python -m experiments.bench $(ARGS)
 
-sample-data: $(READY)  ## Write tiny data sets in the real formats into data/sample, to try commands on
+sample-data: $(DEV)  ## Write tiny data sets in the real formats into data/sample, to try commands on
 	$(BIN)/python -m tests.data data/sample
 
 clean:  ## Remove the environment and caches; runs and data stay

@@ -10,10 +10,15 @@ PROJECT = Path(__file__).parents[1]
 OWN = {"ugvae", "tests"}
 
 
+def requirements() -> list[str]:
+    """The requirements without their comments."""
+    lines = (line.split("#")[0].strip() for line in (PROJECT / "requirements.txt").read_text().splitlines())
+    return [line for line in lines if line]
+
+
 def pinned_to_floors() -> list[str]:
     """The requirements with the lowest versions that they allow."""
-    lines = (line.split("#")[0].strip() for line in (PROJECT / "requirements.txt").read_text().splitlines())
-    return [line.replace(">=", "==") for line in lines if line]
+    return [line.replace(">=", "==") for line in requirements()]
 
 
 def imported_packages() -> set[str]:
@@ -35,6 +40,13 @@ def test_every_import_is_a_requirement() -> None:
     providers = packages_distributions()
     missing = {name for name in imported_packages() if not {p.lower() for p in providers.get(name, [name])} & declared}
     assert missing == set()
+
+
+def test_every_requirement_is_imported() -> None:
+    declared = {line.partition(">=")[0].partition("[")[0].lower() for line in requirements()}
+    providers = packages_distributions()
+    imported = {provider.lower() for name in imported_packages() for provider in providers.get(name, [name])}
+    assert declared - imported == set(), "nothing is installed that nothing needs"
 
 
 def test_every_requirement_states_its_lowest_version() -> None:
