@@ -105,6 +105,13 @@ def test_every_part_ends_in_its_seconds_and_leaves_the_others_theirs(
     assert any("no time left" in line for line in results.left_out)
 
 
+def test_no_large_file_is_written_when_no_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "write_noise", lambda *arguments: pytest.fail("a file was written"))
+    plan = Plan(0)
+    assert scaling.bench_tables(plan) == []
+    assert plan.left_out == ["scaling: images of the table (no time left)"]
+
+
 def test_threads_are_put_back() -> None:
     seen = []
     Way(Measurement("case", "a", "CPU × 2"), lambda steps: seen.append(torch.get_num_threads()) or 1.0, 1, 2).seconds(1)
