@@ -7,10 +7,11 @@ from dataclasses import replace
 import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
+from tqdm import tqdm
 
 from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import fitted_untrained
-from ugvae.evaluation.encoding import encode_groups
+from ugvae.evaluation.encoding import encode_beta, encode_groups
 from ugvae.evaluation.kinds import (
     Condition,
     check_images,
@@ -80,9 +81,9 @@ def latent_use(
     uses = {
         name: replace(
             measure(model, table, rows, swapped),
-            untrained=posterior_use(encode_groups(before, table.images, rows).beta),
+            untrained=posterior_use(encode_beta(before, table.images, rows)),
         )
-        for name, rows in sets.items()
+        for name, rows in tqdm(sets.items(), desc="use of beta", unit=" sets", disable=None, leave=False)
     }
     for name, use in uses.items():
         beta, swap = use.beta, use.swap_beta
