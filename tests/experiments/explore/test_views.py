@@ -229,7 +229,9 @@ def test_two_models_on_the_same_images(explored: Explored, tmp_path: Path) -> No
 def test_a_model_of_other_images_is_refused(explored: Explored, tmp_path: Path) -> None:
     other = write_run(tmp_path / "larger", make(VAE, (1, 9, 9), double=False))
     with pytest.raises(ConfigError, match=r"compare: the images of .* are \(1, 9, 9\)"):
-        compare(explored, str(other), ANY, ANY)
+        page(explored, other)
+    with pytest.raises(ConfigError, match="run: nowhere is not the folder of a run"):
+        page(explored, Path("nowhere"))
 
 
 def test_the_kinds_of_image(tmp_path: Path) -> None:
