@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import repeat
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,9 +76,16 @@ def plain_seconds(way: tuple, steps: int) -> float:
 
 
 @contextmanager
-def plain_process() -> Iterator[Callable[[tuple, int], float]]:
-    """Yields ``plain_seconds``, done in a new process."""
+def new_process() -> Iterator[Pool]:
+    """Yields a new process without the settings of this project."""
     ours = {name: os.environ.pop(name) for name in ALLOCATOR if name in os.environ}
     with get_context("spawn").Pool(1) as pool:
         os.environ.update(ours)
+        yield pool
+
+
+@contextmanager
+def plain_process() -> Iterator[Callable[[tuple, int], float]]:
+    """Yields ``plain_seconds``, done in a new process."""
+    with new_process() as pool:
         yield lambda way, steps: pool.apply_async(plain_seconds, (way, steps)).get(TIMEOUT)

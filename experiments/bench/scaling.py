@@ -36,7 +36,7 @@ STEP_CURVES: dict[str, tuple[tuple[int, ...], Callable[[int], dict[str, int]]]] 
 TABLE_SIZES = (10_000, 100_000, 1_000_000)
 LOADER = "images of the table, loader alone"
 MEMORY = {"own": "images of the table, memory without its pages", "whole": "images of the table, memory with its pages"}
-EVALUATION_CURVES = {"groups, encode_beta": (100, 1000, 5000), "groups, classify_groups": (200, 1000, 3000)}
+EVALUATION_CURVES = {"groups, encode_beta": (100, 1000, 10_000), "groups, classify_groups": (200, 1000, 3000)}
 
 
 def step_way(curve: str, x: int, plan: Plan) -> Way:

@@ -8,6 +8,7 @@ import torch
 import yaml
 from jsonargparse.typing import restricted_number_type
 from matplotlib.figure import Figure
+from PIL.Image import Image
 from torch import Tensor
 
 from ugvae.distributions import DiagonalGaussian
@@ -15,6 +16,7 @@ from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.machine import versions
 from ugvae.plots.figure import save_figure
+from ugvae.plots.sheets import save_sheet
 from ugvae.runs.checkpoints import checkpoint_digest
 from ugvae.runs.files import save_json
 from ugvae.runs.loading import best_checkpoint
@@ -30,9 +32,9 @@ def means_and_samples(q: DiagonalGaussian, seed: int) -> dict[str, Tensor]:
 
 
 class Captioned(NamedTuple):
-    """A figure and what to look for in it, in a sentence or two."""
+    """A figure, or a sheet of images, and what to look for in it, in a sentence or two."""
 
-    figure: Figure
+    figure: Figure | Image
     caption: str
 
 
@@ -53,6 +55,10 @@ def save_results(
     directory = run.directory / "paper"
     path = directory / f"{name}.json"
     earlier = json.loads(path.read_text()).get("figures", []) if path.is_file() else []
+    files = {
+        f"{file}.{'png' if isinstance(captioned.figure, Figure) else 'webp'}": captioned
+        for file, captioned in figures.items()
+    }
     settings = yaml.safe_load((run.directory / "config.yaml").read_text())
     report = {
         "name": name,
@@ -60,12 +66,13 @@ def save_results(
         "split": "test",
         "checkpoint_digest": checkpoint_digest(best_checkpoint(run.directory)),
         **to_json(results),
-        "figures": [{"file": f"{file}.png", "caption": captioned.caption} for file, captioned in figures.items()],
+        "figures": [{"file": file, "caption": captioned.caption} for file, captioned in files.items()],
         "config": {key: settings.get(key) for key in ("seed_everything", "model", "data")},
         "versions": versions(),
     }
-    for file, captioned in figures.items():
-        save_figure(captioned.figure, directory / f"{file}.png")
+    for file, captioned in files.items():
+        save = save_figure if isinstance(captioned.figure, Figure) else save_sheet
+        save(captioned.figure, directory / file)
     save_json(report, path)
     drawn = [figure["file"] for figure in report["figures"]]
     for file in {figure["file"] for figure in earlier} - set(drawn):

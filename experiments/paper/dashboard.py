@@ -15,6 +15,7 @@ NO_RESULTS = {
     "split",
     "checkpoint_digest",
     "figures",
+    "sheet",
     "config",
     "versions",
     "units",

@@ -14,6 +14,7 @@ from ugvae.experiments.paper import (
     own_grids,
     table1,
     translation,
+    walk_sheet,
     walks,
 )
 from ugvae.experiments.paper.command import Command
@@ -23,6 +24,7 @@ FIGURES: dict[str, Command] = {
     for command in (
         walks.FIG3,
         walks.FIG4,
+        walk_sheet.COMMAND,
         crossing.FIG5,
         crossing.FIG6,
         maps.FIG7,

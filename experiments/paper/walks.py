@@ -81,7 +81,7 @@ def fig3(
     components = [{"share": share, "change": changes(walk)} for share, walk in zip(shares, walks, strict=True)]
     results = {"components": components, "units": f"change: {CHANGE}; {_rows(condition)}"}
     figures = _paged("fig3", pages, caption)
-    if axes := _axes(run, seed):
+    if axes := held_out_axes(run, seed):
         walks, columns = component_walks_at(model, axes.walk(0, steps), z_range)
         results["aggregate"] = {"components": [changes(walk) for walk in walks]}
         pages = component_walk_figures(walks, None, columns, notes=notes)
@@ -92,8 +92,8 @@ def fig3(
     return Made(results, figures)
 
 
-def _axes(run: TrainedRun, seed: int) -> PrincipalAxes | None:
-    """Those of the betas of held-out groups of the kind of training; None without two betas."""
+def held_out_axes(run: TrainedRun, seed: int) -> PrincipalAxes | None:
+    """The principal axes of the betas of held-out groups of the kind of training; None without two betas."""
     groups = trained_groups(run, AGGREGATED, seed) if run.model.beta_dim else []
     return principal_axes(encode_beta(run.model, run.table.images, groups), seed) if len(groups) > 1 else None
 
@@ -179,7 +179,7 @@ def fig4(
     caption = "Rows move beta, columns z, every dimension at once. Rows all alike mean that beta controls nothing."
     results = {"change": changes(walk[0]), "units": f"{CHANGE}; rows move beta, columns z"}
     figures = {"fig4": Captioned(global_walk_figure(*walk), caption)}
-    if axes := _axes(run, seed):
+    if axes := held_out_axes(run, seed):
         results["aggregate"], figures["fig4_axes"] = _along_axes(run.model, axes, steps, seed)
     return Made(results, figures)
 

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from tests.helpers.small_models import make
 from ugvae.data.given_groups import GivenGroupSampler
 from ugvae.data.groupings import Grouping
+from ugvae.data.samplers import GroupLoader
 from ugvae.data.table import GroupDataset, ImageTable
 from ugvae.datamodules import DigitsDataModule
 from ugvae.errors import ConfigError
@@ -68,15 +69,60 @@ def test_draws_are_new_in_every_epoch_and_a_function_of_seed_and_epoch() -> None
     assert members(evaluation, 3) == members(evaluation, 4)
 
 
-@pytest.mark.parametrize("group_size", [16, 128, 1000])
-@pytest.mark.parametrize("groups_per_batch", [4, 8])
-def test_padding_stays_small_for_groups_of_1_to_5000(group_size: int, groups_per_batch: int) -> None:
-    sizes = torch.logspace(0, 3.7, 400).long().clamp(1, 5000).tolist()
-    wasted = total = 0
-    for batch in make_sampler(patients(sizes), group_size, groups_per_batch):
-        wasted += int((batch < 0).sum())
-        total += batch.numel()
-    assert wasted / total < 0.3
+SPREADS = {  # the sizes of 200 groups of 1 to 5,000 images; of the last, most are tiny and one is the largest by far
+    "over all orders of magnitude": torch.logspace(0, 3.7, 200),
+    "uniform": torch.linspace(1, 5000, 200),
+    "few large": 5000 / torch.arange(1, 201),
+}
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+@pytest.mark.parametrize("group_size", [16, 128, 1000, 5000])
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_padding_stays_small_for_groups_of_1_to_5000(spread: str, group_size: int, num_ranks: int) -> None:
+    values = torch.arange(200).repeat_interleave(SPREADS[spread].long())
+    padded = total = 0
+    for rank in range(num_ranks):
+        for batch in make_sampler(values, group_size, groups_per_batch=8, num_ranks=num_ranks, rank=rank):
+            padded += int((batch < 0).sum())
+            total += batch.numel()
+    assert total - padded == len(values)
+    assert padded / total < 0.12
+
+
+@pytest.mark.parametrize("num_ranks", [1, 3])
+def test_steps_hold_draws_of_similar_size_and_follow_from_the_sizes_alone(num_ranks: int) -> None:
+    sizes = [*range(1, 60), 400, 1000, 1010, 1020, 4000]
+    values = patients(sizes)
+    sampler = make_sampler(values, 5000, groups_per_batch=4, num_ranks=num_ranks, rank=0)
+    assert sum(sampler.draws_of_steps) == len(sizes)
+    assert min(sampler.draws_of_steps) >= num_ranks
+    assert max(sampler.draws_of_steps) < (4 + 1) * num_ranks
+    assert len(sampler) == len(list(sampler)) == len(list(sampler))
+    if num_ranks == 1:
+        widths = [batch.shape[1] for batch in sampler]
+        assert sorted(widths)[-3:] == [400, 1020, 4000]  # each with none of another size
+    companions = set()
+    for epoch in range(4):
+        sampler.set_epoch(epoch)
+        companions |= {frozenset(values[batch[:, 0]].tolist()) for batch in sampler}
+    assert len(companions) > 1.5 * len(sampler), "the same groups travel together in every epoch"
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_an_epoch_goes_on_at_any_batch(shuffle: bool) -> None:
+    values = patients([1, 2, 3, 5, 8, 130, 210, 400])
+    images = ImageTable(torch.zeros(len(values), 1, 1, 1, dtype=torch.uint8))
+    loaders = [
+        GroupLoader(GroupDataset(images), make_sampler(values, group_size=100, shuffle=shuffle)) for _ in range(2)
+    ]
+    first = iter(loaders[0])
+    next(first), next(first)
+    loaders[1].load_state_dict(loaders[0].state_dict())
+    rest = [batch["index"] for batch in loaders[1]]
+    expected = [batch["index"] for batch in first]
+    assert len(rest) == len(loaders[0]) - 2
+    assert all(torch.equal(one, other) for one, other in zip(rest, expected, strict=True))
 
 
 def test_unknown_groups_and_small_ones_are_left_out_and_counted() -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from ugvae import machine
 from ugvae.experiments.bench import __main__ as bench
 from ugvae.experiments.bench import cases, memory, plain, scaling, timing
 from ugvae.experiments.bench.images import JPEG_SIZE, NoiseDataModule, write_jpegs, write_noise
@@ -76,6 +77,32 @@ def test_progress_tells_the_time_left(clock: SimpleNamespace, capsys: pytest.Cap
     piece.tell("a step")
     assert piece.left == 25
     assert capsys.readouterr().err == "a step; at most 1:20 left\n"
+
+
+def test_stated_time_is_that_of_all_parts() -> None:
+    stated = f"at most {machine.clock(sum(seconds for _, seconds in bench.PARTS.values()))} minutes"
+    assert stated in (PROJECT / "Makefile").read_text()
+    assert stated in (PROJECT / "docs/performance.md").read_text()
+
+
+def test_every_part_ends_in_its_seconds_and_leaves_the_others_theirs(
+    clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is a thousand times too slow: single steps of 4 s, where a part has 10 s for 3 ways."""
+    ends = []
+
+    def part(plan: Plan) -> list[Measurement]:
+        rows = timing.measure([make_way(clock, name, cost=4.0) for name in "abc"], plan)
+        ends.append(clock.now)
+        return rows
+
+    monkeypatch.setattr(bench, "PARTS", {"mlp": (part, 10), "conv": (part, 10), "loader": (part, 10)})
+    monkeypatch.setattr(bench, "time", clock)
+    results = bench.measure(["mlp", "conv", "loader"], False, "cpu")
+    first_steps = 2 * 4.0
+    assert all(end <= number * (10 + first_steps) for number, end in enumerate(ends, start=1))
+    assert results.seconds == ends[-1]
+    assert any("no time left" in line for line in results.left_out)
 
 
 def test_threads_are_put_back() -> None:

@@ -20,7 +20,7 @@ from ugvae.runs.checkpoints import checkpoint_digest
 from ugvae.runs.files import save_json
 from ugvae.runs.folder import read_run
 
-VOID = {"meta", "img", "br", "hr", "link", "path", "line", "circle", "rect"}
+VOID = {"meta", "img", "input", "br", "hr", "link", "path", "line", "circle", "rect"}
 COLOURS = [colour for _, colour in STAGES.values()]
 HOSTILE = "</style><script>alert(1)</script>\"'&<b>"
 

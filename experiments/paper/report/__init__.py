@@ -1,7 +1,7 @@
 """The report: one self-contained HTML page of all that lies in a run's folder.
 
-``report.html`` needs no network and no other file: pictures, curves and style are in it. It shows what is there and
-says what is not, why, and by which command it is made; it computes nothing but the verdict.
+``report.html`` needs no network and no other file: pictures, curves, style and the script of the walk are in it. It
+shows what is there and says what is not, why, and by which command it is made; it computes nothing but the verdict.
 """
 
 import time
@@ -17,6 +17,7 @@ from ugvae.experiments.paper.registry import FIGURES, TABLES
 from ugvae.experiments.paper.report import sections
 from ugvae.experiments.paper.report.numbers import split_table
 from ugvae.experiments.paper.report.pictures import curves
+from ugvae.experiments.paper.report.walk import Walk
 from ugvae.machine import clock
 from ugvae.plots.curves import PER_GROUP
 from ugvae.runs.advice import advised, paper_command
@@ -74,6 +75,7 @@ def render(run: RunFolder, known: Mapping[str, str]) -> str:
             ("tables", "Tables and measurements", [part for part in parts if part.tables]),
             ("figures", "Figures of the paper", [part for part in parts if not part.tables]),
         ],
+        walks=[shown for part in parts for shown in part.pictures if isinstance(shown, Walk)],
         test=run.test and split_table(run.test),
         facts=list(sections.training_facts(run)),
         curves=list(curves(run.metrics, (run.trained or {}).get("per_group_terms", PER_GROUP))),

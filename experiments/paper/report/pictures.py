@@ -53,16 +53,17 @@ def read_picture(path: Path, caption: str) -> Picture:
         with Image.open(path) as image:
             size = image.size
             if path.stat().st_size <= LARGE:
-                return Picture(path.name, caption, _address(path.read_bytes(), "png"), size)
+                return Picture(path.name, caption, data_address(path.read_bytes(), "png"), size)
             buffer, smaller = io.BytesIO(), image.convert("RGB")
     except OSError as error:
         return Picture(path.name, caption, reason=f"the file cannot be read ({error})")
     smaller.thumbnail((WIDEST, smaller.height))
     smaller.save(buffer, "WEBP", quality=88)
-    return Picture(path.name, caption, _address(buffer.getvalue(), "webp"), size)
+    return Picture(path.name, caption, data_address(buffer.getvalue(), "webp"), size)
 
 
-def _address(data: bytes, kind: str) -> str:
+def data_address(data: bytes, kind: str) -> str:
+    """A picture as a ``data:`` address, ``kind`` of its image type."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
@@ -84,7 +85,7 @@ def curves(metrics: Mapping[str, Series], per_group: Collection[str] = PER_GROUP
                 figure = _curve(stages)
                 figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
             pixels = tuple(int(inches * 100) for inches in figure.get_size_inches())
-            yield Picture(label, f"{label}: {ends}", _address(buffer.getvalue(), "svg+xml"), pixels)
+            yield Picture(label, f"{label}: {ends}", data_address(buffer.getvalue(), "svg+xml"), pixels)
 
 
 def _finite(steps: np.ndarray, values: np.ndarray) -> Series:

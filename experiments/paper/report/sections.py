@@ -7,6 +7,7 @@ from ugvae.evaluation.results import RunResults
 from ugvae.experiments.paper.report.numbers import everything
 from ugvae.experiments.paper.report.pictures import Picture, read_picture
 from ugvae.experiments.paper.report.settings import changed
+from ugvae.experiments.paper.report.walk import Walk, read_walk
 from ugvae.experiments.paper.table import ABSENT, Table, code
 from ugvae.experiments.paper.tables import tables_of
 from ugvae.machine import clock
@@ -16,6 +17,7 @@ from ugvae.runs.folder import RunFolder
 
 LONGEST_ENTRY = 28  # letters in a line of the contents
 DRAWN_AS_CURVES = "curves"  # figures/curves.png, which the page draws itself
+WALK, WALKED = "walk_sheet", ("fig3_aggregate",)  # the command of the walk, and pictures in place of which it stands
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Part:
     Attributes:
         name: of the command.
         title: what it makes.
-        pictures: its figures.
+        pictures: its figures, and the walk to play with.
         tables: its numbers, where there is a table for them.
         numbers: all its numbers, where there is none.
         command: the command line; None if it was not stored.
@@ -35,7 +37,7 @@ class Part:
 
     name: str
     title: str
-    pictures: list[Picture]
+    pictures: list[Picture | Walk]
     tables: list[Table]
     numbers: Table | None
     command: str | None
@@ -51,15 +53,17 @@ class Part:
 
 def parts(run: RunFolder, results: RunResults, known: Iterable[str]) -> list[Part]:
     """What the commands left that are done, in the order of the known ones; what left nothing is not there."""
-    made = []
+    made, walks = [], _walks(run)
+    in_place_of = WALKED if any(isinstance(walk, Walk) for walk in walks.values()) and WALK not in run.stale else ()
     for name in dict.fromkeys([*known, *run.commands, *run.results]):
         entry = run.commands.get(name, {})
         if entry.get("status", "done") == "done" and (name in run.commands or name in run.results):
             content = run.results.get(name, {})
             tables = tables_of(name, results, content)
             pictures = [
-                read_picture(run.directory / "paper" / figure["file"], figure["caption"])
+                walks.get(figure["file"]) or read_picture(run.directory / "paper" / figure["file"], figure["caption"])
                 for figure in entry.get("figures", [])
+                if not figure["file"].startswith(in_place_of)
             ]
             numbers = None if tables else everything(content)
             title, command = entry.get("title") or name, entry.get("command")
@@ -67,6 +71,16 @@ def parts(run: RunFolder, results: RunResults, known: Iterable[str]) -> list[Par
                 stale, seconds = name in run.stale, entry.get("seconds")
                 made.append(Part(name, title, pictures, tables, numbers, command, seconds, stale))
     return made
+
+
+def _walks(run: RunFolder) -> dict[str, Walk | Picture]:
+    """The walks to play with by their files; a picture with the reason where one is missing or damaged."""
+    return {
+        figure["file"]: read_walk(
+            run.directory / "paper" / figure["file"], figure["caption"], run.results.get(WALK, {})
+        )
+        for figure in run.commands.get(WALK, {}).get("figures", [])
+    }
 
 
 def training_facts(run: RunFolder) -> Iterator[tuple[str, object]]:

@@ -63,8 +63,8 @@ class GroupSampler(Sampler[Tensor]):
         """Groups of one epoch, on all ranks together."""
 
     @abstractmethod
-    def draw(self, generator: torch.Generator) -> Tensor:
-        """The groups of one epoch, indices ``(num_groups, group_size)``."""
+    def draw(self, generator: torch.Generator) -> Tensor | list[Tensor]:
+        """The groups of one epoch, indices ``(num_groups, group_size)``; a list where they differ in size."""
 
     def announcement(self) -> str:
         """A note on the epochs that the user gets before training; empty by default."""

@@ -1,6 +1,6 @@
 """Grids of images decoded from the prior: walks through beta and z, and samples.
 
-Axes: K components, R rows, S columns, C channels, H and W pixels.
+Axes: K components, P panels, R rows, S columns, C channels, H and W pixels.
 """
 
 from dataclasses import dataclass
@@ -101,6 +101,31 @@ def aggregate_walks(model: BaseVAE, axes: PrincipalAxes, steps: int = 7, draws: 
         seed: of the local draws.
     """
     return torch.stack([decode_grid(model, axes.walk(axis, steps), draws, seed) for axis in range(len(axes.shares))])
+
+
+@torch.no_grad()
+def plane_walk(model: BaseVAE, axes: PrincipalAxes, steps: int = 7, draws: int = 6, seed: int = 0) -> Tensor:
+    """Images over the plane of the first two principal axes of beta, ``(P, R, S, C, H, W)``.
+
+    Columns go along the first axis, rows along the second, both at equal steps of their quantiles; R is 1 where beta
+    has one axis alone. A panel is a component, z at its mean m_k(beta); without a mixture a local draw of z.
+
+    Args:
+        model: with beta, in eval mode.
+        axes: of held-out groups.
+        steps: along an axis.
+        draws: panels of a model without a mixture.
+        seed: of the local draws.
+    """
+    columns = axes.walk(0, steps)
+    rows = axes.walk(1, steps) if len(axes.shares) > 1 else axes.mean.unsqueeze(0)
+    beta = (rows.unsqueeze(1) + columns - axes.mean).flatten(0, 1)
+    if model.num_components:
+        parts = [component_walks_at(model, part, 0.0, 1)[0].squeeze(2) for part in beta.split(8)]
+        panels = torch.cat(parts, 1)
+    else:
+        panels = decode_grid(model, beta, draws, seed).transpose(0, 1)
+    return panels.unflatten(1, (len(rows), len(columns)))
 
 
 @torch.no_grad()
