@@ -33,12 +33,7 @@ def compare(explored: Explored, other: str, kind: str, other_kind: str, group_si
     Raises:
         ConfigError: no such folder or kind, or a model of images of another shape.
     """
-    second = loaded(Path(other))
-    if second.image_shape != explored.model.image_shape:
-        raise ConfigError(
-            f"compare: the images of {other} are {second.image_shape}, those of {explored.source} "
-            f"{explored.model.image_shape}; two models of the same images are needed"
-        )
+    second = second_model(explored, Path(other))
     own, others = explored.rows_of(kind, group_size, seed), explored.rows_of(other_kind, group_size, seed + 1)
     shown, errors = {"images": real(explored, own)}, []
     truth = explored.model.to_unit(explored.table.images[own]).cpu()
@@ -54,6 +49,21 @@ def compare(explored: Explored, other: str, kind: str, other_kind: str, group_si
     return Picture(torch.stack(list(shown.values())), list(shown), note)
 
 
+def second_model(explored: Explored, other: Path) -> BaseVAE:
+    """The model of a folder, which takes the images of the first.
+
+    Raises:
+        ConfigError: no such folder, or a model of images of another shape.
+    """
+    second = loaded(other)
+    if second.image_shape != explored.model.image_shape:
+        raise ConfigError(
+            f"compare: the images of {other} are {second.image_shape}, those of {explored.source} "
+            f"{explored.model.image_shape}; two models of the same images are needed"
+        )
+    return second
+
+
 @torch.no_grad()
 def _decoded(model: BaseVAE, images: Tensor, own: Tensor, others: Tensor) -> dict[str, Tensor]:
     """A group ``(B,)`` decoded in every way of ``LABELS`` but the controls, by ways, ``(B, C, H, W)``."""
@@ -67,7 +77,8 @@ def _decoded(model: BaseVAE, images: Tensor, own: Tensor, others: Tensor) -> dic
 
 
 def build(explored: Explored, other: Path) -> None:
-    """The controls and the picture."""
+    """The controls and the picture; a second model that cannot be is found now, with the errors of its function."""
+    second_model(explored, other)
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             options = two_groups(explored)

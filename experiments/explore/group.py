@@ -142,7 +142,7 @@ def build(explored: Explored) -> None:
             kind = gr.Dropdown(list(explored.kinds), value=next(iter(explored.kinds)), label="Images of")
             size = gr.Slider(1, 128, 16, step=1, label="Images in the group")
             seed = gr.Slider(0, 99, 0, step=1, label="Seed of the draw")
-            files = gr.File(label="Or images of your own: drop them here", file_count="multiple", height=160)
+            files = gr.File(label="Or your own images", file_count="multiple", height=160)
         with gr.Column(scale=3, min_width=320):
             shown = gr.HTML(_page_of(explored, kind=kind.value, group_size=16), js_on_load=f"{SAVE}\n{CLICKED}")
 

@@ -75,7 +75,7 @@ def picture_html(view: View, picture: Picture, explored: Explored, options: Mapp
     width = picture.images.shape[1] * LARGEST
     return (
         f'<figure class="picture" data-name="{name}"><div class="grid"><div class="labels">{labels}</div>'
-        f'<img src="{address}" alt="{escape(f"{name}: {picture.note}", quote=True)}" style="max-width:{width}px"></div>'
+        f'<img src="{address}" alt="{escape(f"{name}: {picture.note}")}" style="max-width:{width}px"></div>'
         f"<figcaption>{escape(picture.note)}</figcaption>"
         f'<button class="save">Save PNG + JSON</button><details><summary>Python</summary>'
         f"<pre>{escape(code(view, explored, options))}</pre></details>"

@@ -107,7 +107,7 @@ class Explored:
         """Rows ``(B,)`` of a group of images of one kind, at most ``size``, drawn at random.
 
         Raises:
-            ConfigError: no such kind, or no image of it.
+            ConfigError: no such kind.
         """
         if kind not in self.kinds:
             raise ConfigError(f"kind: no {kind!r}; there are {', '.join(self.kinds)}")

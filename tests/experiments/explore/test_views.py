@@ -229,7 +229,9 @@ def test_two_models_on_the_same_images(explored: Explored, tmp_path: Path) -> No
 def test_a_model_of_other_images_is_refused(explored: Explored, tmp_path: Path) -> None:
     other = write_run(tmp_path / "larger", make(VAE, (1, 9, 9), double=False))
     with pytest.raises(ConfigError, match=r"compare: the images of .* are \(1, 9, 9\)"):
-        compare(explored, str(other), ANY, ANY)
+        page(explored, other)
+    with pytest.raises(ConfigError, match="run: nowhere is not the folder of a run"):
+        page(explored, Path("nowhere"))
 
 
 def test_the_kinds_of_image(tmp_path: Path) -> None:
@@ -271,6 +273,19 @@ def test_pictures_of_any_number_of_channels(channels: int) -> None:
     assert made.shape == (9, 17, 3)
     shown = images[1, 2, 0, 3, 4] if channels == 2 else images[1, 2, -1 if channels < 3 else 2, 3, 4]
     assert made[8, 16, 2] == math.floor(float(shown) * 255 + 0.5)
+
+
+def test_images_of_sixteen_channels(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (200, 8, 8, 16), np.uint8))
+    data = {
+        "class_path": "ugvae.datamodules.ArrayDataModule",
+        "init_args": {"root": str(tmp_path), "image_size": 8, "group_size": 4},
+    }
+    explored = load(write_run(tmp_path / "run", make(UGVAE, (16, 8, 8), double=False), data))
+    config = json.dumps(page(explored).get_config_file(), default=str)
+    assert config.count("data:image/png") == 4
+    with pytest.raises(ConfigError, match="files: the model has images of 16×8×8, which no image file holds"):
+        group(explored, files=write_images(tmp_path, 1))
 
 
 def test_a_folder_of_save_pretrained_with_data(tmp_path: Path) -> None:
