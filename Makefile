@@ -43,7 +43,7 @@ train: $(READY)  ## Train: DATA=mnist MODEL=UGVAE ARGS="--trainer.max_epochs 20"
 	@$(NEEDS_DATA)
 	$(BIN)/python -m ugvae fit --config experiments/$(DATA).yaml $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
-compare: $(READY)  ## Train all models under one budget, one table: DATA=mnist MODELS="VAE UGVAE" ARGS="--epochs 10 --seeds 3"
+compare: $(READY)  ## Train all models under one budget, one table and plot: DATA=mnist MODELS="VAE grouped" ARGS="--epochs 10 --seeds 3"
 	@$(NEEDS_DATA)
 	$(BIN)/python -m ugvae compare --data $(DATA) $(if $(MODELS),--models $(MODELS)) $(ARGS)
 

@@ -1,4 +1,4 @@
-"""``ugvae compare``: trains every model under one budget and writes one table.
+"""``ugvae compare``: trains every model under one budget and writes one table and one plot.
 
 Every model gets the same data, seeds, batches, epochs, likelihood, backbone and schedule, as in the experiment's YAML,
 and is scored on the same held-out groups. With ``--seeds 3`` each is trained three times, and the table has mean and
@@ -10,8 +10,8 @@ import inspect
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +26,19 @@ from ugvae.data.loading import load_data
 from ugvae.errors import ConfigError, DataError, check_counts
 from ugvae.evaluation.comparison import Score, score_model
 from ugvae.evaluation.results import from_json, to_json
-from ugvae.experiments.paper.table import Row, Table, number, over_seeds
-from ugvae.experiments.seeds import fit, last_checkpoint, seed_of, train_seeds
-from ugvae.machine import clock, versions
+from ugvae.experiments.comparison_table import Entry, write
+from ugvae.experiments.seeds import fit, last_checkpoint, train_seeds
+from ugvae.machine import clock
 from ugvae.models import BaseVAE
-from ugvae.plots.curves import term_label
-from ugvae.runs.files import atomic_path, replace_section, save_json
+from ugvae.runs.files import save_json
 from ugvae.runs.folder import ROOT, newest_checkpoint, read_metrics, run_directory
 from ugvae.runs.loading import best_checkpoint, load_model
 
 MODELS = [name for name in models.__all__ if issubclass(getattr(models, name), BaseVAE) and name != "BaseVAE"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A trained model in the comparison.
-
-    Attributes:
-        run: its folder.
-        steps: optimiser steps that it was trained for.
-        seconds_per_epoch: of training alone.
-        score: on the held-out groups.
-    """
-
-    run: str
-    steps: float
-    seconds_per_epoch: float
-    score: Score
+FAMILIES = {
+    family: [name for name in MODELS if getattr(models, name).family == family]
+    for family in ("iid", "grouped", "labelled")
+}
 
 
 def fit_arguments(name: str, config: Path, experiment: str, epochs: int, extra: list[str]) -> list[str]:
@@ -66,7 +52,7 @@ def fit_arguments(name: str, config: Path, experiment: str, epochs: int, extra: 
     groups = ["--data.grouping", grouping, "--data.eval_grouping", "random"] if grouping else []
     if "beta_dim" not in inspect.signature(getattr(models, name)).parameters:
         arguments += ["--model.local_posterior", "given_x", "--model.independence", "0", "--model.beta_from", "group"]
-    return arguments + groups + extra
+    return arguments + extra + groups
 
 
 def train(name: str, settings: dict[str, Any], experiment: str) -> Path:
@@ -106,6 +92,7 @@ def score(run: Path, options: argparse.Namespace) -> Entry:
     path, checkpoint = run / "compare.json", best_checkpoint(run)
     names = ("group_samples", "image_samples", "images", "seed")
     asked = {**{name: getattr(options, name) for name in names}, "written": checkpoint.stat().st_mtime}
+    asked["holds"] = [part.name for kind in (Entry, Score) for part in fields(kind)]  # an earlier version had fewer
     known = json.loads(path.read_text()) if path.exists() else {}
     if known.get("options") == asked and "entry" in known:
         return from_json(Entry, known["entry"])
@@ -117,10 +104,12 @@ def score(run: Path, options: argparse.Namespace) -> Entry:
     metrics = read_metrics(run / "metrics.csv")
     steps_per_epoch = len(data.loader("train", shuffle=True))
     seconds_per_step = data.group_size * data.groups_per_batch / np.median(metrics["train/images_per_second"][1])
+    steps = float(metrics["train/elbo"][0][-1])
     entry = Entry(
         run=str(run),
-        steps=float(metrics["train/elbo"][0][-1]),
+        steps=steps,
         seconds_per_epoch=float(steps_per_epoch * seconds_per_step),
+        seconds=float(steps * seconds_per_step),
         score=score_model(model, table, groups, options.group_samples, options.image_samples, options.seed),
     )
     save_json({"options": asked, "entry": to_json(entry)}, path)
@@ -131,19 +120,20 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """The options, and the arguments that are left for ``fit``."""
     parser = argparse.ArgumentParser(prog="ugvae compare", description=__doc__, allow_abbrev=False)
     parser.add_argument("--data", default="mnist", help="a YAML that comes with ugvae, by its name, or a file")
-    parser.add_argument("--models", nargs="+", default=MODELS, metavar="MODEL", help=f"of {', '.join(MODELS)}")
+    known = "; ".join(f"{family}: {', '.join(names)}" for family, names in FAMILIES.items())
+    parser.add_argument("--models", nargs="+", default=MODELS, metavar="MODEL", help=f"names or families. {known}")
     parser.add_argument("--epochs", type=int, help="of every model; by default half of the YAML's")
     parser.add_argument("--seeds", type=int, default=1, help="training seeds of every model; those missing are trained")
     parser.add_argument("--group_samples", type=int, default=5, help="S of the importance-weighted bound")
     parser.add_argument("--image_samples", type=int, default=50, help="T of the importance-weighted bound")
     parser.add_argument("--images", type=int, default=10_000, help="of the test split, at most, to score on")
     parser.add_argument("--seed", type=int, default=0, help="of the groups and the noise of the scores")
-    parser.add_argument("--doc", type=Path, help="a Markdown file whose section compare_DATA gets the table too")
+    parser.add_argument("--doc", type=Path, help="a Markdown file whose section compare_DATA gets table and plot too")
     return parser.parse_known_args(arguments)
 
 
 def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, list[Entry]]:
-    """Trains and scores all models and writes ``compare.json`` and ``compare.md`` after each training seed.
+    """Trains and scores all models and writes ``compare.json``, ``.md`` and ``.png`` after each training seed.
 
     Returns:
         by model an entry per training seed.
@@ -152,22 +142,23 @@ def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, list[Ent
         ConfigError: no such experiment or model, or no seed.
     """
     config = yaml_named(options.data, "data")
-    if unknown := [name for name in options.models if name not in MODELS]:
-        raise ConfigError(f"models: unknown {', '.join(unknown)}; known: {', '.join(MODELS)}")
+    names = list(dict.fromkeys(name for word in options.models for name in FAMILIES.get(word, [word])))
+    if unknown := [name for name in names if name not in MODELS]:
+        raise ConfigError(f"models: unknown {', '.join(unknown)}; known: {', '.join([*FAMILIES, *MODELS])}")
     check_counts(seeds=options.seeds)
     experiment = yaml.safe_load(config.read_text())
     epochs = options.epochs or max(1, experiment["trainer"]["max_epochs"] // 2)
     entries: dict[str, list[Entry]] = {}
-    for position, name in enumerate(options.models, 1):
+    for position, name in enumerate(names, 1):
         started = time.monotonic()
         folder = f"{experiment_of(options)}/{name}"
-        print(f"\n[{position}/{len(options.models)}] {name}, {epochs} epochs", flush=True)
+        print(f"\n[{position}/{len(names)}] {name}, {epochs} epochs", flush=True)
         arguments = fit_arguments(name, config, folder, epochs, extra)
         first = train(name, {"arguments": arguments, "experiment": experiment}, folder)
         for run in train_seeds(first, options.seeds) if options.seeds > 1 else [first]:
             print(f"{name}: scoring {run} on the test split", flush=True)
             entries.setdefault(name, []).append(score(run, options))
-            write(entries, options, epochs, extra)
+            write(entries, options, epochs, extra, ROOT / experiment_of(options))
         print(f"{name}: done in {clock(time.monotonic() - started)}", flush=True)
     return entries
 
@@ -175,59 +166,6 @@ def compare(options: argparse.Namespace, extra: list[str]) -> dict[str, list[Ent
 def experiment_of(options: argparse.Namespace) -> str:
     """The folder in ``lightning_logs`` of all models, and the section of ``--doc``."""
     return f"compare_{Path(options.data).stem}"
-
-
-def rows(entries: Mapping[str, Sequence[Entry]]) -> list[Row]:
-    """A row per model, over its training seeds; the terms follow from the bounds; a column stands where any has it."""
-    scores = [entry.score for of_model in entries.values() for entry in of_model]
-    terms = {term: None for score in scores for term in score.terms}
-    per_group = {term for score in scores for term in score.per_group}
-    heads = {term: f"{term_label(term)}{' / B' if term in per_group else ''}" for term in terms}
-    table = []
-    for name, entry in ((name, entry) for name, of_model in entries.items() for entry in of_model):
-        score, clusters = entry.score, entry.score.clusters
-        row = {"model": name, **{heads[term]: number(score.terms.get(term)) for term in terms}}
-        row |= {"IW bound": number(score.importance_weighted)}
-        row |= {"PSNR, dB": number(score.quality.psnr), "SSIM": number(score.quality.ssim, 3)}
-        if any(other.clusters for other in scores):
-            for head, attribute in (("NMI", "nmi"), ("ARI", "ari"), ("accuracy", "accuracy")):
-                row[head] = number(getattr(clusters, attribute, None), 3)
-        row |= {"parameters": f"{score.parameters:,}", "s per epoch": number(entry.seconds_per_epoch, 1)}
-        table.append(row)
-    return over_seeds(table)
-
-
-def write(entries: Mapping[str, Sequence[Entry]], options: argparse.Namespace, epochs: int, extra: list[str]) -> None:
-    """The table so far, as JSON and Markdown."""
-    directory = ROOT / experiment_of(options)
-    report = {
-        "data": options.data,
-        "epochs": epochs,
-        "arguments": extra,
-        "units": "nats per image",
-        "group_samples": options.group_samples,
-        "image_samples": options.image_samples,
-        "seed": options.seed,
-        "training_seeds": {name: [seed_of(Path(entry.run)) for entry in runs] for name, runs in entries.items()},
-        "models": to_json(entries),
-        "versions": versions(),
-    }
-    save_json(report, directory / "compare.json")
-    first = next(iter(entries.values()))[0].score
-    seeds = max(map(len, entries.values()))
-    spread = f"Mean ± sample s.d. over {seeds} training seeds" if seeds > 1 else "One training seed: no error is known"
-    images = f"{first.groups * first.group_size:,} test images in groups of {first.group_size}"
-    note = (
-        f"{options.data}: {epochs} epochs each, nats per image on {images}. IW bound: importance-weighted, "
-        f"S = {options.group_samples}, T = {options.image_samples}; models without beta take S·T draws per image. "
-        f"PSNR and SSIM: reconstructions at posterior means. {spread}.\n"
-    )
-    table = f"{Table(note, rows(entries)).markdown()}\n\n{note}"
-    with atomic_path(directory / "compare.md") as temporary:
-        temporary.write_text(table)
-    if options.doc:
-        replace_section(options.doc, experiment_of(options), table)
-    print(f"\n{table}Wrote {directory}/compare.json, compare.md", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

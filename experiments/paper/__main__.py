@@ -14,7 +14,7 @@ from typing import Any
 
 from ugvae.cli.parser import split_settings, with_run_flag
 from ugvae.errors import ConfigError, DataError, OutputError
-from ugvae.experiments.paper import control, frontier, report, reproduction
+from ugvae.experiments.paper import control, frontier, report, reproduction, translations
 from ugvae.experiments.paper.arguments import Parser
 from ugvae.experiments.paper.command import Command
 from ugvae.experiments.paper.registry import FIGURES, TABLES
@@ -58,6 +58,7 @@ PAGES = {
         Command("report", report.report, "page"),
         Command("reproduction", reproduction.reproduction, "page"),
         Command("frontier", frontier.frontier, "page"),
+        Command("translations", translations.translations, "page"),
         Command("control", control.control, "page"),
         Command("walks", control.walks, "page"),
         Command("figures", figures, "page"),

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from ugvae.data.table import ImageTable
 from ugvae.evaluation.bounds import importance_weighted_bound
-from ugvae.evaluation.clusters import ClusterScores, cluster_scores, no_cluster_scores
+from ugvae.evaluation.clusters import COUNTED_IMAGES, ClusterScores, cluster_scores, no_cluster_scores
+from ugvae.evaluation.disentanglement import FactorScores, measure
 from ugvae.evaluation.encoding import encode_groups
+from ugvae.evaluation.factor_classifiers import LEAST_ROWS
 from ugvae.evaluation.reconstruction import QualityMetric, ReconstructionQuality
 from ugvae.models import BaseVAE
 
@@ -27,7 +29,9 @@ class Score:
         quality: of the reconstructions.
         parameters: of the model.
         importance_weighted_error: standard error over groups; None of a single group.
+        gap_error: standard error over groups of what the importance-weighted bound is above the ELBO.
         clusters: agreement of components and labels, if the model has components and the data enough labels.
+        label: how far single dimensions of z code the label, if the data have enough of them.
     """
 
     groups: int
@@ -38,7 +42,17 @@ class Score:
     quality: ReconstructionQuality
     parameters: int
     importance_weighted_error: float | None = None
+    gap_error: float | None = None
     clusters: ClusterScores | None = None
+    label: FactorScores | None = None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the importance-weighted bound is at or above the ELBO, within two standard errors of the difference.
+
+        Both are estimates from samples, and the ELBO of UG-VAE is not strictly a lower bound (docs/model.md).
+        """
+        return self.importance_weighted - self.terms["elbo"] >= -2 * (self.gap_error or 0.0)
 
 
 @torch.no_grad()
@@ -51,7 +65,7 @@ def score_model(
     seed: int = 0,
     images_per_batch: int = 1024,
 ) -> Score:
-    """ELBO terms, importance-weighted bound, reconstructions and clusters of one model on given groups.
+    """ELBO terms, importance-weighted bound, reconstructions, clusters and label of one model on given groups.
 
     Args:
         model: in eval mode.
@@ -59,7 +73,7 @@ def score_model(
         groups: its rows, ``(N, B)``, the same for every model of a comparison.
         group_samples: S of the importance-weighted bound.
         image_samples: T of the importance-weighted bound.
-        seed: of the noise.
+        seed: of the noise and of the classifiers of the label.
         images_per_batch: bounds the memory.
     """
     size = groups.shape[1]
@@ -79,13 +93,8 @@ def score_model(
             bounds.append(importance_weighted_bound(model, images, group_samples, image_samples) / size)
             quality.update(images)
     bound = torch.cat(bounds).double().cpu()
-    clusters = None
-    if model.num_components > 1 and "label" in table.columns:  # one is no clustering
-        labels = table.columns["label"][groups.flatten()]
-        known = labels >= 0
-        if not no_cluster_scores(labels[known]):
-            d = encode_groups(model, table.images, groups).d.flatten(0, 1)
-            clusters = cluster_scores(d[known], labels[known])
+    gap = bound - torch.cat(values["elbo"]).double().cpu()
+    clusters, label = _label_scores(model, table, groups, seed) if "label" in table.columns else (None, None)
     return Score(
         groups=len(groups),
         group_size=size,
@@ -95,5 +104,25 @@ def score_model(
         quality=quality.compute(),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         importance_weighted_error=float(bound.std() / len(groups) ** 0.5) if len(groups) > 1 else None,
+        gap_error=float(gap.std() / len(groups) ** 0.5) if len(groups) > 1 else None,
         clusters=clusters,
+        label=label,
     )
+
+
+def _label_scores(
+    model: BaseVAE, table: ImageTable, groups: Tensor, seed: int
+) -> tuple[ClusterScores | None, FactorScores | None]:
+    """What the components and the posterior means of z say of the label; None where it means nothing."""
+    labels = table.columns["label"][groups.flatten()]
+    known = labels >= 0
+    if no_cluster_scores(labels[known]):
+        return None, None
+    posterior, clusters = encode_groups(model, table.images, groups), None
+    if model.num_components > 1:  # one is no clustering
+        clusters = cluster_scores(posterior.d.flatten(0, 1)[known], labels[known])
+    z, factor = posterior.z.mean.flatten(0, 1)[known][:COUNTED_IMAGES], labels[known][:COUNTED_IMAGES]
+    collapsed = bool((z == z[:1]).all())
+    if model.z_dim < 2 or collapsed or int(factor.unique(return_counts=True)[1].min()) < LEAST_ROWS:
+        return clusters, None
+    return clusters, measure(z.numpy(), {"label": factor.numpy()}, seed=seed).factors["label"]

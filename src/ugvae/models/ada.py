@@ -44,6 +44,8 @@ class AdaGVAE(BetaVAE):
         beta: weight of the KL term, β ≥ 0; it has nothing to do with ``beta``, the global latent of other models.
     """
 
+    family = "grouped"
+
     def __init__(
         self, image_shape: ImageShape, z_dim: PositiveInt = 10, beta: NonNegativeFloat = 1.0, **kwargs
     ) -> None:

@@ -23,6 +23,8 @@ class ContentVAE(BaseVAE):
         beta_dim: dimensions of the content.
     """
 
+    family = "grouped"
+
     def __init__(self, image_shape: ImageShape, z_dim: PositiveInt = 10, beta_dim: PositiveInt = 20, **kwargs) -> None:
         check_counts(beta_dim=beta_dim)
         super().__init__(image_shape, z_dim, beta_dim, **kwargs)

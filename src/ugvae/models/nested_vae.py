@@ -44,6 +44,7 @@ class NestedVAE(BaseVAE):
             decoded, or its ``means``. The latent c is sampled in both.
     """
 
+    family = "labelled"
     data_grouping = "attribute"
 
     def __init__(

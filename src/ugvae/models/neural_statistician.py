@@ -41,6 +41,7 @@ class NeuralStatistician(BaseVAE):
         local_posterior: ``given_beta`` is the paper's here.
     """
 
+    family = "grouped"
     can_span: ClassVar[bool] = False
 
     def __init__(

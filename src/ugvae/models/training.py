@@ -4,7 +4,7 @@ Axes: G groups, B images per group.
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -23,6 +23,8 @@ class TrainedModule(ScheduledModule):
     """A model that has a bound, and what trains, logs and checks it.
 
     Attributes:
+        family: what the images of a training group have to do with one another: ``iid`` nothing, ``grouped`` something
+            that the model finds itself, ``labelled`` a label that the data give.
         data_grouping: how the training images must be grouped (``data.grouping``); None takes any.
         span_devices: each group spans all processes.
         beta_from: ``other_half``: training infers the beta of one half of a group from the other half.
@@ -32,6 +34,7 @@ class TrainedModule(ScheduledModule):
         latest_terms: the means that were logged last, for the progress bar.
     """
 
+    family: ClassVar[Literal["iid", "grouped", "labelled"]] = "iid"
     data_grouping: ClassVar[str | None] = None
     span_devices: bool
     independence: float

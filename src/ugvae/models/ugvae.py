@@ -41,6 +41,8 @@ class UGVAE(BaseVAE):
         prior_expert: multiply N(0, I) into the product of factors; the paper does not.
     """
 
+    family = "grouped"
+
     def __init__(
         self,
         image_shape: ImageShape,
