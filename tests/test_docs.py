@@ -88,12 +88,17 @@ def check_settings(subcommand: str, arguments: list[str]) -> None:
     assert "model:" in printed.getvalue()
 
 
+def check_flags(command: tuple[str, ...], arguments: list[str]) -> None:
+    """Every option is one that the help of the command names."""
+    for word in arguments:
+        flag = word.split("=")[0]
+        assert not flag.startswith("--") or re.search(rf"(?<![\w-]){re.escape(flag)}\b", help_of(*command)), arguments
+
+
 def check_options(command: tuple[str, ...], arguments: list[str]) -> None:
     """Every option is one that the help of the command names; settings of the data are those of training."""
     settings, others = split_settings(arguments)
-    for word in others:
-        flag = word.split("=")[0]
-        assert not flag.startswith("--") or re.search(rf"(?<![\w-]){re.escape(flag)}\b", help_of(*command)), arguments
+    check_flags(command, others)
     if settings:
         check_settings("fit", ["--config", "experiments/folder.yaml", *settings])
 
@@ -109,11 +114,14 @@ def check_make(target: str, *words: str) -> None:
     if target in OTHERS:
         return
     settings, others = split_settings(arguments, TRAINING)
-    if target == "train":
+    if target == "bench":
+        part = arguments[: bool(arguments) and not arguments[0].startswith("-")]
+        check_flags(("ugvae.experiments.bench", *part), arguments)
+    elif target == "train":
         model = ["--model", given["MODEL"]] if "MODEL" in given else []
         check_settings("fit", ["--config", str(config), *model, *arguments])
-    elif target in ("compare", "bench", "explore"):
-        check_options((f"ugvae.experiments.{target}",) if target == "bench" else ("ugvae", target), others)
+    elif target in ("compare", "explore"):
+        check_options(("ugvae", target), others)
         check_settings("fit", ["--config", str(config), *settings])
     elif arguments:
         check_settings("fit", ["--config", str(config), *arguments])
