@@ -275,6 +275,9 @@ def test_the_way_is_chosen_on_validation_and_reported_on_test() -> None:
         (use(fixed=(0.05, 20)), YES),
         (use(transported=(0.05, 20)), YES),
         (use(), NO),  # it knows and changes nothing
+        (use() | factors(decides(0.9), NOTHING), PARTLY),  # through the prior of z alone
+        (use() | factors(decides(0.9), NOTHING, decides(0.88)), NO),  # no more than an untrained network
+        (use(known=0.2) | factors(decides(0.9), NOTHING), NO),  # it decides what it does not know
         (use(fixed=(0.05, 20), known=0.2), NO),  # 18.8 nats of KL_beta, nearly all of them mismatch
         (use(fixed=(0.05, 20), known=5.0, before=4.5), NO),  # an untrained network knows as much
         (use(transported=(0.05, 20), own=(0.05, 20)), NO),
@@ -287,6 +290,8 @@ def test_use_is_information_and_effect(results: dict, holds: str) -> None:
     if holds != NOT_MEASURED:
         assert "KL_beta is 18.8 nats per group: information" in statement.because
         assert statement.control.startswith("Untrained: 18.8 nats: information")
+    if holds == PARTLY:
+        assert "It acts through the prior of z: see the walk." in statement.because
 
 
 def test_use_is_that_of_groups_as_in_training() -> None:

@@ -216,7 +216,11 @@ def _judged_content(translation: Translation, way: str) -> tuple[str, str, bool,
 
 
 def is_used(results: RunResults) -> Statement:
-    """Information beyond the untrained network's *and* a visible effect, on groups as in training where there are."""
+    """Information beyond the untrained network's *and* a visible effect, on groups as in training where there are.
+
+    In part, where beta acts through the prior of z alone: then it decides what is generated in the walk, and a swap of
+    beta changes no image whose z stays.
+    """
     claim = "Beta is used: it knows its group, and it changes the images."
     uses = {name: use for name, use in results.latent_use.items() if use.beta}
     if not uses:
@@ -227,16 +231,18 @@ def is_used(results: RunResults) -> Statement:
         return not_measured(claim, "latent_use", "Information and mismatch were not told apart")
     known, before = use.beta.information, use.untrained.information
     informed = known.information - before.information > KNOWN
-    moved = [MOVED[way] for way, effect in use.effects.items() if visible(effect)]
+    moved = any(visible(effect) for effect in use.effects.values())
+    walked = any(evidence.strength != NO for evidence in _decided(results.factors))
     effects = "; ".join(f"{MOVED[way]}, {_in_words(effect)}" for way, effect in use.effects.items())
     because = (
         f"KL_beta is {use.beta.kl.mean:.1f} nats per group: {known}; with a Gaussian aggregate the "
         f"information is {known.gaussian:.1f} ({name}). {use.beta.active_units} of "
         f"{use.beta.dimensions} units are active, {use.beta.apart} tell groups apart by a sample. The beta of another "
-        f"group, {effects}."
+        f"group, {effects}.{' It acts through the prior of z: see the walk.' if walked and not moved else ''}"
     )
     control = (
         f"Untrained: {use.untrained.kl.mean:.1f} nats: {before}. A product of many factors is narrow whatever it "
         "knows, so only information counts, and only together with an effect."
     )
-    return Statement(claim, YES if informed and moved else NO, because, control)
+    holds = NO if not informed else YES if moved else PARTLY if walked else NO
+    return Statement(claim, holds, because, control)
