@@ -15,7 +15,8 @@ def sessions(run: Path) -> list[list[dict[str, Any]]]:
 
 def _inspect(folder: Path) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"{folder.name}: {done.stderr}"
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from tests.helpers.small_models import MODELS, make, make_images
 from ugvae.errors import ConfigError
-from ugvae.models import UGVAE, VAE, BaseVAE
+from ugvae.models import UGVAE, VAE, BaseVAE, NeuralStatistician
 from ugvae.runs.onnx_export import export_onnx
 
 MLP, CONV = {"shape": (2, 5, 7)}, {"shape": (3, 8, 8), "backbone": "conv"}
@@ -41,14 +41,17 @@ def test_onnxruntime_gives_what_torch_gives(model_class: type[BaseVAE], settings
     assert [type(layer) for layer in model.modules()] == layers
     for groups, size in ((1, 1), (4, 6)):
         images = make_images(model, groups, size)
-        posterior, (_, factors) = model.infer(images), model.encode_images(images)
+        posterior, h = model.infer(images), model.encode(images)
         expected = {"z_mean": posterior.z.mean, "z_log_var": posterior.z.log_var}
         latents = {"z": posterior.z.mean}
         if model.num_components:
             expected["d"] = posterior.d
         if model.beta_dim:
             latents["beta"] = posterior.beta.mean
-            for name, gaussian in {"beta": posterior.beta, "beta_factor": factors}.items():
+            gaussians = {"beta": posterior.beta}
+            if model_class is not NeuralStatistician:  # it infers beta from the mean of h
+                gaussians["beta_factor"] = model.beta_factors(h, posterior.z.mean)
+            for name, gaussian in gaussians.items():
                 expected |= {f"{name}_mean": gaussian.mean, f"{name}_log_var": gaussian.log_var}
         tolerance = {"rtol": 1e-4, "atol": 1e-5}
         assert_close(outputs(tmp_path / "new/encoder.onnx", images=images), expected, **tolerance)

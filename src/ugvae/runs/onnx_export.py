@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ugvae.errors import ConfigError
 from ugvae.models import BaseVAE
+from ugvae.models.latent import LatentModel
 from ugvae.networks.convolutions import SubPixelUpConv2d
 from ugvae.runs.files import atomic_path
 
@@ -28,7 +29,7 @@ class Part(nn.Module):
 
 
 class Encoder(Part):
-    """Float images ``(G, B, C, H, W)`` in [0, 1] to the posteriors of ``infer``, and each image's factor of beta."""
+    """Float images ``(G, B, C, H, W)`` in [0, 1] to the posteriors of ``infer``, and each image's factor of beta if it has one."""
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         h = self.model.encode(images)
@@ -37,9 +38,10 @@ class Encoder(Part):
         if d is not None:
             outputs["d"] = d
         if beta is not None:
-            factors = self.model.beta_factors(h, z.mean)
             outputs |= {"beta_mean": beta.mean, "beta_log_var": beta.log_var}
-            outputs |= {"beta_factor_mean": factors.mean, "beta_factor_log_var": factors.log_var}
+            if type(self.model).beta_factors is not LatentModel.beta_factors:
+                factors = self.model.beta_factors(h, z.mean)
+                outputs |= {"beta_factor_mean": factors.mean, "beta_factor_log_var": factors.log_var}
         return outputs
 
 
