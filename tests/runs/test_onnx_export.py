@@ -11,12 +11,12 @@ from torch.testing import assert_close
 
 from tests.helpers.small_models import MODELS, make, make_images
 from ugvae.errors import ConfigError
-from ugvae.models import UGVAE, VAE, BaseVAE, NeuralStatistician
+from ugvae.models import GVAE, UGVAE, VAE, BaseVAE, NeuralStatistician
 from ugvae.runs.onnx_export import export_onnx
 
 MLP, CONV = {"shape": (2, 5, 7)}, {"shape": (3, 8, 8), "backbone": "conv"}
 CASES = [
-    *((model, backbone) for model in MODELS for backbone in (MLP, CONV)),
+    *((model, backbone) for model in MODELS if model is not GVAE for backbone in (MLP, CONV)),
     (UGVAE, {**MLP, "local_posterior": "given_beta", "prior_expert": True}),
 ]
 SLOW = [pytest.param(*case, marks=pytest.mark.slow) for case in CASES if case != (UGVAE, CONV)]
@@ -29,6 +29,12 @@ def outputs(file: Path, **inputs: Tensor) -> dict[str, Tensor]:
     return {output.name: torch.tensor(value) for output, value in zip(session.get_outputs(), values, strict=True)}
 
 
+def test_a_gvae_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="onnx: a GVAE cannot be written"):
+        export_onnx(make(GVAE, double=False, **MLP), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("model_class", "settings"), [(UGVAE, CONV), *SLOW])
 def test_onnxruntime_gives_what_torch_gives(model_class: type[BaseVAE], settings: dict, tmp_path: Path) -> None:
     model = make(model_class, double=False, **settings)
@@ -36,7 +42,7 @@ def test_onnxruntime_gives_what_torch_gives(model_class: type[BaseVAE], settings
         model.train().elbo(make_images(model, 2, 8))
     layers = [type(layer) for layer in model.eval().modules()]
     files = export_onnx(model, tmp_path / "new")
-    assert files == ["encoder.onnx", "decoder.onnx", *(["prior.onnx"] if model.num_components else [])]
+    assert files == ["encoder.onnx", "decoder.onnx", *(["prior.onnx"] if model.condition_dim else [])]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(files)  # the weights are in them
     assert [type(layer) for layer in model.modules()] == layers
     for groups, size in ((1, 1), (4, 6)):
@@ -57,7 +63,7 @@ def test_onnxruntime_gives_what_torch_gives(model_class: type[BaseVAE], settings
         assert_close(outputs(tmp_path / "new/encoder.onnx", images=images), expected, **tolerance)
         decoded = {"images": model.decode(**latents)}
         assert_close(outputs(tmp_path / "new/decoder.onnx", **latents), decoded, **tolerance)
-        if model.num_components:
+        if model.condition_dim:
             condition = torch.randn(groups, model.condition_dim)
             given = {"beta" if model.beta_dim else "condition": condition}
             components = model.prior(condition)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ugvae.errors import ConfigError
-from ugvae.models import BaseVAE
+from ugvae.models import GVAE, BaseVAE
 from ugvae.models.latent import LatentModel
 from ugvae.networks.convolutions import SubPixelUpConv2d
 from ugvae.runs.files import atomic_path
@@ -29,7 +29,7 @@ class Part(nn.Module):
 
 
 class Encoder(Part):
-    """Float images ``(G, B, C, H, W)`` in [0, 1] to the posteriors of ``infer``, and each image's factor of beta if it has one."""
+    """Float images ``(G, B, C, H, W)`` in [0, 1] to the posteriors of ``infer``, and each image's factor."""
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         h = self.model.encode(images)
@@ -76,7 +76,7 @@ class Graph:
 
 
 def export_onnx(model: BaseVAE, folder: Path) -> list[str]:
-    """Writes ``encoder.onnx``, ``decoder.onnx``, and ``prior.onnx`` where there is a mixture.
+    """Writes ``encoder.onnx``, ``decoder.onnx``, and ``prior.onnx`` where beta or w drives the prior.
 
     Args:
         model: the model; it stays as it is.
@@ -86,11 +86,13 @@ def export_onnx(model: BaseVAE, folder: Path) -> list[str]:
         the names of the files.
 
     Raises:
-        ConfigError: a package of the extra ``onnx`` is missing.
+        ConfigError: a package of the extra ``onnx`` is missing, or a ``GVAE``, whose average has B as a constant.
         OutputError: a file cannot be written.
     """
     if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
         raise ConfigError(f"onnx: {' and '.join(missing)} not installed; pip install 'ugvae[onnx]'")
+    if isinstance(model, GVAE):
+        raise ConfigError("onnx: a GVAE cannot be written: its average takes the number of images as a constant")
     files = []
     for name, graph in _graphs(_of_plain_layers(model)).items():
         files.append(f"{name}.onnx")
@@ -111,7 +113,7 @@ def _graphs(model: BaseVAE) -> dict[str, Graph]:
         "encoder": Graph(Encoder(model), {"images": images}, {"images": "GB"}),
         "decoder": Graph(Decoder(model), latents, free),
     }
-    if model.num_components:
+    if model.condition_dim:
         condition = torch.zeros(groups, model.condition_dim, dtype=model.dtype)
         name = "beta" if model.beta_dim else "condition"
         graphs["prior"] = Graph(Prior(model), {name: condition}, {name: "G"})
