@@ -137,8 +137,8 @@ def judged(run: RunFolder) -> Iterator[str]:
     yield "By fixed rules on the results of this run, each beside its controls.\n"
     for statement in statements:
         if statement.holds != NOT_MEASURED:
-            found = f"{statement.claim} {statement.because}"
-            yield f"- **{HOLDS[statement.holds]}**: {found} *Control:* {statement.control}"
+            claim = f"**{HOLDS[statement.holds]}**: {statement.claim} {statement.because}"
+            yield f"- {claim} *Control:* {statement.control}"
     if missing := [statement.claim for statement in statements if statement.holds == NOT_MEASURED]:
         yield f"- **{HOLDS[NOT_MEASURED]}**: {' '.join(missing)}"
 
@@ -148,7 +148,8 @@ def limits(run: RunFolder, model: BaseVAE) -> Iterator[str]:
     seed, settings = run.config.get("seed_everything", "not stored"), run.data_settings
     yield f"- One training run (seed {seed}): nothing here has an error over training seeds."
     yield "- The numbers are of the test split of these data. Other images are encoded too, without a warning."
-    yield f"- The nats are those of σ_x = {model.x_std:g}; models with another one cannot be compared by them."
+    if model.hparams.likelihood == "gaussian":
+        yield f"- The nats are those of σ_x = {model.x_std:g}; models with another one cannot be compared by them."
     if model.beta_dim:
         kind, size = settings.get("grouping", "unknown"), settings.get("group_size", "?")
         yield (

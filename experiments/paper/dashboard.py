@@ -33,8 +33,8 @@ def add_paper(directory: Path) -> None:
     run = read_run(directory)
     results = {name: result for name, result in run.results.items() if name not in run.stale}
     statements = verdict(read_results(results))
-    found = {f"paper/{name}": numbers(result) for name, result in results.items()}
-    summary = {name: result for name, result in found.items() if result}  # a figure alone has no numbers
+    measured = {f"paper/{name}": numbers(result) for name, result in results.items()}
+    summary = {name: result for name, result in measured.items() if result}  # a figure alone has no numbers
     summary |= {f"verdict/{statement.claim}": statement.holds for statement in statements}
     pictures = {
         f"paper_figures/{Path(figure['file']).stem}": (directory / "paper" / figure["file"], figure["caption"])

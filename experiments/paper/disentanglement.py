@@ -203,8 +203,8 @@ def _one_dimension(run: TrainedRun) -> str | None:
 
 
 def _no_factors(run: TrainedRun) -> str | None:
-    found = find_factors({name: values.numpy() for name, values in run.table.columns.items()})
-    return None if found.columns else "no column of the data is a factor of 2 values or more with 4 images of each"
+    factors = find_factors({name: values.numpy() for name, values in run.table.columns.items()})
+    return None if factors.columns else "no column of the data is a factor of 2 values or more with 4 images of each"
 
 
 COMMAND = Command("disentanglement", disentanglement, "table", _one_dimension, _no_factors)

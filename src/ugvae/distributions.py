@@ -203,14 +203,11 @@ def average_of_gaussians(factors: DiagonalGaussian, mask: Tensor | None = None) 
     Returns:
         the average, ``(..., D)``.
     """
-    mean, log_var = factors
-    if mask is None:
-        return DiagonalGaussian(mean.mean(-2), log_var.logsumexp(-2) - math.log(mean.shape[-2]))
-    none = ~mask.any(-1, keepdim=True)
+    mask = torch.ones_like(factors.mean[..., 0], dtype=torch.bool) if mask is None else mask
     mean, log_var = (part.masked_fill(~mask.unsqueeze(-1), 0.0) for part in factors)
-    count = (mask | none).sum(-1, keepdim=True)
-    log_share = torch.where(mask | none, -count.to(mean.dtype).log(), -math.inf).unsqueeze(-1)
-    return DiagonalGaussian(mean.sum(-2) / count, (log_var + log_share).logsumexp(-2))
+    counted = (mask | ~mask.any(-1, keepdim=True)).to(mean.dtype)  # where there is no factor: all, each N(0, I)
+    share = (counted / counted.sum(-1, keepdim=True)).unsqueeze(-1)
+    return DiagonalGaussian((share * mean).sum(-2), (log_var + share.log()).logsumexp(-2))
 
 
 def image_log_likelihood(images: Tensor, mean: Tensor, std: float | Tensor) -> Tensor:

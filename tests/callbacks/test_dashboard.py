@@ -73,6 +73,6 @@ def test_settings_of_domains_are_flat(data: DigitsDataModule, tmp_path: Path) ->
 def test_what_a_test_could_not_measure_is_left_out() -> None:
     report = {"metrics": {"test/elbo": 1.0}, "clusters": None, "beta": None, "reconstructions": {"psnr": 2.0}}
     report |= {"groups": 3, "group_size": 4, "checkpoint_digest": None, "seed": 1, "versions": {}}
-    found = summary_of_test(report)
+    summary = summary_of_test(report)
     kept = {"test/reconstructions": {"psnr": 2.0}, "test/groups": 3, "test/group_size": 4, "test/seed": 1}
-    assert found == {"test/elbo": 1.0, **kept}
+    assert summary == {"test/elbo": 1.0, **kept}

@@ -87,7 +87,7 @@ def test_information_gap_by_hand() -> None:
 def test_information_against_a_loop_over_counts() -> None:
     rng = np.random.default_rng(0)
     latents, factors = rng.standard_normal((500, 2)), rng.integers(0, 4, (500, 3))
-    found = mutual_information(latents, factors, bins=7)
+    information = mutual_information(latents, factors, bins=7)
     for dimension in range(2):
         edges = np.linspace(latents[:, dimension].min(), latents[:, dimension].max(), 8)
         places = np.clip(np.searchsorted(edges, latents[:, dimension], side="right"), 1, 7)
@@ -99,7 +99,7 @@ def test_information_against_a_loop_over_counts() -> None:
                     if both:
                         apart = np.mean(places == place) * np.mean(factors[:, factor] == value)
                         total += both * math.log(both / apart)
-            assert found[dimension, factor] == pytest.approx(total)
+            assert information[dimension, factor] == pytest.approx(total)
 
 
 def test_scores_of_importances_by_hand() -> None:

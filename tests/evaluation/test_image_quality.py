@@ -141,9 +141,9 @@ def test_inception_features_are_those_before_its_classifier(inception: Path) -> 
     mean, sd = (torch.tensor(values).view(3, 1, 1) for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     with torch.no_grad():
         reference((images - mean) / sd)
-    found = features_of(network, images)
-    assert found.shape == (2, 2048)
-    torch.testing.assert_close(found.float(), seen[0], rtol=1e-3, atol=1e-4)
+    features = features_of(network, images)
+    assert features.shape == (2, 2048)
+    torch.testing.assert_close(features.float(), seen[0], rtol=1e-3, atol=1e-4)
     grey = torch.rand(1, 1, 20, 20)
     torch.testing.assert_close(features_of(network, grey), features_of(network, grey.expand(-1, 3, -1, -1)))
 

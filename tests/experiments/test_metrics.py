@@ -68,11 +68,11 @@ def test_columns_that_are_factors() -> None:
         "nearly": np.where(rows < 4, -1, rows // 8 % 2),
         "rare": np.where(rows > 77, 7, rows // 20),
     }
-    found = disentanglement.find_factors(columns)
-    assert list(found.columns) == ["shape", "nearly", "rare"]
-    assert found.rows.tolist() == list(range(4, 78))
-    assert found.columns["rare"].max() == 3
-    assert found.left_out == {
+    factors = disentanglement.find_factors(columns)
+    assert list(factors.columns) == ["shape", "nearly", "rare"]
+    assert factors.rows.tolist() == list(range(4, 78))
+    assert factors.columns["rare"].max() == 3
+    assert factors.left_out == {
         "letters": "divides the images as shape does",
         "row": "fewer than 2 values have 4 images",
         "same": "fewer than 2 values have 4 images",

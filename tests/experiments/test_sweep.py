@@ -82,15 +82,15 @@ def pretended(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str
 
 def test_two_by_two_trials_on_digits(in_process: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     sweep.main([str(write())])
-    found = trials()
-    tried = [(trial["settings"]["model.z_dim"], trial["settings"]["model.learning_rate"]) for trial in found]
+    finished = trials()
+    tried = [(trial["settings"]["model.z_dim"], trial["settings"]["model.learning_rate"]) for trial in finished]
     assert tried == [(2, 0.001), (2, 0.01), (3, 0.001), (3, 0.01)]
-    for trial in found:
+    for trial in finished:
         run = Path(trial["run"])
         assert run == FOLDER / f"trial_{trial['number']}" / "version_0"
         assert trial["value"] == max(read_metrics(run / "metrics.csv")["val/elbo"][1])
         assert yaml.safe_load((run / "config.yaml").read_text())["model"]["init_args"]["z_dim"] in (2, 3)
-    best = max(found, key=lambda trial: trial["value"])
+    best = max(finished, key=lambda trial: trial["value"])
     table = (FOLDER / "sweep.md").read_text()
     assert table.split("\n\n")[1] in capsys.readouterr().out
     heads, _, first, *others = [line for line in table.splitlines() if line.startswith("|")]

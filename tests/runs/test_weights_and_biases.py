@@ -96,9 +96,9 @@ def test_the_curves_are_those_of_the_metrics(evaluated: Path, record: list[list[
     logged = {step: row for session in record[:2] for step, row in rows(session).items()}
     metrics = read_metrics(evaluated / "metrics.csv")
     for name in ("train/elbo", "train/images_per_second", "train/kl_beta"):
-        found = {step: row[name] for step, row in logged.items() if name in row}
-        np.testing.assert_allclose(list(found), metrics[name][0])
-        np.testing.assert_allclose(list(found.values()), metrics[name][1])
+        logged_values = {step: row[name] for step, row in logged.items() if name in row}
+        np.testing.assert_allclose(list(logged_values), metrics[name][0])
+        np.testing.assert_allclose(list(logged_values.values()), metrics[name][1])
     validated = [(row["epoch"], row["val/elbo"]) for row in logged.values() if "val/elbo" in row]
     np.testing.assert_allclose(validated, np.stack([[0, 1], metrics["val/elbo"][1]], 1))
     rates = [row["learning_rate"] for row in logged.values() if "train/elbo" in row]
@@ -142,17 +142,17 @@ def test_figures_have_captions(evaluated: Path, record: list[list[dict]]) -> Non
 
 def test_results_of_the_evaluation_are_in_the_summary(evaluated: Path, record: list[list[dict]]) -> None:
     test = json.loads((evaluated / "test.json").read_text())
-    found = summary(record[2])
-    assert found["test/elbo"] == test["metrics"]["test/elbo"]
-    assert found["test/clusters"] == pytest.approx(test["clusters"])
-    assert found["test/reconstructions"] == pytest.approx(test["reconstructions"])
-    found = summary(record[3])
-    assert "paper/fig3" not in found, "a figure alone has no numbers"
-    assert found["paper_figures/table1.captions"] == ["One bar per feature."]
-    assert not [name for name in found if name.startswith("paper/table1.")], "no picture lies over the numbers"
-    accuracies = found["paper/table1"]["results"]["Male / not Male"]["accuracy"]["kinds"]
+    tested = summary(record[2])
+    assert tested["test/elbo"] == test["metrics"]["test/elbo"]
+    assert tested["test/clusters"] == pytest.approx(test["clusters"])
+    assert tested["test/reconstructions"] == pytest.approx(test["reconstructions"])
+    paper = summary(record[3])
+    assert "paper/fig3" not in paper, "a figure alone has no numbers"
+    assert paper["paper_figures/table1.captions"] == ["One bar per feature."]
+    assert not [name for name in paper if name.startswith("paper/table1.")], "no picture lies over the numbers"
+    accuracies = paper["paper/table1"]["results"]["Male / not Male"]["accuracy"]["kinds"]
     assert accuracies["beta sample"]["linear"] == {"mean": 0.91, "sd": 0.01}
-    verdicts = {name: holds for name, holds in found.items() if name.startswith("verdict/")}
+    verdicts = {name: holds for name, holds in paper.items() if name.startswith("verdict/")}
     assert "yes" in verdicts.values()
     assert "not measured" in verdicts.values()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ugvae.errors import ConfigError
+from ugvae.errors import ConfigError, first_line
 
 ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # owner/name
 
@@ -51,7 +51,7 @@ def download(repository: str, revision: str | None, files: Sequence[str]) -> Pat
     except Exception as error:  # of the hub, and of whatever carries its requests
         raise ConfigError(
             f"source: {repository} is no folder here, and the Hugging Face hub did not give it "
-            f"({_first_line(error)}); private models need `hf auth login`"
+            f"({first_line(error)}); private models need `hf auth login`"
         ) from error
 
 
@@ -75,11 +75,7 @@ def upload(folder: Path, repository: str, private: bool, files: Sequence[str]) -
         )
     except Exception as error:  # of the hub, and of whatever carries its requests
         raise ConfigError(
-            f"repository: the Hugging Face hub did not take {repository} ({_first_line(error)}); "
+            f"repository: the Hugging Face hub did not take {repository} ({first_line(error)}); "
             "`hf auth login` says who you are, and the id is owner/name"
         ) from error
     return str(address)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -119,8 +119,8 @@ def _type_of(weights: Mapping[str, Tensor], what: str) -> torch.dtype:
     """The one floating type of the weights; ``what`` they are, for the message."""
     types = {value.dtype for value in weights.values() if value.is_floating_point()}
     if len(types) != 1:
-        found = " and ".join(sorted(str(kind).removeprefix("torch.") for kind in types)) or "no floating type"
-        raise ConfigError(f"{what} are of {found}; model.to(torch.float32) before save_pretrained makes them one type")
+        names = " and ".join(sorted(str(kind).removeprefix("torch.") for kind in types)) or "no floating type"
+        raise ConfigError(f"{what} are of {names}; model.to(torch.float32) before save_pretrained makes them one type")
     return types.pop()
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ugvae.errors import ConfigError
-from ugvae.models import GVAE, BaseVAE
+from ugvae.models import BaseVAE
 from ugvae.models.latent import LatentModel
 from ugvae.networks.convolutions import SubPixelUpConv2d
 from ugvae.runs.files import atomic_path
@@ -86,13 +86,11 @@ def export_onnx(model: BaseVAE, folder: Path) -> list[str]:
         the names of the files.
 
     Raises:
-        ConfigError: a package of the extra ``onnx`` is missing, or a ``GVAE``, whose average has B as a constant.
+        ConfigError: a package of the extra ``onnx`` is missing.
         OutputError: a file cannot be written.
     """
     if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
         raise ConfigError(f"onnx: {' and '.join(missing)} not installed; pip install 'ugvae[onnx]'")
-    if isinstance(model, GVAE):
-        raise ConfigError("onnx: a GVAE cannot be written: its average takes the number of images as a constant")
     files = []
     for name, graph in _graphs(_of_plain_layers(model)).items():
         files.append(f"{name}.onnx")
