@@ -27,7 +27,7 @@ help:  ## Show this help
 	@echo "  DATA is a file of experiments/ without .yaml:" $(CHOICES)
 	@echo "  ARGS passes any setting on, e.g. ARGS=\"--trainer.max_epochs 20 --model.z_dim 40\""
 
-install: $(READY)  ## Make .venv with everything needed; TORCH=cpu: PyTorch without CUDA, a fraction of the size
+install: $(READY)  ## Make .venv with what training needs; TORCH=cpu: PyTorch without CUDA, a fraction of the size
 
 $(READY): requirements.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -84,10 +84,10 @@ $(DEV) $(VENV)/.docs $(VENV)/.explore: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[$(patsubst .%,%,$(@F))]'
 	@touch $@
 
-bench: $(DEV)  ## Time everything, at most 8:20 minutes: ARGS="--json FILE --doc docs/performance.md"
+bench: $(READY)  ## Time everything, at most 8:20 minutes: ARGS="--json FILE --doc docs/performance.md"
 	$(BIN)/python -m experiments.bench $(ARGS)
 
-sample-data: $(DEV)  ## Write tiny data sets in the real formats into data/sample, to try commands on
+sample-data: $(READY)  ## Write tiny data sets in the real formats into data/sample, to try commands on
 	$(BIN)/python -m tests.data data/sample
 
 clean:  ## Remove the environment and caches; runs and data stay

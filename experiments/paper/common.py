@@ -22,6 +22,17 @@ from ugvae.runs.files import save_json
 from ugvae.runs.loading import best_checkpoint
 
 TwoOrMore = restricted_number_type("TwoOrMore", int, (">=", 2))
+NO_RESULTS = {  # keys of a command's JSON that hold no result
+    "name",
+    "options",
+    "split",
+    "checkpoint_digest",
+    "figures",
+    "sheet",
+    "config",
+    "versions",
+    "units",
+}
 
 
 def means_and_samples(q: DiagonalGaussian, seed: int) -> dict[str, Tensor]:

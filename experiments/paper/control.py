@@ -1,6 +1,6 @@
 """What held-out betas control, against what it costs in the bound, over several runs.
 
-The figure has two points for each setting: the share of thickness (skin tone of images in colour) that held-out betas
+The figure has two points for each setting: the share of thickness (warmth of images in colour) that held-out betas
 decide in the walk, and with z fixed, against the test ELBO. Runs that differ in one setting show what it does.
 """
 
@@ -41,7 +41,7 @@ Numbers = Mapping[str, float | None]  # of a run, by head of a column
 
 
 def control(runs: list[Path], doc: Path = Path("docs/reproduction.md"), seeds: PositiveInt | None = None) -> None:
-    """What held-out betas control against the bound, over several runs: shares of thickness or skin tone.
+    """What held-out betas control against the bound, over several runs: shares of thickness or warmth.
 
     Fills a section of a page, and draws ``figures/control_frontier.png`` beside the page. Runs of one experiment that
     differ in the training seed alone are one row, mean ± sample s.d.
@@ -60,7 +60,8 @@ def control(runs: list[Path], doc: Path = Path("docs/reproduction.md"), seeds: P
     measured = {short_name(family): [numbers_of(run) for run in family.runs] for family in settings}
     properties = [property_of(family.runs[0]) for family in settings]
     rows = [
-        {"run": name, "of": kind} | {head: number(value, 1 if head == BOUND else 2) for head, value in numbers.items()}
+        {"run": name, "property": kind}
+        | {head: number(value, 1 if head == BOUND else 2) for head, value in numbers.items()}
         for (name, of_runs), kind in zip(measured.items(), properties, strict=True)
         for numbers in of_runs
     ]
@@ -126,7 +127,7 @@ def factors_of(run: RunFolder) -> dict[str, Decided]:
 
 
 def property_of(run: RunFolder) -> str:
-    """The property whose shares are shown: skin tone of images in colour, thickness of others."""
+    """The property whose shares are shown: warmth of images in colour, thickness of others."""
     return COLOUR if COLOUR in factors_of(run)[FIXED].shares else GREY
 
 
@@ -139,7 +140,7 @@ def numbers_of(run: RunFolder) -> dict[str, float | None]:
     fixed = results[FIXED]
     return numbers | {
         "label kept": fixed.label_kept,
-        "of reconstructions": fixed.label_kept_plain,
+        "label kept by reconstructions": fixed.label_kept_plain,
         "source found": fixed.retrieval,
     }
 

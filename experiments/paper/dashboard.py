@@ -6,20 +6,9 @@ from typing import Any
 
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import verdict
+from ugvae.experiments.paper.common import NO_RESULTS
 from ugvae.runs.folder import read_run
 from ugvae.runs.weights_and_biases import add_results
-
-NO_RESULTS = {
-    "name",
-    "options",
-    "split",
-    "checkpoint_digest",
-    "figures",
-    "sheet",
-    "config",
-    "versions",
-    "units",
-}  # of a command's JSON
 
 
 def add_paper(directory: Path) -> None:

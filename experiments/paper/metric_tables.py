@@ -25,7 +25,7 @@ def disentanglement(results: Mapping[str, Disentanglement]) -> list[Table]:
     rows: list[Row] = []
     for latent, result in results.items():
         size = f"groups of {result.group_size}" if result.group_size else "images"
-        head = {"latent": latent.partition(",")[0], "of": f"{result.rows:,} {size}"}
+        head = {"latent": latent.partition(",")[0], "measured on": f"{result.rows:,} {size}"}
         for name, count in result.values.items():
             scores = {network: asdict(scores.factors[name]) for network, scores in result.scores.items()}
             rows.append({**head, "factor": f"{name}, {count} values"} | _beside_controls(scores, BY_FACTOR))
@@ -89,7 +89,7 @@ def _distances(
     rows: list[Row] = []
     for name, measured in distances.items():
         kid = Number(f"{number(measured.kid, 4)} ± {measured.kid_sd:.4f}", measured.kid, 4)
-        row = {head: name, "of each": f"{measured.images:,}", "KID": kid, "FID": number(measured.fid)}
+        row = {head: name, "images a set": f"{measured.images:,}", "KID": kid, "FID": number(measured.fid)}
         if quality and name == RECONSTRUCTIONS:
             row |= {"PSNR, dB": number(quality["psnr"]), "SSIM": number(quality.get("ssim"), 3)}
         rows.append(row)

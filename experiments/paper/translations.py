@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from ugvae.errors import ConfigError
+from ugvae.evaluation.crossed import SHOWN
 from ugvae.evaluation.results import read_results
+from ugvae.evaluation.translation import Translation
 from ugvae.evaluation.ways import LABELS, PLAIN
 from ugvae.experiments.paper.reproduction import read_runs
 from ugvae.experiments.paper.table import Row, Table, number, over_seeds
@@ -17,8 +19,8 @@ SECTION = "translations"
 def translations(runs: list[Path], doc: Path = Path("docs/neighbours.md")) -> None:
     """Translation by several models, over training seeds, beside the information of their betas.
 
-    Fills a section of a page. Runs of one model become one row for every way to carry z: they should differ in nothing
-    but the training seed.
+    Fills a section of a page. Runs of one experiment become one row for every way to carry z: they should differ in
+    nothing but the training seed. Where the data have the true images, a second table compares with these.
 
     Args:
         runs: folders of runs
@@ -27,32 +29,75 @@ def translations(runs: list[Path], doc: Path = Path("docs/neighbours.md")) -> No
     Raises:
         ConfigError: a folder is no run's or has no result of ``translation``, or the page has no such section.
     """
-    table = Table("", over_seeds(row for run in read_runs(runs) for row in rows(run)))
-    replace_section(doc, SECTION, table.markdown())
+    folders = read_runs(runs)
+    tables = [Table("", over_seeds(row for run in folders for row in made(run))) for made in (rows, true_images)]
+    replace_section(doc, SECTION, "\n\n".join(table.markdown() for table in tables if table.rows))
     print(f"Wrote {doc}: {len(runs)} runs", flush=True)
 
 
 def rows(run: RunFolder) -> list[Row]:
     """A row for every way to carry z, of the worse direction; information in nats per group, where it was measured.
 
+    What is kept is the content where a judge knows it; else each reading, as a share of what a reconstruction keeps.
+
     Raises:
         ConfigError: the run has no result of ``translation``.
     """
-    results = read_results(run.results)
-    result = results.translation
-    if result is None:
-        raise ConfigError(f"runs: {run.shown} has no result of translation; {advised('evaluate', run.shown)}")
-    used = {name: use.beta and use.beta.information for name, use in results.latent_use.items()}
+    result = translation_of(run)
+    used = {name: use.beta and use.beta.information for name, use in read_results(run.results).latent_use.items()}
     known = {f"information of beta, {name}": number(parts.information, 1) for name, parts in used.items() if parts}
     return [
         {
-            "model": run.model,
+            "run": experiment(run),
             "z": LABELS[way],
             "translated": number(result.worst("domain", way)),
-            "of it by the other beta": number(result.earned(way)),
+            "translated, beyond the own beta": number(result.earned(way)),
             "kept": number(result.kept(way)),
             "kept by reconstruction": number(result.kept(PLAIN)),
+            **({} if "content" in result.judges else readings(result, way)),
             **known,
         }
         for way in result.ways
     ]
+
+
+def readings(result: Translation, way: str) -> Row:
+    """What is read of translations, such as light, over what is read of reconstructions; of the worse direction."""
+    return {name: number(share) for name, share in result.shares_of_reference(way).items() if name != "retrieval"}
+
+
+def true_images(run: RunFolder) -> list[Row]:
+    """A row for every way to carry z and for its controls, mean of all pairs of domains; none without true images."""
+    result = translation_of(run).crossed
+    if result is None:
+        return []
+    means = {shown: result.mean(shown) for shown in result.pairs}
+    return [
+        {
+            "run": experiment(run),
+            "against the true image": SHOWN.get(shown, shown),
+            "error of a pixel": number(mean.rmse, 3),
+            "over that of the reconstruction": number(mean.rmse / means[PLAIN].rmse),
+            f"{result.column} judged right": number(mean.domain),
+            "in the worst pair": number(result.worst(shown).domain),
+            f"{result.content} found": number(mean.content),
+        }
+        for shown, mean in means.items()
+    ]
+
+
+def translation_of(run: RunFolder) -> Translation:
+    """What ``translation`` measured.
+
+    Raises:
+        ConfigError: nothing.
+    """
+    result = read_results(run.results).translation
+    if result is None:
+        raise ConfigError(f"runs: {run.shown} has no result of translation; {advised('evaluate', run.shown)}")
+    return result
+
+
+def experiment(run: RunFolder) -> str:
+    """The folder of a run's versions, which training seeds share."""
+    return run.directory.resolve().parent.name

@@ -57,9 +57,9 @@ def walk_sheet(run: TrainedRun, steps: TwoOrMore = 7, seed: int = 0) -> Made:
         names = [f"d = {k}, {int(counts[k]) / len(d):.0%}" for k in largest.tolist()]
         image = "a component d, z at its mean, with its share of the held-out images"
     caption = (
-        f"Each image is {image}. Beta moves along the two widest axes of {AGGREGATE}, from the 5 % to the 95 % "
-        "quantile of each; at the ends of both it may be where no group is. Images that stand still mean that beta "
-        "changes nothing there."
+        f"Each image is {image}. Beta moves along the two axes in which {AGGREGATE} differ most, from the 5 % to "
+        "the 95 % quantile of each; at the ends of both it may be where no group is. Images that stand still mean that "
+        "beta changes nothing there."
     )
     rows, columns, _, *size = panels.shape[1:]
     results = {

@@ -37,7 +37,7 @@ from ugvae.plots.grids import (
 
 CHANGE = "mean absolute difference of pixels in [0, 1] from end to end"
 AGGREGATED = 256  # held-out groups whose betas make the aggregated posterior
-AGGREGATE = "the aggregated posterior, the betas of held-out groups"
+AGGREGATE = "the betas of held-out groups"
 WHERE = (
     "These are betas that the decoder has seen, which those of the prior need not be: a claim about beta rests on them."
 )
@@ -102,8 +102,8 @@ def _along_axes(model: BaseVAE, axes: PrincipalAxes, steps: int, seed: int) -> t
     """A panel for each of the principal axes, and how much its rows change."""
     walks = aggregate_walks(model, axes, steps, seed=seed)
     caption = (
-        f"A panel per principal axis of {AGGREGATE}, the widest first; down the rows beta goes from the 5 % to the "
-        f"95 % quantile, a column is one local draw. {WHERE}"
+        f"A panel per principal axis of {AGGREGATE}, the one in which they differ most first; down the rows beta goes "
+        f"from the 5 % to the 95 % quantile, a column is one local draw. {WHERE}"
     )
     made = {"axes": [changes(walk) for walk in walks], "shares": axes.shares.tolist()}
     return made, Captioned(axes_figure(walks, axes.shares), caption)

@@ -26,7 +26,7 @@ def test_seeds_are_one_row_with_mean_and_deviation(tmp_path: Path, doc: Path) ->
     page = doc.read_text()
     assert "old text" not in page
     head, _, first, second = (line for line in page.splitlines() if line.startswith("|"))
-    assert head.startswith("| run | of | test ELBO, nats per image | walk | walk: pixels | z fixed |")
+    assert head.startswith("| run | property | test ELBO, nats per image | walk | walk: pixels | z fixed |")
     assert first.split(" | ")[3:6] == ["0.50 ± 0.14", "0.10 ± 0.00", "0.02 ± 0.00"]
     assert second.split(" | ")[3:6] == ["0.20", "0.10", "0.02"]
     with Image.open(doc.parent / "figures" / "control_frontier.png") as image:

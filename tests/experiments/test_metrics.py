@@ -112,7 +112,7 @@ def test_images_beside_real_ones(tmp_path: Path, quick: None, capsys: pytest.Cap
     assert list(ways)[:3] == ["other real images", "plain reconstruction", "fixed z"]
     assert {measured.fid for measured in ways.values()} == {None}, "half of 150 images are too few for a covariance"
     assert 5 < quality.reconstructions.psnr < 30
-    assert "| left to right | of each | KID | FID |" in capsys.readouterr().out
+    assert "| left to right | images a set | KID | FID |" in capsys.readouterr().out
 
 
 def test_what_is_left_out_is_said(tmp_path: Path, quick: None, capsys: pytest.CaptureFixture[str]) -> None:

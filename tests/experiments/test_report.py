@@ -105,7 +105,7 @@ def test_numbers_stand_beside_the_papers_and_the_controls(run: Path) -> None:
         "beta 312 groups of 16 label, 10 values 0.50 (0.20; 0.01)",
         "reconstructions 2,000 0.1653 ± 0.0181 4.56 18.80 0.861",
         "on held-out images it tells label 0.98.",
-        "MNIST to Digits of each KID FID other real images 48 0.2000 ± 0.1000 — fixed z 48 0.7000 ± 0.1000 —",
+        "MNIST to Digits images a set KID FID other real images 48 0.2000 ± 0.1000 — fixed z 48 0.7000 ± 0.1000 —",
         "thickness 0.71 of 0.050 0.66 of 0.050 0.02 of 0.050 0.04 of 0.010",
     ):
         assert shown in words

@@ -101,7 +101,7 @@ def test_models_without_beta_say_so_and_one_axis_is_one_row(tmp_path: Path, caps
 def test_the_report_holds_the_walk_in_place_of_its_picture(tmp_path: Path) -> None:
     run = run_of(tmp_path, UGVAE)
     call("fig3", run, "--steps", "2")
-    caption = "The same along axis 1 of the aggregated posterior"
+    caption = "The same along axis 1 of the betas of held-out groups"
     before = report(run)
     assert caption in before
     assert "<script" not in before
@@ -135,7 +135,7 @@ def test_a_damaged_walk_is_named_and_the_picture_stays(tmp_path: Path, damage: s
         (run / "paper" / "walk_sheet.json").write_text(json.dumps(content))
     page = report(run)
     assert "The figure walk_sheet.webp: it cannot be read" in Outline(page).words()
-    assert "The same along axis 1 of the aggregated posterior" in page
+    assert "The same along axis 1 of the betas of held-out groups" in page
     assert "<script" not in page
 
 

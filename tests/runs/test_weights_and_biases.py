@@ -132,7 +132,7 @@ def test_held_out_groups_are_a_table(evaluated: Path, record: list[list[dict]]) 
 def test_figures_have_captions(evaluated: Path, record: list[list[dict]]) -> None:
     (last,) = (row for row in rows(record[0]).values() if "figures/samples.captions" in row)
     assert last["figures/samples.captions"] == [
-        "Images drawn from the prior. A row is one group: its images share one beta."
+        "Images drawn from the prior. A row is one group: its images share one beta, where the model has one."
     ]
     drawn = {path.stem for path in (evaluated / "figures").iterdir()}
     assert drawn == {name.split("/")[1].split(".")[0] for name in last if name.startswith("figures/")}

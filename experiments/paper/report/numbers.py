@@ -4,23 +4,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ugvae.experiments.paper.common import NO_RESULTS
 from ugvae.experiments.paper.table import ABSENT, Table, number
 from ugvae.plots.curves import PER_GROUP, term_with_unit
 
-SKIPPED = {
-    "checkpoint_digest",
-    "name",
-    "options",
-    "config",
-    "versions",
-    "figures",
-    "split",
-    "units",
-    "model",
-    "seed",
-    "seeds",
-    "seconds",
-}
+SKIPPED = NO_RESULTS | {"model", "seed", "seeds", "seconds"}
 LONG = 8  # numbers in a list that a table still shows
 
 

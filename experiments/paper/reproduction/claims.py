@@ -94,7 +94,8 @@ def structure(settings: Sequence[Family]) -> Iterator[Measured]:
 def lost_without_d(settings: Sequence[Family]) -> Iterator[Measured]:
     """ML-VAE beside UG-VAE on the same data and groups, by the rates that both have.
 
-    A rate is lost where the difference of the means over training seeds is above ``MARGIN`` and twice its s.d.
+    A rate is lost where the difference of the means over training seeds is above ``MARGIN`` and above twice the s.d. of
+    the difference of two runs.
     """
     for family in (family for family in settings if family.mean.model == WITHOUT_D):
         for other in (family for family in settings if family.mean.model == GLOBAL_MODEL):

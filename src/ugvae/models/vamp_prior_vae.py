@@ -24,8 +24,8 @@ class VampPriorVAE(MixtureVAE):
 
     Bound: that of ``MixtureVAE``, with p_k = q(z | u_k). The paper's has the log density of the mixture at one sample z
     in the place of the two KL terms: log q(z_i | x_i) − log p(z_i). It is higher on average, by
-    E_q[KL(π_i ‖ p(d_i | z_i))], and noisier: terms of single images may be below 0. Of trained models the two are
-    alike (docs/model.md). The importance-weighted bound uses the density of the mixture.
+    E_q[KL(π_i ‖ p(d_i | z_i))], and noisier: terms of single images may be below 0. The
+    importance-weighted bound uses the density of the mixture.
 
     Args:
         image_shape: (C, H, W); the command line takes it from the data.

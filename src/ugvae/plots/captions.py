@@ -13,7 +13,7 @@ CAPTIONS = {  # by how the name of the figure begins
     ),
     "global_walk": "Rows: beta; columns: z, every dimension at once (Fig. 4). Rows all alike mean an unused beta.",
     "latent_walks": "One dimension of z per row, the others at 0 (Fig. 9).",
-    "samples": "Images drawn from the prior. A row is one group: its images share one beta.",
+    "samples": "Images drawn from the prior. A row is one group: its images share one beta, where the model has one.",
     "beta_map": "t-SNE map of the mean of beta of held-out groups. Clusters mean that it holds what a group shares.",
     "curves": "The bound and its terms over the optimiser steps: training, and validation where it was made.",
     "z_map": "t-SNE map of the mean of z of held-out images.",

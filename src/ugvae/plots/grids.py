@@ -129,7 +129,7 @@ def component_walk_figures(
     Args:
         walks: ``(K, R, S, C, H, W)``.
         rows: values of beta, or of w, which drives the mixture of GMVAE, ``(R,)``; None if the rows go along the first
-            axis of the aggregated posterior.
+            axis of the betas of held-out groups.
         columns: offsets of z, ``(S,)``.
         condition: name of what the rows move; None if nothing drives the mixture: R is 1, and columns are in s.d.
         notes: words beside the number of each component.
@@ -142,7 +142,7 @@ def component_walk_figures(
             for page in (slice(start, start + ROWS_PER_PAGE) for start in range(0, len(walks), ROWS_PER_PAGE))
         ]
     row_labels = quantiles(walks.shape[1]) if rows is None else signed(rows)
-    row_title = f"{condition}, {'quantiles of its widest axis' if rows is None else 'every dimension'}"
+    row_title = f"{condition}, {'quantiles of its first axis' if rows is None else 'every dimension'}"
     return [
         panels_figure(
             walks[start : start + PANELS_PER_PAGE],
@@ -158,7 +158,7 @@ def component_walk_figures(
 
 
 def quantiles(steps: int) -> list[str]:
-    """Labels of the rows of a walk along an axis of the aggregated posterior: 5 %, 20 %, …, 95 %."""
+    """Labels of the rows of a walk along an axis of the betas of groups: 5 %, 20 %, …, 95 %."""
     return [f"{level:.0%}" for level in torch.linspace(*LEVELS, steps).tolist()]
 
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from wandb import Run
 
 RECORD = Path("wandb", "run.json")  # in the run's folder
-MODE, DEFAULT_PROJECT = "WANDB_MODE", "ugvae"
+MODE, DATA_DIR, DEFAULT_PROJECT = "WANDB_MODE", "WANDB_DATA_DIR", "ugvae"
+USERS_DATA_DIR = os.environ.get(DATA_DIR)
 CONNECT_SECONDS = 30  # to reach the server of W&B at the start
 FINISH_SECONDS = 60  # to send the rest at the end; what is left can be sent later
 STEP, EPOCH, RATE = "trainer/global_step", "epoch", "learning_rate"
@@ -163,7 +164,7 @@ def open_record(directory: Path, asked: Mapping[str, Any]) -> "Run":
     import wandb
 
     # offline, tables and artifacts wait there until they are sent: in the run's folder, not in the user's home
-    os.environ.setdefault("WANDB_DATA_DIR", str(directory.absolute() / "wandb"))
+    os.environ[DATA_DIR] = USERS_DATA_DIR or str(directory.absolute() / "wandb")
     settings = wandb.Settings(silent=True, console="off", init_timeout=CONNECT_SECONDS)
     if hasattr(settings, "finish_timeout"):  # of recent versions; by default it waits for hours
         settings.finish_timeout = FINISH_SECONDS
