@@ -127,13 +127,18 @@ def test_distances_grow_with_noise(network: feature_networks.OwnFeatures) -> Non
 def inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "inception.pth"
     torch.manual_seed(0)
-    torch.save(inception_v3(init_weights=False).state_dict(), path)
+    network = inception_v3(init_weights=False)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):  # by default features fade from layer to layer, whatever the image
+            torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    torch.save(network.state_dict(), path)
     return path
 
 
 def test_inception_features_are_those_before_its_classifier(inception: Path) -> None:
+    """The reference is set up as torchvision sets it up when it fetches these weights by itself."""
     network = InceptionFeatures(inception)
-    reference = inception_v3(init_weights=False).eval()
+    reference = inception_v3(init_weights=False, transform_input=True).eval()
     reference.load_state_dict(torch.load(inception, weights_only=True))
     seen = []
     reference.avgpool.register_forward_hook(lambda layer, inputs, outputs: seen.append(outputs.flatten(1)))

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 from torchvision.models import inception_v3
-from torchvision.transforms.functional import normalize
 
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
@@ -18,7 +17,6 @@ from ugvae.errors import ConfigError
 WIDTHS = (16, 32, 64)  # channels of the small classifier; the last are its features
 STEPS, BATCH, LEARNING_RATE = 300, 128, 3e-3
 INCEPTION_SIZE = 299  # pixels a side
-IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and s.d. by channel
 OWN, INCEPTION = "own features", "Inception v3"
 
 
@@ -128,7 +126,7 @@ class InceptionFeatures(nn.Module):
         """Features ``(M, 2048)`` of float images ``(M, C, H, W)`` in [0, 1], of one channel or with RGB first."""
         rgb = images[:, :3] if images.shape[1] >= 3 else images[:, :1].expand(-1, 3, -1, -1)
         large = interpolate(rgb, size=(INCEPTION_SIZE, INCEPTION_SIZE), mode="bilinear", antialias=True)
-        return self.network(normalize(large, *IMAGENET))
+        return self.network(2 * large - 1)  # these weights take pixels in [−1, 1], not the mean and s.d. of ImageNet
 
 
 @torch.no_grad()
