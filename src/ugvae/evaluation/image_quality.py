@@ -158,21 +158,15 @@ def sample(
         network: of the features.
         groups: N.
         group_size: B.
-        beta: ``(N, beta_dim)``, in place of draws from the prior.
+        beta: the first N of them are used, ``(any, beta_dim)``; by default draws from the prior.
         seed: of the draws.
     """
     features = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for chunk in _chunks(torch.arange(groups).unsqueeze(1).expand(-1, group_size)):
-            if beta is None:
-                decoded = model.sample(len(chunk), group_size)
-            else:
-                d = torch.randint(model.num_components, chunk.shape) if model.num_components else None
-                own = beta[chunk[:, 0]].to(model.device)
-                decoded = model.decode(
-                    model.sample_z(*chunk.shape, None if d is None else d.to(model.device), own), own
-                )
+        for numbers in torch.arange(groups).split(max(1, IMAGES_AT_ONCE // group_size)):
+            own = None if beta is None else beta[numbers].to(model.device)
+            decoded = model.sample(len(numbers), group_size, beta=own)
             features.append(features_of(network, decoded.flatten(0, 1).float().cpu()))
     return torch.cat(features)
 
