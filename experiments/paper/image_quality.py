@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,12 @@ from ugvae.evaluation.image_quality import (
     few_for_fid,
     reconstruct,
     sample,
-    translate,
 )
 from ugvae.evaluation.kinds import DOMAIN, MOST_VALUES, check_columns, evaluation_groups, no_domains, two_kinds
 from ugvae.evaluation.minimum import too_few_images
 from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun
-from ugvae.evaluation.ways import LABELS
+from ugvae.evaluation.ways import LABELS, translate_groups
 from ugvae.experiments.paper.command import Command, Made
 from ugvae.experiments.paper.metric_tables import image_quality as tables
 
@@ -169,11 +169,11 @@ def translated(
     least = min(map(len, other))
     size = min(run.data.group_size, least)
     drawn = groups_where(table, conditions, size, least // size, seed=seed, rows=halves[1], names=names).groups
-    ends, results = drawn.unflatten(0, (2, -1)), {}
+    carried = translate_groups(run.model, table.images, drawn.unflatten(0, (2, -1)), partial(features_of, network))
+    results = {}
     for source, target in ((0, 1), (1, 0)):
-        carried = translate(run.model, network, table.images, ends[source], ends[target])
         shown = {FLOOR: features_of(network, table.images[other[target]])}
-        shown |= {LABELS[way]: features for way, features in carried.items()}
+        shown |= {LABELS[way]: features.flatten(0, 1) for way, features in carried[source].items()}
         real = features_of(network, table.images[reference[target]])
         results[f"{names[source]} to {names[target]}"] = distances(real, shown, seed)
     return results, {}

@@ -1,5 +1,6 @@
 """KID and FID against independent restatements, the networks of their features, and the sets that are compared."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
 from ugvae.evaluation import feature_networks
 from ugvae.evaluation.feature_networks import InceptionFeatures, classifier_accuracy, features_of, train_features
-from ugvae.evaluation.image_quality import distance, distances, few_for_fid, reconstruct, sample, translate
+from ugvae.evaluation.image_quality import distance, distances, few_for_fid, reconstruct, sample
 from ugvae.evaluation.reconstruction import reconstructions
-from ugvae.evaluation.ways import PLAIN
+from ugvae.evaluation.ways import PLAIN, translate_groups
 from ugvae.models import GMVAE, MLVAE, UGVAE, VAE
 
 RNG = np.random.default_rng(0)
@@ -202,9 +203,10 @@ def test_reconstructions_and_samples(model_class: type) -> None:
 def test_translations_are_under_the_betas_of_the_other_groups() -> None:
     model = make(UGVAE, (1, 6, 6), double=False)
     images = torch.randint(0, 256, (30, 1, 6, 6), dtype=torch.uint8)
-    sources, targets = torch.arange(12).view(3, 4), torch.arange(12, 24).view(3, 4)
-    shown = translate(model, Flat(), images, sources, targets)
-    plain = reconstructions(model, images[sources]).flatten(0, 1).flatten(1)
-    torch.testing.assert_close(shown[PLAIN].float(), plain)
-    z, beta = model.infer(images[sources]).z.mean, model.infer(images[targets]).beta.mean
-    torch.testing.assert_close(shown["fixed"].float(), model.decode(z, beta).flatten(0, 1).flatten(1).detach())
+    groups = torch.arange(24).view(2, 3, 4)
+    shown = translate_groups(model, images, groups, partial(features_of, Flat()))
+    for side, (sources, targets) in enumerate((groups, groups.flip(0))):
+        plain = reconstructions(model, images[sources]).flatten(2)
+        torch.testing.assert_close(shown[side][PLAIN].float(), plain)
+        z, beta = model.infer(images[sources]).z.mean, model.infer(images[targets]).beta.mean
+        torch.testing.assert_close(shown[side]["fixed"].float(), model.decode(z, beta).flatten(2).detach())

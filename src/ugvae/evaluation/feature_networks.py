@@ -131,6 +131,7 @@ class InceptionFeatures(nn.Module):
 
 @torch.no_grad()
 def features_of(network: nn.Module, images: Tensor, images_per_batch: int = 128) -> Tensor:
-    """Features, float64 ``(M, F)``, of images ``(M, C, H, W)``, uint8 or float in [0, 1]."""
+    """Features, float64 ``(M, F)``, of images ``(M, C, H, W)``, uint8 or float in [0, 1]; all on the CPU."""
     parts = (images[start : start + images_per_batch] for start in range(0, len(images), images_per_batch))
-    return torch.cat([network(part if part.is_floating_point() else part / 255).double() for part in parts])
+    floats = ((part if part.is_floating_point() else part / 255).float().cpu() for part in parts)
+    return torch.cat([network(part).double() for part in floats])

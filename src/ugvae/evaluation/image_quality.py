@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from ugvae.evaluation.encoding import IMAGES_AT_ONCE, encode_groups
+from ugvae.evaluation.encoding import IMAGES_AT_ONCE
 from ugvae.evaluation.feature_networks import features_of
 from ugvae.evaluation.reconstruction import QualityMetric, ReconstructionQuality, reconstructions
-from ugvae.evaluation.ways import decode_ways, global_side
 from ugvae.models.base import BaseVAE
 
 SUBSETS, SUBSET_SIZE = 20, 500  # of KID, the size at most
@@ -142,7 +141,7 @@ def reconstruct(
         posterior = model.infer(images[chunk])
         quality.update(images[chunk], posterior=posterior)
         decoded = reconstructions(model, images[chunk], posterior=posterior)
-        features.append(features_of(network, decoded.flatten(0, 1).float().cpu()))
+        features.append(features_of(network, decoded.flatten(0, 1)))
         beta.append(posterior.beta.mean if posterior.beta else decoded.new_empty(len(chunk), 0))
     return torch.cat(features), quality.compute(), torch.cat(beta)
 
@@ -167,30 +166,8 @@ def sample(
         for numbers in torch.arange(groups).split(max(1, IMAGES_AT_ONCE // group_size)):
             own = None if beta is None else beta[numbers].to(model.device)
             decoded = model.sample(len(numbers), group_size, beta=own)
-            features.append(features_of(network, decoded.flatten(0, 1).float().cpu()))
+            features.append(features_of(network, decoded.flatten(0, 1)))
     return torch.cat(features)
-
-
-@torch.no_grad()
-def translate(
-    model: BaseVAE, network: nn.Module, images: Tensor, sources: Tensor, targets: Tensor
-) -> dict[str, Tensor]:
-    """Features ``(M, F)`` of groups decoded under the betas of groups of another domain, by the ways of ``LABELS``.
-
-    Args:
-        model: with beta, in eval mode.
-        network: of the features.
-        images: uint8 table.
-        sources: its rows, ``(N, B)``.
-        targets: rows ``(N, B)`` of the other domain; group n of the sources gets the beta of group n.
-    """
-    own, other = (encode_groups(model, images, groups) for groups in (sources, targets))
-    features: dict[str, list[Tensor]] = {}
-    for number, rows in enumerate(sources):
-        sides = global_side(own, number), global_side(other, number)
-        for way, decoded in decode_ways(model, images[rows].unsqueeze(0), *sides).items():
-            features.setdefault(way, []).append(features_of(network, decoded[0].float().cpu()))
-    return {way: torch.cat(parts) for way, parts in features.items()}
 
 
 def _chunks(groups: Tensor) -> Sequence[Tensor]:
