@@ -66,9 +66,11 @@ def image_quality(
         raise ConfigError(f"images: {reason}")
     rows = [groups.flatten()[places] for places in (reference, other)]
     real, rest = (features_of(network, table.images[part]) for part in rows)
-    decoded, quality, beta = reconstruct(model, network, table.images, groups)
+    wanted = torch.zeros(groups.numel(), dtype=torch.bool)
+    wanted[other] = True
+    decoded, quality, beta = reconstruct(model, network, table.images, groups, wanted.view_as(groups))
     count, size = -(-len(other) // groups.shape[1]), groups.shape[1]
-    shown = {FLOOR: rest, RECONSTRUCTIONS: decoded[other], "samples": sample(model, network, count, size, seed=seed)}
+    shown = {FLOOR: rest, RECONSTRUCTIONS: decoded, "samples": sample(model, network, count, size, seed=seed)}
     if model.beta_dim:
         shown["samples, beta of held-out groups"] = sample(model, network, count, size, beta, seed)
     measured, left_out = distances(real, shown, seed), {}

@@ -8,7 +8,7 @@ Axes: M images, N groups, B images per group, C channels, H and W pixels, F feat
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -18,7 +18,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from ugvae.evaluation.encoding import IMAGES_AT_ONCE
 from ugvae.evaluation.feature_networks import features_of
-from ugvae.evaluation.reconstruction import QualityMetric, ReconstructionQuality, reconstructions
+from ugvae.evaluation.reconstruction import QualityMetric, ReconstructionQuality
 from ugvae.models.base import BaseVAE
 
 SUBSETS, SUBSET_SIZE = 20, 500  # of KID, the size at most
@@ -123,26 +123,28 @@ def distances(real: Tensor, shown: Mapping[str, Tensor], seed: int = 0) -> dict[
 
 @torch.no_grad()
 def reconstruct(
-    model: BaseVAE, network: nn.Module, images: Tensor, groups: Tensor
+    model: BaseVAE, network: nn.Module, images: Tensor, groups: Tensor, wanted: Tensor
 ) -> tuple[Tensor, ReconstructionQuality, Tensor]:
-    """Reconstructions at posterior means of groups ``(N, B)`` of a table, without keeping them.
+    """Reconstructions at posterior means of some images of groups ``(N, B)`` of a table, without keeping them.
 
     Args:
         model: in eval mode.
         network: of the features.
         images: uint8 table.
         groups: its rows.
+        wanted: the images to reconstruct, bool ``(N, B)``, M of them; beta is inferred from all.
 
     Returns:
-        features ``(N B, F)``, PSNR and SSIM, and the posterior means of beta ``(N, beta_dim)``, of width 0 without.
+        features ``(M, F)`` in the order of the groups, PSNR and SSIM of the same images, and the posterior means of
+        beta ``(N, beta_dim)``, of width 0 without.
     """
     quality, features, beta = QualityMetric(model), [], []
-    for chunk in _chunks(groups):
-        posterior = model.infer(images[chunk])
-        quality.update(images[chunk], posterior=posterior)
-        decoded = reconstructions(model, images[chunk], posterior=posterior)
-        features.append(features_of(network, decoded.flatten(0, 1)))
-        beta.append(posterior.beta.mean if posterior.beta else decoded.new_empty(len(chunk), 0))
+    at_once = max(1, IMAGES_AT_ONCE // groups.shape[1])
+    for rows, there in zip(groups.split(at_once), wanted.split(at_once), strict=True):
+        posterior = model.infer(images[rows])
+        if there.any():
+            features.append(features_of(network, quality.update(images[rows], there, posterior)))
+        beta.append(posterior.beta.mean if posterior.beta else torch.empty(len(rows), 0))
     return torch.cat(features), quality.compute(), torch.cat(beta)
 
 
@@ -168,8 +170,3 @@ def sample(
             decoded = model.sample(len(numbers), group_size, beta=own)
             features.append(features_of(network, decoded.flatten(0, 1)))
     return torch.cat(features)
-
-
-def _chunks(groups: Tensor) -> Sequence[Tensor]:
-    """Parts of groups ``(N, B)`` of about 256 images."""
-    return groups.split(max(1, IMAGES_AT_ONCE // groups.shape[1]))
