@@ -15,7 +15,7 @@ from ugvae.evaluation.controls import fitted_untrained
 from ugvae.evaluation.disentanglement import BINS, Disentanglement, Scores, measure
 from ugvae.evaluation.encoding import EncodedImages, encode_images
 from ugvae.evaluation.factor_classifiers import LEAST_ROWS
-from ugvae.evaluation.kinds import check_columns, evaluation_groups
+from ugvae.evaluation.kinds import check_columns, division, evaluation_groups
 from ugvae.evaluation.minimum import LEAST_GROUPS, LEAST_IMAGES, LEAST_SIZE
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.experiments.paper.command import Command, Made
@@ -110,9 +110,12 @@ def find_factors(columns: Mapping[str, np.ndarray]) -> Factors:
     """
     left_out: dict[str, str] = {}
     kept: dict[str, np.ndarray] = {}
+    named: dict[bytes, str] = {}  # the first column of every division
     for name, values in columns.items():
-        if reason := _no_factor(values, kept):
+        if reason := _no_factor(values):
             left_out[name] = reason
+        elif (first := named.setdefault(division(values).tobytes(), name)) != name:
+            left_out[name] = f"divides the images as {first} does"
         else:
             kept[name] = values
     rows = np.arange(len(next(iter(columns.values()), ())))
@@ -127,8 +130,8 @@ def find_factors(columns: Mapping[str, np.ndarray]) -> Factors:
     return Factors(rows, {name: values[rows] for name, values in kept.items()}, left_out)
 
 
-def _no_factor(values: np.ndarray, others: Mapping[str, np.ndarray]) -> str | None:
-    """Why a column is no factor beside others; None if it is."""
+def _no_factor(values: np.ndarray) -> str | None:
+    """Why a column by itself is no factor; None if it is."""
     if values.dtype.kind == "f":
         return "holds fractions"
     common = _common(values)
@@ -136,10 +139,6 @@ def _no_factor(values: np.ndarray, others: Mapping[str, np.ndarray]) -> str | No
         return f"fewer than 2 values have {LEAST_ROWS} images"
     if (share := 1 - common.mean()) > MOST_RARE:
         return f"{share:.0%} of the images have an unknown value, or one of fewer than {LEAST_ROWS} images"
-    for name, other in others.items():
-        pairs = np.unique(np.stack([values, other]), axis=1).shape[1]
-        if pairs == len(np.unique(values)) == len(np.unique(other)):
-            return f"divides the images as {name} does"
     return None
 
 

@@ -24,7 +24,15 @@ from ugvae.evaluation.image_quality import (
     reconstruct,
     sample,
 )
-from ugvae.evaluation.kinds import DOMAIN, MOST_VALUES, check_columns, evaluation_groups, no_domains, two_kinds
+from ugvae.evaluation.kinds import (
+    DOMAIN,
+    MOST_VALUES,
+    check_columns,
+    division,
+    evaluation_groups,
+    no_domains,
+    two_kinds,
+)
 from ugvae.evaluation.minimum import too_few_images
 from ugvae.evaluation.results import to_json
 from ugvae.evaluation.trained_run import TrainedRun
@@ -113,18 +121,20 @@ def known_places(table: ImageTable, names: Sequence[str] = ()) -> dict[str, tupl
 
     Args:
         table: of the images.
-        names: of the columns to choose from; all by default. Of columns that agree the first is taken.
+        names: of the columns to choose from; all by default. Of columns that divide the images alike the first is
+            taken.
 
     Returns:
         values ``(V,)`` and places ``(M,)``, −1 for unknown, by name.
     """
     known: dict[str, tuple[Tensor, Tensor]] = {}
+    named: dict[bytes, str] = {}  # the first column of every division
     for name in names or table.columns:
         column = table.columns[name]
         values = column[column >= 0].unique()
         if not column.is_floating_point() and 2 <= len(values) <= MOST_VALUES:
             places = places_of(column, values)
-            if not any(torch.equal(places, other) for _, other in known.values()):
+            if named.setdefault(division(places.numpy()).tobytes(), name) == name:
                 known[name] = values, places
     return known
 

@@ -61,6 +61,7 @@ def test_columns_that_are_factors() -> None:
     columns = {
         "shape": rows % 4,
         "letters": 3 - rows % 4,
+        "coarse": rows % 2 + 2 * (rows % 4 == 3),
         "row": rows,
         "same": np.zeros(80, int),
         "share": rows / 80,
@@ -69,7 +70,7 @@ def test_columns_that_are_factors() -> None:
         "rare": np.where(rows > 77, 7, rows // 20),
     }
     factors = disentanglement.find_factors(columns)
-    assert list(factors.columns) == ["shape", "nearly", "rare"]
+    assert list(factors.columns) == ["shape", "coarse", "nearly", "rare"]
     assert factors.rows.tolist() == list(range(4, 78))
     assert factors.columns["rare"].max() == 3
     assert factors.left_out == {
@@ -143,11 +144,13 @@ def test_places_of_what_a_classifier_learns() -> None:
     columns = {
         "label": torch.tensor([5, -1, 9, 5]),
         "again": torch.tensor([1, -1, 2, 1]),
+        "renamed": torch.tensor([2, -1, 1, 2]),
+        "known": torch.tensor([5, 7, 9, 5]),
         "share": torch.tensor([0.1, 0.2, 0.3, 0.4]).double(),
         "one": torch.tensor([3, 3, 3, -1]),
     }
     known = image_quality.known_places(ImageTable(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), columns))
-    assert list(known) == ["label"]
+    assert list(known) == ["label", "known"]
     values, places = known["label"]
     assert places.tolist() == [0, -1, 1, 0]
     assert image_quality.places_of(torch.tensor([9, 7, 12, -1]), values).tolist() == [1, -1, -1, -1]
