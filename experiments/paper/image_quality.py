@@ -35,7 +35,7 @@ from ugvae.evaluation.kinds import (
 )
 from ugvae.evaluation.minimum import too_few_images
 from ugvae.evaluation.results import to_json
-from ugvae.evaluation.trained_run import TrainedRun
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
 from ugvae.evaluation.ways import LABELS, translate_groups
 from ugvae.experiments.paper.command import Command, Made
 from ugvae.experiments.paper.metric_tables import image_quality as tables
@@ -162,10 +162,10 @@ def halves(groups: Tensor, images: int, seed: int) -> tuple[Tensor, Tensor]:
 def translated(
     run: TrainedRun, network: nn.Module, halves: Sequence[Tensor], column: str, values: Sequence[str], seed: int
 ) -> tuple[dict[str, dict[str, Distance]], dict[str, str]]:
-    """Distances of translations both ways, by direction and way; and why they are left out.
+    """Distances of translations both ways, by direction and way; and why some are left out.
 
     Args:
-        run: with beta and ``translate``.
+        run: with beta.
         network: of the features.
         halves: rows of the reference, and of the other images, which are carried over and give the betas.
         column: of the values.
@@ -182,20 +182,21 @@ def translated(
     size = min(run.data.group_size, least)
     drawn = groups_where(table, conditions, size, least // size, seed=seed, rows=halves[1], names=names).groups
     carried = translate_groups(run.model, table.images, drawn.unflatten(0, (2, -1)), partial(features_of, network))
-    results = {}
+    results, left_out = {}, {}
     for source, target in ((0, 1), (1, 0)):
+        direction = f"{names[source]} to {names[target]}"
         shown = {FLOOR: features_of(network, table.images[other[target]])}
         shown |= {LABELS[way]: features.flatten(0, 1) for way, features in carried[source].items()}
         real = features_of(network, table.images[reference[target]])
-        results[f"{names[source]} to {names[target]}"] = distances(real, shown, seed)
-    return results, {}
+        results[direction] = distances(real, shown, seed)
+        if reason := few_for_fid(results[direction][FLOOR].images, network.num_features):
+            left_out[f"FID, {direction}"] = reason
+    return results, left_out
 
 
 def cannot_translate(run: TrainedRun, values: Sequence[str]) -> str | None:
     """Why a run has no translations between two values, by default domains; None if it has."""
-    if not run.model.beta_dim or not hasattr(run.model, "translate"):
-        return f"{type(run.model).__name__} does not translate"
-    return None if values else no_domains(run)
+    return lacks_beta(run) or (None if values else no_domains(run))
 
 
 def _no_labels(run: TrainedRun) -> str | None:

@@ -112,6 +112,9 @@ def test_images_beside_real_ones(tmp_path: Path, quick: None, capsys: pytest.Cap
     ways = quality.translations["left to right"]
     assert list(ways)[:3] == ["other real images", "plain reconstruction", "fixed z"]
     assert {measured.fid for measured in ways.values()} == {None}, "half of 150 images are too few for a covariance"
+    assert list(quality.left_out) == ["FID, left to right", "FID, right to left"]
+    few = f"a covariance of 64 features takes 128 images, there are {ways['fixed z'].images}; see KID"
+    assert quality.left_out["FID, left to right"] == few
     assert 5 < quality.reconstructions.psnr < 30
     assert "| left to right | of each | KID | FID |" in capsys.readouterr().out
 
@@ -121,7 +124,7 @@ def test_what_is_left_out_is_said(tmp_path: Path, quick: None, capsys: pytest.Ca
     result = call("image_quality", run, "--images", "60")
     assert result["left_out"] == {
         "FID": "a covariance of 64 features takes 128 images, there are 60; see KID",
-        "translations": "GMVAE does not translate",
+        "translations": "the model is GMVAE, which has no beta",
     }
     assert list(result["distances"])[-1] == "samples"
     assert "19 images in a half" in refused(capsys, "image_quality", "--run", str(run), "--images", "19")
