@@ -67,7 +67,7 @@ def image_quality(
         seed: of the classifier, the halves and the samples
     """
     started, model, table = time.monotonic(), run.model, run.table
-    network, accuracy = feature_network(run, labels, weights, seed)
+    network, accuracy, left_out = feature_network(run, labels, weights, seed)
     groups = evaluation_groups(run, -(-2 * images // run.data.group_size), seed)
     reference, other = halves(groups, images, seed)
     if reason := too_few_images(len(other), "images in a half"):
@@ -81,7 +81,7 @@ def image_quality(
     shown = {FLOOR: rest, RECONSTRUCTIONS: decoded, "samples": sample(model, network, count, size, seed=seed)}
     if model.beta_dim:
         shown["samples, beta of held-out groups"] = sample(model, network, count, size, beta, seed)
-    measured, left_out = distances(real, shown, seed), {}
+    measured = distances(real, shown, seed)
     if reason := few_for_fid(measured[FLOOR].images, network.num_features):
         left_out["FID"] = reason
     translations: dict[str, dict[str, Distance]] = {}
@@ -98,14 +98,14 @@ def image_quality(
 
 def feature_network(
     run: TrainedRun, labels: Sequence[str], weights: str | None, seed: int
-) -> tuple[nn.Module, dict[str, float]]:
-    """The network of the features, and the accuracy by column where it is a classifier trained on the spot.
+) -> tuple[nn.Module, dict[str, float], dict[str, str]]:
+    """The network of the features; where it is a classifier trained on the spot, its accuracy by column, or why not.
 
     Raises:
         ConfigError: there is nothing to learn, or the file does not hold the weights.
     """
     if weights is not None:
-        return InceptionFeatures(Path(weights)), {}
+        return InceptionFeatures(Path(weights)), {}, {}
     check_columns(run, [dict.fromkeys(labels, 0)], "labels")
     train = run.data.table("train")
     known = known_places(train, labels)
@@ -113,7 +113,9 @@ def feature_network(
         raise ConfigError(f"labels: {NO_LABELS}")
     network = train_features(train, {name: places for name, (_, places) in known.items()}, seed)
     held_out = {name: places_of(run.table.columns[name], values) for name, (values, _) in known.items()}
-    return network, classifier_accuracy(network, run.table, held_out)
+    accuracy = classifier_accuracy(network, run.table, held_out)
+    reason = "no held-out image has a value that the classifier learned"
+    return network, accuracy, {f"accuracy, {name}": reason for name in known if name not in accuracy}
 
 
 def known_places(table: ImageTable, names: Sequence[str] = ()) -> dict[str, tuple[Tensor, Tensor]]:

@@ -112,6 +112,8 @@ def test_unknown_values_are_not_learned(monkeypatch: pytest.MonkeyPatch) -> None
     first, again = (train_features(train, columns) for _ in range(2))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert classifier_accuracy(first, train, columns)["corner"] > 0.9
+    nowhere = {**columns, "few": torch.full((256,), -1)}
+    assert list(classifier_accuracy(first, train, nowhere)) == ["corner"], "a share of nothing is no number"
     assert torch.equal(features_of(first, train.images), features_of(again, train.images))
 
 

@@ -135,6 +135,18 @@ def test_what_is_left_out_is_said(tmp_path: Path, quick: None, capsys: pytest.Ca
     assert image_quality.cannot_translate(one, ["0", "1"]) is None
 
 
+def test_a_column_that_no_held_out_image_knows_has_no_accuracy(tmp_path: Path, quick: None) -> None:
+    splits = ["train"] * 60 + ["val"] * 20 + ["test"] * 60
+    lines = [f"{split},{row % 2},{row % 3 if split == 'train' else ''}" for row, split in enumerate(splits)]
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (140, 8, 8), np.uint8))
+    (tmp_path / "metadata.csv").write_text("\n".join(["split,plate,nurse", *lines]))
+    settings = {"root": str(tmp_path), "image_size": 8, "group_size": 4}
+    run = run_of(tmp_path, VAE, {"class_path": "ugvae.datamodules.ArrayDataModule", "init_args": settings})
+    result = call("image_quality", run)
+    assert list(result["accuracy"]) == ["plate"]
+    assert result["left_out"]["accuracy, nurse"] == "no held-out image has a value that the classifier learned"
+
+
 def test_halves_share_no_image() -> None:
     groups = torch.randint(0, 40, (30, 4))
     reference, other = (groups.flatten()[places] for places in image_quality.halves(groups, 100, seed=0))

@@ -79,7 +79,7 @@ def train_features(table: ImageTable, columns: Mapping[str, Tensor], seed: int =
 
 @torch.no_grad()
 def classifier_accuracy(network: OwnFeatures, table: ImageTable, columns: Mapping[str, Tensor]) -> dict[str, float]:
-    """Share of the known values of held-out images that the network gets right, by column.
+    """Share of the known values of held-out images that the network gets right, by column that has any.
 
     Args:
         network: in eval mode.
@@ -90,7 +90,8 @@ def classifier_accuracy(network: OwnFeatures, table: ImageTable, columns: Mappin
     results = {}
     for head, (name, places) in zip(network.heads, columns.items(), strict=True):
         known = places >= 0
-        results[name] = float((head(features[known]).argmax(1) == places[known]).double().mean())
+        if known.any():
+            results[name] = float((head(features[known]).argmax(1) == places[known]).double().mean())
     return results
 
 
