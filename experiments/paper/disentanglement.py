@@ -13,7 +13,7 @@ from ugvae.data.known_groups import draw_groups
 from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import fitted_untrained
 from ugvae.evaluation.disentanglement import BINS, Disentanglement, Scores, measure
-from ugvae.evaluation.encoding import EncodedImages, encode_images
+from ugvae.evaluation.encoding import encode_images
 from ugvae.evaluation.factor_classifiers import LEAST_ROWS
 from ugvae.evaluation.kinds import check_columns, division, evaluation_groups
 from ugvae.evaluation.minimum import LEAST_GROUPS, LEAST_IMAGES, LEAST_SIZE
@@ -68,24 +68,31 @@ def disentanglement(
     drawn = evaluation_groups(run, len(test), seed)
     flat = drawn.flatten().numpy()
     distinct = np.sort(np.unique(flat, return_index=True)[1])[:images]  # in the order of the groups, which is random
+    drawn = drawn[: distinct[-1] // drawn.shape[1] + 1]  # further groups have none of these images
     candidates = {name: run.table.columns[name].numpy()[flat[distinct]] for name in column or run.table.columns}
     chosen = find_factors(candidates)
     if not chosen.columns:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in chosen.left_out.items())
         raise ConfigError(f"column: the data have no factor. {reasons or 'They have no columns'}")
     before = fitted_untrained(model, run.data.table("train").images, seed)
-    networks = {"trained": encode_images(model, test), "untrained": encode_images(before, test)}
+    needed, inside = drawn.unique(return_inverse=True)
+    networks = {
+        "trained": encode_images(model, test, rows=needed),
+        "untrained": encode_images(before, test, rows=needed),
+    }
     places = distinct[chosen.rows]
-    z = {name: encoded.posterior(drawn).z.mean.flatten(0, 1).numpy()[places] for name, encoded in networks.items()}
+    z = {name: encoded.posterior(inside).z.mean.flatten(0, 1).numpy()[places] for name, encoded in networks.items()}
     results, left_out = {"z": compared(z, chosen.columns, None, bins, seed)}, chosen.left_out
+    if model.beta_dim == 1:
+        left_out["beta"] = "it has one dimension; the scores compare two or more"
     if model.beta_dim > 1:
         for name, values in chosen.columns.items():
             size = largest_group(values, group_size or run.data.group_size)
             if size < LEAST_SIZE:
                 left_out[f"beta, {name}"] = f"a value has too few images for {LEAST_GROUPS} groups"
                 continue
-            rows, factor = groups_of_values(torch.from_numpy(flat[places]), values, size, groups, seed)
-            beta = {network: means_of_beta(encoded, rows) for network, encoded in networks.items()}
+            rows, factor = groups_of_values(inside.flatten()[places], values, size, groups, seed)
+            beta = {network: encoded.beta(rows).mean.numpy() for network, encoded in networks.items()}
             results[f"beta, {name}"] = compared(beta, {name: factor}, size, bins, seed)
     for shown in table(results):
         print(f"{shown.markdown()}\n", flush=True)
@@ -176,11 +183,6 @@ def groups_of_values(
         for own in (rows[torch.from_numpy(values == value)] for value in there)
     ]
     return torch.cat(parts), there.repeat([len(part) for part in parts])
-
-
-def means_of_beta(encoded: EncodedImages, groups: Tensor) -> np.ndarray:
-    """Posterior means of beta of groups ``(N, B)``, ``(N, beta_dim)``."""
-    return encoded.beta(groups).mean.numpy()
 
 
 def compared(

@@ -54,6 +54,18 @@ def test_a_chosen_column_of_a_model_without_beta(tmp_path: Path, capsys: pytest.
     )
     one = write_run(tmp_path / "one", make(VAE, (1, 8, 8), double=False, z_dim=1), DIGITS)
     assert "z has one dimension" in refused(capsys, "disentanglement", "--run", str(one))
+    narrow = write_run(tmp_path / "narrow", make(UGVAE, (1, 8, 8), double=False, beta_dim=1), DIGITS)
+    result = call("disentanglement", narrow, "--images", "200")
+    assert list(result["results"]) == ["z"]
+    assert result["left_out"] == {"beta": "it has one dimension; the scores compare two or more"}
+
+
+def test_only_the_images_of_the_scored_groups_are_encoded(tmp_path: Path) -> None:
+    run = run_of(tmp_path, VAE, DIGITS)
+    model, passed = load_run(run).model, []
+    model.encoder.register_forward_hook(lambda layer, inputs, outputs: passed.append(len(outputs)))
+    assert call("disentanglement", run, "--images", "100")["results"]["z"]["rows"] == 100
+    assert 100 <= sum(passed) < 100 + load_run(run).data.group_size < len(load_run(run).table)
 
 
 def test_columns_that_are_factors() -> None:
