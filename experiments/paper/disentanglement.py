@@ -13,9 +13,9 @@ from ugvae.data.known_groups import draw_groups
 from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import fitted_untrained
 from ugvae.evaluation.disentanglement import BINS, Disentanglement, Scores, measure
-from ugvae.evaluation.encoding import EncodedImages, encode_images
+from ugvae.evaluation.encoding import encode_images
 from ugvae.evaluation.factor_classifiers import LEAST_ROWS
-from ugvae.evaluation.kinds import check_columns, evaluation_groups
+from ugvae.evaluation.kinds import check_columns, division, evaluation_groups
 from ugvae.evaluation.minimum import LEAST_GROUPS, LEAST_IMAGES, LEAST_SIZE
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.experiments.paper.command import Command, Made
@@ -68,24 +68,31 @@ def disentanglement(
     drawn = evaluation_groups(run, len(test), seed)
     flat = drawn.flatten().numpy()
     distinct = np.sort(np.unique(flat, return_index=True)[1])[:images]  # in the order of the groups, which is random
+    drawn = drawn[: distinct[-1] // drawn.shape[1] + 1]  # further groups have none of these images
     candidates = {name: run.table.columns[name].numpy()[flat[distinct]] for name in column or run.table.columns}
     chosen = find_factors(candidates)
     if not chosen.columns:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in chosen.left_out.items())
         raise ConfigError(f"column: the data have no factor. {reasons or 'They have no columns'}")
     before = fitted_untrained(model, run.data.table("train").images, seed)
-    networks = {"trained": encode_images(model, test), "untrained": encode_images(before, test)}
+    needed, inside = drawn.unique(return_inverse=True)
+    networks = {
+        "trained": encode_images(model, test, rows=needed),
+        "untrained": encode_images(before, test, rows=needed),
+    }
     places = distinct[chosen.rows]
-    z = {name: encoded.posterior(drawn).z.mean.flatten(0, 1).numpy()[places] for name, encoded in networks.items()}
+    z = {name: encoded.posterior(inside).z.mean.flatten(0, 1).numpy()[places] for name, encoded in networks.items()}
     results, left_out = {"z": compared(z, chosen.columns, None, bins, seed)}, chosen.left_out
+    if model.beta_dim == 1:
+        left_out["beta"] = "it has one dimension; the scores compare two or more"
     if model.beta_dim > 1:
         for name, values in chosen.columns.items():
             size = largest_group(values, group_size or run.data.group_size)
             if size < LEAST_SIZE:
                 left_out[f"beta, {name}"] = f"a value has too few images for {LEAST_GROUPS} groups"
                 continue
-            rows, factor = groups_of_values(torch.from_numpy(flat[places]), values, size, groups, seed)
-            beta = {network: means_of_beta(encoded, rows) for network, encoded in networks.items()}
+            rows, factor = groups_of_values(inside.flatten()[places], values, size, groups, seed)
+            beta = {network: encoded.beta(rows).mean.numpy() for network, encoded in networks.items()}
             results[f"beta, {name}"] = compared(beta, {name: factor}, size, bins, seed)
     for shown in table(results):
         print(f"{shown.markdown()}\n", flush=True)
@@ -110,9 +117,12 @@ def find_factors(columns: Mapping[str, np.ndarray]) -> Factors:
     """
     left_out: dict[str, str] = {}
     kept: dict[str, np.ndarray] = {}
+    named: dict[bytes, str] = {}  # the first column of every division
     for name, values in columns.items():
-        if reason := _no_factor(values, kept):
+        if reason := _no_factor(values):
             left_out[name] = reason
+        elif (first := named.setdefault(division(values).tobytes(), name)) != name:
+            left_out[name] = f"divides the images as {first} does"
         else:
             kept[name] = values
     rows = np.arange(len(next(iter(columns.values()), ())))
@@ -127,8 +137,8 @@ def find_factors(columns: Mapping[str, np.ndarray]) -> Factors:
     return Factors(rows, {name: values[rows] for name, values in kept.items()}, left_out)
 
 
-def _no_factor(values: np.ndarray, others: Mapping[str, np.ndarray]) -> str | None:
-    """Why a column is no factor beside others; None if it is."""
+def _no_factor(values: np.ndarray) -> str | None:
+    """Why a column by itself is no factor; None if it is."""
     if values.dtype.kind == "f":
         return "holds fractions"
     common = _common(values)
@@ -136,10 +146,6 @@ def _no_factor(values: np.ndarray, others: Mapping[str, np.ndarray]) -> str | No
         return f"fewer than 2 values have {LEAST_ROWS} images"
     if (share := 1 - common.mean()) > MOST_RARE:
         return f"{share:.0%} of the images have an unknown value, or one of fewer than {LEAST_ROWS} images"
-    for name, other in others.items():
-        pairs = np.unique(np.stack([values, other]), axis=1).shape[1]
-        if pairs == len(np.unique(values)) == len(np.unique(other)):
-            return f"divides the images as {name} does"
     return None
 
 
@@ -177,11 +183,6 @@ def groups_of_values(
         for own in (rows[torch.from_numpy(values == value)] for value in there)
     ]
     return torch.cat(parts), there.repeat([len(part) for part in parts])
-
-
-def means_of_beta(encoded: EncodedImages, groups: Tensor) -> np.ndarray:
-    """Posterior means of beta of groups ``(N, B)``, ``(N, beta_dim)``."""
-    return encoded.beta(groups).mean.numpy()
 
 
 def compared(

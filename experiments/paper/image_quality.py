@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,20 @@ from ugvae.evaluation.image_quality import (
     few_for_fid,
     reconstruct,
     sample,
-    translate,
 )
-from ugvae.evaluation.kinds import DOMAIN, MOST_VALUES, check_columns, evaluation_groups, no_domains, two_kinds
+from ugvae.evaluation.kinds import (
+    DOMAIN,
+    MOST_VALUES,
+    check_columns,
+    division,
+    evaluation_groups,
+    no_domains,
+    two_kinds,
+)
 from ugvae.evaluation.minimum import too_few_images
 from ugvae.evaluation.results import to_json
-from ugvae.evaluation.trained_run import TrainedRun
-from ugvae.evaluation.ways import LABELS
+from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
+from ugvae.evaluation.ways import LABELS, translate_groups
 from ugvae.experiments.paper.command import Command, Made
 from ugvae.experiments.paper.metric_tables import image_quality as tables
 
@@ -59,19 +67,21 @@ def image_quality(
         seed: of the classifier, the halves and the samples
     """
     started, model, table = time.monotonic(), run.model, run.table
-    network, accuracy = feature_network(run, labels, weights, seed)
+    network, accuracy, left_out = feature_network(run, labels, weights, seed)
     groups = evaluation_groups(run, -(-2 * images // run.data.group_size), seed)
     reference, other = halves(groups, images, seed)
     if reason := too_few_images(len(other), "images in a half"):
         raise ConfigError(f"images: {reason}")
     rows = [groups.flatten()[places] for places in (reference, other)]
     real, rest = (features_of(network, table.images[part]) for part in rows)
-    decoded, quality, beta = reconstruct(model, network, table.images, groups)
+    wanted = torch.zeros(groups.numel(), dtype=torch.bool)
+    wanted[other] = True
+    decoded, quality, beta = reconstruct(model, network, table.images, groups, wanted.view_as(groups))
     count, size = -(-len(other) // groups.shape[1]), groups.shape[1]
-    shown = {FLOOR: rest, RECONSTRUCTIONS: decoded[other], "samples": sample(model, network, count, size, seed=seed)}
+    shown = {FLOOR: rest, RECONSTRUCTIONS: decoded, "samples": sample(model, network, count, size, seed=seed)}
     if model.beta_dim:
         shown["samples, beta of held-out groups"] = sample(model, network, count, size, beta, seed)
-    measured, left_out = distances(real, shown, seed), {}
+    measured = distances(real, shown, seed)
     if reason := few_for_fid(measured[FLOOR].images, network.num_features):
         left_out["FID"] = reason
     translations: dict[str, dict[str, Distance]] = {}
@@ -88,14 +98,14 @@ def image_quality(
 
 def feature_network(
     run: TrainedRun, labels: Sequence[str], weights: str | None, seed: int
-) -> tuple[nn.Module, dict[str, float]]:
-    """The network of the features, and the accuracy by column where it is a classifier trained on the spot.
+) -> tuple[nn.Module, dict[str, float], dict[str, str]]:
+    """The network of the features; where it is a classifier trained on the spot, its accuracy by column, or why not.
 
     Raises:
         ConfigError: there is nothing to learn, or the file does not hold the weights.
     """
     if weights is not None:
-        return InceptionFeatures(Path(weights)), {}
+        return InceptionFeatures(Path(weights)), {}, {}
     check_columns(run, [dict.fromkeys(labels, 0)], "labels")
     train = run.data.table("train")
     known = known_places(train, labels)
@@ -103,7 +113,9 @@ def feature_network(
         raise ConfigError(f"labels: {NO_LABELS}")
     network = train_features(train, {name: places for name, (_, places) in known.items()}, seed)
     held_out = {name: places_of(run.table.columns[name], values) for name, (values, _) in known.items()}
-    return network, classifier_accuracy(network, run.table, held_out)
+    accuracy = classifier_accuracy(network, run.table, held_out)
+    reason = "no held-out image has a value that the classifier learned"
+    return network, accuracy, {f"accuracy, {name}": reason for name in known if name not in accuracy}
 
 
 def known_places(table: ImageTable, names: Sequence[str] = ()) -> dict[str, tuple[Tensor, Tensor]]:
@@ -111,18 +123,20 @@ def known_places(table: ImageTable, names: Sequence[str] = ()) -> dict[str, tupl
 
     Args:
         table: of the images.
-        names: of the columns to choose from; all by default. Of columns that agree the first is taken.
+        names: of the columns to choose from; all by default. Of columns that divide the images alike the first is
+            taken.
 
     Returns:
         values ``(V,)`` and places ``(M,)``, −1 for unknown, by name.
     """
     known: dict[str, tuple[Tensor, Tensor]] = {}
+    named: dict[bytes, str] = {}  # the first column of every division
     for name in names or table.columns:
         column = table.columns[name]
         values = column[column >= 0].unique()
         if not column.is_floating_point() and 2 <= len(values) <= MOST_VALUES:
             places = places_of(column, values)
-            if not any(torch.equal(places, other) for _, other in known.values()):
+            if named.setdefault(division(places.numpy()).tobytes(), name) == name:
                 known[name] = values, places
     return known
 
@@ -150,10 +164,10 @@ def halves(groups: Tensor, images: int, seed: int) -> tuple[Tensor, Tensor]:
 def translated(
     run: TrainedRun, network: nn.Module, halves: Sequence[Tensor], column: str, values: Sequence[str], seed: int
 ) -> tuple[dict[str, dict[str, Distance]], dict[str, str]]:
-    """Distances of translations both ways, by direction and way; and why they are left out.
+    """Distances of translations both ways, by direction and way; and why some are left out.
 
     Args:
-        run: with beta and ``translate``.
+        run: with beta.
         network: of the features.
         halves: rows of the reference, and of the other images, which are carried over and give the betas.
         column: of the values.
@@ -169,21 +183,22 @@ def translated(
     least = min(map(len, other))
     size = min(run.data.group_size, least)
     drawn = groups_where(table, conditions, size, least // size, seed=seed, rows=halves[1], names=names).groups
-    ends, results = drawn.unflatten(0, (2, -1)), {}
+    carried = translate_groups(run.model, table.images, drawn.unflatten(0, (2, -1)), partial(features_of, network))
+    results, left_out = {}, {}
     for source, target in ((0, 1), (1, 0)):
-        carried = translate(run.model, network, table.images, ends[source], ends[target])
+        direction = f"{names[source]} to {names[target]}"
         shown = {FLOOR: features_of(network, table.images[other[target]])}
-        shown |= {LABELS[way]: features for way, features in carried.items()}
+        shown |= {LABELS[way]: features.flatten(0, 1) for way, features in carried[source].items()}
         real = features_of(network, table.images[reference[target]])
-        results[f"{names[source]} to {names[target]}"] = distances(real, shown, seed)
-    return results, {}
+        results[direction] = distances(real, shown, seed)
+        if reason := few_for_fid(results[direction][FLOOR].images, network.num_features):
+            left_out[f"FID, {direction}"] = reason
+    return results, left_out
 
 
 def cannot_translate(run: TrainedRun, values: Sequence[str]) -> str | None:
     """Why a run has no translations between two values, by default domains; None if it has."""
-    if not run.model.beta_dim or not hasattr(run.model, "translate"):
-        return f"{type(run.model).__name__} does not translate"
-    return None if values else no_domains(run)
+    return lacks_beta(run) or (None if values else no_domains(run))
 
 
 def _no_labels(run: TrainedRun) -> str | None:

@@ -1,5 +1,6 @@
 """A walk of beta for a page to move over: images of the plane of its two widest axes, a panel for each component."""
 
+import math
 from dataclasses import dataclass
 
 from ugvae.errors import ConfigError
@@ -9,7 +10,7 @@ from ugvae.evaluation.walks import changes, plane_walk
 from ugvae.experiments.paper.command import Command, Made
 from ugvae.experiments.paper.common import Captioned, TwoOrMore
 from ugvae.experiments.paper.walks import AGGREGATE, CHANGE, held_out_axes
-from ugvae.plots.sheets import sheet_of
+from ugvae.plots.sheets import MOST_PIXELS, sheet_of
 
 MOST_PANELS = 40  # components that are shown: those of the most images
 
@@ -44,6 +45,10 @@ def walk_sheet(run: TrainedRun, steps: TwoOrMore = 7, seed: int = 0) -> Made:
         steps: along an axis, odd to have a middle
         seed: of the held-out groups, of the images that are counted and of the local draws
     """
+    if steps**2 > MOST_PIXELS:
+        raise ConfigError(
+            f"steps: a sheet has no room for {steps}×{steps} images; take {math.isqrt(MOST_PIXELS)} or less"
+        )
     model, axes = run.model, held_out_axes(run, seed)
     if axes is None:
         raise ConfigError("walk_sheet: the test split makes one group of the kind of training; its beta has no axes")

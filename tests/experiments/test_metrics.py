@@ -54,6 +54,18 @@ def test_a_chosen_column_of_a_model_without_beta(tmp_path: Path, capsys: pytest.
     )
     one = write_run(tmp_path / "one", make(VAE, (1, 8, 8), double=False, z_dim=1), DIGITS)
     assert "z has one dimension" in refused(capsys, "disentanglement", "--run", str(one))
+    narrow = write_run(tmp_path / "narrow", make(UGVAE, (1, 8, 8), double=False, beta_dim=1), DIGITS)
+    result = call("disentanglement", narrow, "--images", "200")
+    assert list(result["results"]) == ["z"]
+    assert result["left_out"] == {"beta": "it has one dimension; the scores compare two or more"}
+
+
+def test_only_the_images_of_the_scored_groups_are_encoded(tmp_path: Path) -> None:
+    run = run_of(tmp_path, VAE, DIGITS)
+    model, passed = load_run(run).model, []
+    model.encoder.register_forward_hook(lambda layer, inputs, outputs: passed.append(len(outputs)))
+    assert call("disentanglement", run, "--images", "100")["results"]["z"]["rows"] == 100
+    assert 100 <= sum(passed) < 100 + load_run(run).data.group_size < len(load_run(run).table)
 
 
 def test_columns_that_are_factors() -> None:
@@ -61,6 +73,7 @@ def test_columns_that_are_factors() -> None:
     columns = {
         "shape": rows % 4,
         "letters": 3 - rows % 4,
+        "coarse": rows % 2 + 2 * (rows % 4 == 3),
         "row": rows,
         "same": np.zeros(80, int),
         "share": rows / 80,
@@ -69,7 +82,7 @@ def test_columns_that_are_factors() -> None:
         "rare": np.where(rows > 77, 7, rows // 20),
     }
     factors = disentanglement.find_factors(columns)
-    assert list(factors.columns) == ["shape", "nearly", "rare"]
+    assert list(factors.columns) == ["shape", "coarse", "nearly", "rare"]
     assert factors.rows.tolist() == list(range(4, 78))
     assert factors.columns["rare"].max() == 3
     assert factors.left_out == {
@@ -111,6 +124,9 @@ def test_images_beside_real_ones(tmp_path: Path, quick: None, capsys: pytest.Cap
     ways = quality.translations["left to right"]
     assert list(ways)[:3] == ["other real images", "plain reconstruction", "fixed z"]
     assert {measured.fid for measured in ways.values()} == {None}, "half of 150 images are too few for a covariance"
+    assert list(quality.left_out) == ["FID, left to right", "FID, right to left"]
+    few = f"a covariance of 64 features takes 128 images, there are {ways['fixed z'].images}; see KID"
+    assert quality.left_out["FID, left to right"] == few
     assert 5 < quality.reconstructions.psnr < 30
     assert "| left to right | images a set | KID | FID |" in capsys.readouterr().out
 
@@ -120,7 +136,7 @@ def test_what_is_left_out_is_said(tmp_path: Path, quick: None, capsys: pytest.Ca
     result = call("image_quality", run, "--images", "60")
     assert result["left_out"] == {
         "FID": "a covariance of 64 features takes 128 images, there are 60; see KID",
-        "translations": "GMVAE does not translate",
+        "translations": "the model is GMVAE, which has no beta",
     }
     assert list(result["distances"])[-1] == "samples"
     assert "19 images in a half" in refused(capsys, "image_quality", "--run", str(run), "--images", "19")
@@ -129,6 +145,18 @@ def test_what_is_left_out_is_said(tmp_path: Path, quick: None, capsys: pytest.Ca
     one = load_run(run_of(tmp_path / "one", UGVAE, DIGITS))
     assert image_quality.cannot_translate(one, ()).startswith("the data are of one domain")
     assert image_quality.cannot_translate(one, ["0", "1"]) is None
+
+
+def test_a_column_that_no_held_out_image_knows_has_no_accuracy(tmp_path: Path, quick: None) -> None:
+    splits = ["train"] * 60 + ["val"] * 20 + ["test"] * 60
+    lines = [f"{split},{row % 2},{row % 3 if split == 'train' else ''}" for row, split in enumerate(splits)]
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (140, 8, 8), np.uint8))
+    (tmp_path / "metadata.csv").write_text("\n".join(["split,plate,nurse", *lines]))
+    settings = {"root": str(tmp_path), "image_size": 8, "group_size": 4}
+    run = run_of(tmp_path, VAE, {"class_path": "ugvae.datamodules.ArrayDataModule", "init_args": settings})
+    result = call("image_quality", run)
+    assert list(result["accuracy"]) == ["plate"]
+    assert result["left_out"]["accuracy, nurse"] == "no held-out image has a value that the classifier learned"
 
 
 def test_halves_share_no_image() -> None:
@@ -143,11 +171,13 @@ def test_places_of_what_a_classifier_learns() -> None:
     columns = {
         "label": torch.tensor([5, -1, 9, 5]),
         "again": torch.tensor([1, -1, 2, 1]),
+        "renamed": torch.tensor([2, -1, 1, 2]),
+        "known": torch.tensor([5, 7, 9, 5]),
         "share": torch.tensor([0.1, 0.2, 0.3, 0.4]).double(),
         "one": torch.tensor([3, 3, 3, -1]),
     }
     known = image_quality.known_places(ImageTable(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), columns))
-    assert list(known) == ["label"]
+    assert list(known) == ["label", "known"]
     values, places = known["label"]
     assert places.tolist() == [0, -1, 1, 0]
     assert image_quality.places_of(torch.tensor([9, 7, 12, -1]), values).tolist() == [1, -1, -1, -1]

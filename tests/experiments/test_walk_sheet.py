@@ -68,13 +68,15 @@ def test_a_draw_stays_while_beta_moves_where_there_is_no_mixture(tmp_path: Path)
 
 
 def test_the_sheet_shows_the_components_of_the_most_images_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(walk_sheet, "MOST_PANELS", 3)
     folder = run_of(tmp_path, UGVAE)
     result = call("walk_sheet", folder, "--steps", "5")
     sheet = result["sheet"]
     assert (sheet["rows"], sheet["columns"], sheet["size"]) == (5, 5, [8, 8])
+    message = refused(capsys, "walk_sheet", "--run", str(folder), "--steps", "128")
+    assert message == "steps: a sheet has no room for 128×128 images; take 127 or less"
     shares = [component["share"] for component in call("fig3", folder)["components"]]
     largest = sorted(range(len(shares)), key=lambda k: -shares[k])[:3]
     assert sheet["panels"] == [f"d = {k}, {shares[k]:.0%}" for k in largest]

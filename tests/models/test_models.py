@@ -125,6 +125,8 @@ def test_sample_and_decode(model_class: type[BaseVAE]) -> None:
     z = torch.randn(3, 5, 3, dtype=torch.float64)
     beta = torch.randn(3, model.beta_dim, dtype=torch.float64) if model.beta_dim else None
     assert model.decode(z, beta).shape == images.shape
+    with pytest.raises(ValueError, match=r"^beta: expected .*got \(2, 4\)"):
+        model.sample(3, 5, beta=torch.zeros(2, 4, dtype=torch.float64))
     with pytest.raises(ValueError, match=r"^beta: "):
         model.decode(z, None if model.beta_dim else z[:, 0])
 

@@ -37,6 +37,9 @@ def test_sample() -> None:
         torch.manual_seed(k)
         with fixed_noise(torch.zeros(4, 6, Z, dtype=torch.float64)):
             assert_close(model.sample(4, 6, component=k), model.decode(centre, beta))
+        with fixed_noise(torch.zeros(4, 6, Z, dtype=torch.float64)):
+            given = model.sample(4, 6, k, beta + 1)
+        assert_close(given, model.decode(model.prior(beta + 1).mean[:, [k] * 6], beta + 1))
 
 
 @torch.no_grad()

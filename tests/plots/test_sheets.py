@@ -30,6 +30,21 @@ def test_large_images_become_tiles_that_do_not_run_into_each_other() -> None:
     assert np.unique(np.delete(pixels, np.s_[48:96], 1)) == 0
 
 
+@pytest.mark.parametrize(("height", "width", "tile"), [(96, 96, (83, 83)), (192, 96, (96, 48)), (40, 90, (37, 83))])
+def test_a_sheet_of_many_tiles_is_no_wider_than_a_webp(tmp_path: Path, height: int, width: int, tile: tuple) -> None:
+    sheet, path = sheet_of(torch.rand(1, 14, 14, 1, height, width)), tmp_path / "sheet.webp"
+    assert sheet.size == (14 * 14 * tile[1], tile[0])
+    save_sheet(sheet, path)
+    with Image.open(path) as written:
+        assert written.size == sheet.size
+
+
+def test_a_sheet_of_many_panels_is_no_higher_than_a_webp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheets, "MOST_PIXELS", 100)
+    assert sheet_of(torch.rand(7, 1, 2, 1, 20, 20)).size == (2 * 14, 7 * 14)
+    assert sheet_of(torch.rand(1, 10, 10, 1, 2, 8)).size == (100, 1)
+
+
 def test_a_file_is_as_small_as_a_page_can_bear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sheet, path = sheet_of(torch.rand(2, 3, 3, 3, 32, 32)), tmp_path / "sheet.webp"
     save_sheet(sheet, path)

@@ -10,7 +10,6 @@ from ugvae.data.table import ImageTable
 from ugvae.evaluation.bounds import importance_weighted_bound
 from ugvae.evaluation.clusters import COUNTED_IMAGES, ClusterScores, cluster_scores, no_cluster_scores
 from ugvae.evaluation.disentanglement import FactorScores, measure
-from ugvae.evaluation.encoding import encode_groups
 from ugvae.evaluation.factor_classifiers import LEAST_ROWS
 from ugvae.evaluation.reconstruction import QualityMetric, ReconstructionQuality
 from ugvae.models import BaseVAE
@@ -79,7 +78,7 @@ def score_model(
     size = groups.shape[1]
     values: dict[str, list[Tensor]] = defaultdict(list)  # of each group, nats per image
     per_group: set[str] = set()
-    bounds, quality = [], QualityMetric(model)
+    bounds, quality, z, d = [], QualityMetric(model), [], []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for chunk in groups.split(max(1, images_per_batch // size)):
@@ -91,10 +90,17 @@ def score_model(
                     values[name].append(term / size if term.ndim == 1 else term.mean(1))
                     per_group |= {name} if term.ndim == 1 else set()
             bounds.append(importance_weighted_bound(model, images, group_samples, image_samples) / size)
-            quality.update(images)
+            posterior = model.infer(images)
+            quality.update(images, posterior=posterior)
+            z.append(posterior.z.mean.flatten(0, 1).cpu())
+            if model.num_components > 1:  # one is no clustering
+                d.append(posterior.d.flatten(0, 1).cpu())
     bound = torch.cat(bounds).double().cpu()
     gap = bound - torch.cat(values["elbo"]).double().cpu()
-    clusters, label = _label_scores(model, table, groups, seed) if "label" in table.columns else (None, None)
+    clusters, label = None, None
+    if "label" in table.columns:
+        labels = table.columns["label"][groups.flatten()]
+        clusters, label = _label_scores(labels, torch.cat(z), torch.cat(d) if d else None, seed)
     return Score(
         groups=len(groups),
         group_size=size,
@@ -111,18 +117,22 @@ def score_model(
 
 
 def _label_scores(
-    model: BaseVAE, table: ImageTable, groups: Tensor, seed: int
+    labels: Tensor, z: Tensor, d: Tensor | None, seed: int
 ) -> tuple[ClusterScores | None, FactorScores | None]:
-    """What the components and the posterior means of z say of the label; None where it means nothing."""
-    labels = table.columns["label"][groups.flatten()]
+    """What the components and the posterior means of z say of the label; None where it means nothing.
+
+    Args:
+        labels: of the images, ``(M,)``, below 0 where unknown.
+        z: posterior means, ``(M, z_dim)``.
+        d: probabilities of the components, ``(M, K)``; None where there are no clusters.
+        seed: of the classifiers.
+    """
     known = labels >= 0
     if no_cluster_scores(labels[known]):
         return None, None
-    posterior, clusters = encode_groups(model, table.images, groups), None
-    if model.num_components > 1:  # one is no clustering
-        clusters = cluster_scores(posterior.d.flatten(0, 1)[known], labels[known])
-    z, factor = posterior.z.mean.flatten(0, 1)[known][:COUNTED_IMAGES], labels[known][:COUNTED_IMAGES]
+    clusters = None if d is None else cluster_scores(d[known], labels[known])
+    z, factor = z[known][:COUNTED_IMAGES], labels[known][:COUNTED_IMAGES]
     collapsed = bool((z == z[:1]).all())
-    if model.z_dim < 2 or collapsed or int(factor.unique(return_counts=True)[1].min()) < LEAST_ROWS:
+    if z.shape[1] < 2 or collapsed or int(factor.unique(return_counts=True)[1].min()) < LEAST_ROWS:
         return clusters, None
     return clusters, measure(z.numpy(), {"label": factor.numpy()}, seed=seed).factors["label"]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from ugvae.distributions import DiagonalGaussian
 from ugvae.models.base import BaseVAE
@@ -66,7 +67,11 @@ class EncodedImages(NamedTuple):
 
 @torch.no_grad()
 def encode_images(
-    model: BaseVAE, images: Tensor, images_per_batch: int = IMAGES_AT_ONCE, rows: Tensor | None = None
+    model: BaseVAE,
+    images: Tensor,
+    images_per_batch: int = IMAGES_AT_ONCE,
+    rows: Tensor | None = None,
+    progress: str | None = None,
 ) -> EncodedImages:
     """Encodes every image of a table once.
 
@@ -75,10 +80,12 @@ def encode_images(
         images: uint8 ``(M, C, H, W)``.
         images_per_batch: bounds the memory.
         rows: those to encode, ``(M,)``; all by default.
+        progress: words beside a progress bar in a terminal; by default there is none.
     """
     rows = (torch.arange(len(images)) if rows is None else rows).unsqueeze(1)
-    parts = [model.encode(model.checked(images[chunk])) for chunk in rows.split(images_per_batch)]
-    h = torch.cat(parts)
+    hidden = True if progress is None else None  # None shows a bar in a terminal alone
+    batches = tqdm(rows.split(images_per_batch), progress, disable=hidden, leave=False)
+    h = torch.cat([model.encode(model.checked(images[batch])) for batch in batches])
     return EncodedImages(model, h.squeeze(1))
 
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 from torchvision.models import inception_v3
-from torchvision.transforms.functional import normalize
 
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
@@ -18,7 +17,6 @@ from ugvae.errors import ConfigError
 WIDTHS = (16, 32, 64)  # channels of the small classifier; the last are its features
 STEPS, BATCH, LEARNING_RATE = 300, 128, 3e-3
 INCEPTION_SIZE = 299  # pixels a side
-IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and s.d. by channel
 OWN, INCEPTION = "own features", "Inception v3"
 
 
@@ -81,7 +79,7 @@ def train_features(table: ImageTable, columns: Mapping[str, Tensor], seed: int =
 
 @torch.no_grad()
 def classifier_accuracy(network: OwnFeatures, table: ImageTable, columns: Mapping[str, Tensor]) -> dict[str, float]:
-    """Share of the known values of held-out images that the network gets right, by column.
+    """Share of the known values of held-out images that the network gets right, by column that has any.
 
     Args:
         network: in eval mode.
@@ -92,7 +90,8 @@ def classifier_accuracy(network: OwnFeatures, table: ImageTable, columns: Mappin
     results = {}
     for head, (name, places) in zip(network.heads, columns.items(), strict=True):
         known = places >= 0
-        results[name] = float((head(features[known]).argmax(1) == places[known]).double().mean())
+        if known.any():
+            results[name] = float((head(features[known]).argmax(1) == places[known]).double().mean())
     return results
 
 
@@ -128,11 +127,12 @@ class InceptionFeatures(nn.Module):
         """Features ``(M, 2048)`` of float images ``(M, C, H, W)`` in [0, 1], of one channel or with RGB first."""
         rgb = images[:, :3] if images.shape[1] >= 3 else images[:, :1].expand(-1, 3, -1, -1)
         large = interpolate(rgb, size=(INCEPTION_SIZE, INCEPTION_SIZE), mode="bilinear", antialias=True)
-        return self.network(normalize(large, *IMAGENET))
+        return self.network(2 * large - 1)  # these weights take pixels in [−1, 1], not the mean and s.d. of ImageNet
 
 
 @torch.no_grad()
 def features_of(network: nn.Module, images: Tensor, images_per_batch: int = 128) -> Tensor:
-    """Features, float64 ``(M, F)``, of images ``(M, C, H, W)``, uint8 or float in [0, 1]."""
+    """Features, float64 ``(M, F)``, of images ``(M, C, H, W)``, uint8 or float in [0, 1]; all on the CPU."""
     parts = (images[start : start + images_per_batch] for start in range(0, len(images), images_per_batch))
-    return torch.cat([network(part if part.is_floating_point() else part / 255).double() for part in parts])
+    floats = ((part if part.is_floating_point() else part / 255).float().cpu() for part in parts)
+    return torch.cat([network(part).double() for part in floats])

@@ -8,7 +8,7 @@ Axes: M images, N groups, B images per group, C channels, H and W pixels, F feat
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from ugvae.evaluation.encoding import IMAGES_AT_ONCE, encode_groups
+from ugvae.evaluation.encoding import IMAGES_AT_ONCE
 from ugvae.evaluation.feature_networks import features_of
-from ugvae.evaluation.reconstruction import QualityMetric, ReconstructionQuality, reconstructions
-from ugvae.evaluation.ways import decode_ways, global_side
+from ugvae.evaluation.reconstruction import QualityMetric, ReconstructionQuality
 from ugvae.models.base import BaseVAE
 
 SUBSETS, SUBSET_SIZE = 20, 500  # of KID, the size at most
@@ -124,26 +123,28 @@ def distances(real: Tensor, shown: Mapping[str, Tensor], seed: int = 0) -> dict[
 
 @torch.no_grad()
 def reconstruct(
-    model: BaseVAE, network: nn.Module, images: Tensor, groups: Tensor
+    model: BaseVAE, network: nn.Module, images: Tensor, groups: Tensor, wanted: Tensor
 ) -> tuple[Tensor, ReconstructionQuality, Tensor]:
-    """Reconstructions at posterior means of groups ``(N, B)`` of a table, without keeping them.
+    """Reconstructions at posterior means of some images of groups ``(N, B)`` of a table, without keeping them.
 
     Args:
         model: in eval mode.
         network: of the features.
         images: uint8 table.
         groups: its rows.
+        wanted: the images to reconstruct, bool ``(N, B)``, M of them; beta is inferred from all.
 
     Returns:
-        features ``(N B, F)``, PSNR and SSIM, and the posterior means of beta ``(N, beta_dim)``, of width 0 without.
+        features ``(M, F)`` in the order of the groups, PSNR and SSIM of the same images, and the posterior means of
+        beta ``(N, beta_dim)``, of width 0 without.
     """
     quality, features, beta = QualityMetric(model), [], []
-    for chunk in _chunks(groups):
-        posterior = model.infer(images[chunk])
-        quality.update(images[chunk], posterior=posterior)
-        decoded = reconstructions(model, images[chunk], posterior=posterior)
-        features.append(features_of(network, decoded.flatten(0, 1).float().cpu()))
-        beta.append(posterior.beta.mean if posterior.beta else decoded.new_empty(len(chunk), 0))
+    at_once = max(1, IMAGES_AT_ONCE // groups.shape[1])
+    for rows, there in zip(groups.split(at_once), wanted.split(at_once), strict=True):
+        posterior = model.infer(images[rows])
+        if there.any():
+            features.append(features_of(network, quality.update(images[rows], there, posterior)))
+        beta.append(posterior.beta.mean if posterior.beta else torch.empty(len(rows), 0))
     return torch.cat(features), quality.compute(), torch.cat(beta)
 
 
@@ -158,47 +159,14 @@ def sample(
         network: of the features.
         groups: N.
         group_size: B.
-        beta: ``(N, beta_dim)``, in place of draws from the prior.
+        beta: the first N of them are used, ``(any, beta_dim)``; by default draws from the prior.
         seed: of the draws.
     """
     features = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for chunk in _chunks(torch.arange(groups).unsqueeze(1).expand(-1, group_size)):
-            if beta is None:
-                decoded = model.sample(len(chunk), group_size)
-            else:
-                d = torch.randint(model.num_components, chunk.shape) if model.num_components else None
-                own = beta[chunk[:, 0]].to(model.device)
-                decoded = model.decode(
-                    model.sample_z(*chunk.shape, None if d is None else d.to(model.device), own), own
-                )
-            features.append(features_of(network, decoded.flatten(0, 1).float().cpu()))
+        for numbers in torch.arange(groups).split(max(1, IMAGES_AT_ONCE // group_size)):
+            own = None if beta is None else beta[numbers].to(model.device)
+            decoded = model.sample(len(numbers), group_size, beta=own)
+            features.append(features_of(network, decoded.flatten(0, 1)))
     return torch.cat(features)
-
-
-@torch.no_grad()
-def translate(
-    model: BaseVAE, network: nn.Module, images: Tensor, sources: Tensor, targets: Tensor
-) -> dict[str, Tensor]:
-    """Features ``(M, F)`` of groups decoded under the betas of groups of another domain, by the ways of ``LABELS``.
-
-    Args:
-        model: with beta, in eval mode.
-        network: of the features.
-        images: uint8 table.
-        sources: its rows, ``(N, B)``.
-        targets: rows ``(N, B)`` of the other domain; group n of the sources gets the beta of group n.
-    """
-    own, other = (encode_groups(model, images, groups) for groups in (sources, targets))
-    features: dict[str, list[Tensor]] = {}
-    for number, rows in enumerate(sources):
-        sides = global_side(own, number), global_side(other, number)
-        for way, decoded in decode_ways(model, images[rows].unsqueeze(0), *sides).items():
-            features.setdefault(way, []).append(features_of(network, decoded[0].float().cpu()))
-    return {way: torch.cat(parts) for way, parts in features.items()}
-
-
-def _chunks(groups: Tensor) -> Sequence[Tensor]:
-    """Parts of groups ``(N, B)`` of about 256 images."""
-    return groups.split(max(1, IMAGES_AT_ONCE // groups.shape[1]))

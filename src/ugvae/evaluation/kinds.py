@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -67,6 +68,22 @@ def of_column(run: TrainedRun, column: str, values: Iterable[str | int] = ()) ->
 def known_values(run: TrainedRun, column: str) -> list[int]:
     """The values of a column in the test split, smallest first. Values below 0 mean unknown and are left out."""
     return [value for value in run.table.columns[column].unique().tolist() if value >= 0]
+
+
+def division(values: np.ndarray) -> np.ndarray:
+    """For each row the first row with its value, ``(M,)``, −1 where the value is unknown.
+
+    Two columns that divide the rows alike have the same, whatever their values are.
+
+    Args:
+        values: integers ``(M,)``; those below 0 are unknown.
+
+    Example:
+        >>> division(np.array([7, -1, 2, 7])).tolist()
+        [0, -1, 2, 0]
+    """
+    _, first, place = np.unique(values, return_index=True, return_inverse=True)
+    return np.where(values < 0, -1, first[place])
 
 
 def check_columns(run: TrainedRun, conditions: Iterable[Mapping[str, int]], options: str) -> None:

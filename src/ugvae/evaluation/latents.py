@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import SPLITS, ConcatImages, ImageTable, Split
+from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError, DataError
+from ugvae.evaluation.encoding import IMAGES_AT_ONCE, encode_images
 from ugvae.models import BaseVAE
 from ugvae.runs.files import atomic_path, save_arrays
 
-IMAGES_AT_ONCE = 256
 UNKNOWN = ""  # the text of a value that is not known
 OWN_COLUMNS = re.compile(r"file|split|row|group|size|component|pi_max|z_\d+|beta_\d+(_sd)?")
 OF_ONE_VALUE = ("attribute", "given")  # kinds of grouping whose groups have one value of ``group_column``
@@ -167,10 +167,7 @@ def _joined(parts: Sequence[_Part]) -> _Part:
 def _encode_part(model: BaseVAE, data: GroupDataModule, part: _Part, by: str | None, images_per_batch: int) -> Latents:
     table = part.table
     names, members = _groups_by(data, table, by) if by else _groups_of_evaluation(data, part.split, table)
-    batches = range(0, len(table), images_per_batch)
-    progress = tqdm(batches, desc=f"encoding {part.split or 'images'}", disable=None, leave=False)
-    images = (table.images[start : start + images_per_batch].unsqueeze(1) for start in progress)
-    h = torch.cat([model.encode(model.checked(batch)).squeeze(1) for batch in images])
+    h = encode_images(model, table.images, images_per_batch, progress=f"encoding {part.split or 'images'}").h
     group_of = np.full(len(table), -1)
     for number in reversed(range(len(members))):  # of several groups the first
         group_of[members[number].numpy()] = number
@@ -208,18 +205,23 @@ def _posteriors(model: BaseVAE, h: Tensor, members: Sequence[Tensor], alone: Seq
             arrays[name] = np.empty((size, values.shape[-1]), np.float32)
         arrays[name][rows] = values.float().cpu().numpy()
 
-    numbered = reversed(list(enumerate(members)))
-    for number, rows in [*((None, rows) for rows in alone), *((n, member.unsqueeze(0)) for n, member in numbered)]:
-        if not len(rows):
-            continue
+    def put_local(rows: Tensor) -> DiagonalGaussian | None:
+        """Puts what images ``(G, B)`` have, and gives the beta of their groups."""
         posterior = model.posterior(h[rows])
         put("z_mean", len(h), rows, posterior.z.mean)
         put("z_log_var", len(h), rows, posterior.z.log_var)
         if posterior.d is not None:
             put("d", len(h), rows, posterior.d)
-        if posterior.beta is not None and number is not None:
-            put("beta_mean", len(members), number, posterior.beta.mean[0])
-            put("beta_log_var", len(members), number, posterior.beta.log_var[0])
+        return posterior.beta
+
+    for rows in alone:
+        if len(rows):
+            put_local(rows)
+    for number, rows in reversed(list(enumerate(members))):
+        beta = put_local(rows.unsqueeze(0))
+        if beta is not None:
+            put("beta_mean", len(members), number, beta.mean[0])
+            put("beta_log_var", len(members), number, beta.log_var[0])
     return arrays
 
 

@@ -69,13 +69,17 @@ class QualityMetric:
         self.psnr = PeakSignalNoiseRatio(data_range=1.0, sync_on_compute=False)
         self.ssim = ssim_metric(min(model.image_shape[1:]))
 
-    def update(self, images: Tensor, mask: Tensor | None = None, posterior: Posterior | None = None) -> None:
+    def update(self, images: Tensor, mask: Tensor | None = None, posterior: Posterior | None = None) -> Tensor:
         """Adds a batch of groups ``(G, B, C, H, W)``, uint8 or float in [0, 1].
 
         Args:
             images: as above.
             mask: which images there are, bool ``(G, B)``; all by default.
-            posterior: what ``infer`` gave for them, where it is known already.
+            posterior: what ``infer`` gave for them, where it is known already. Then ``mask`` may leave out images that
+                beta is inferred from too.
+
+        Returns:
+            the reconstructions of the images there are, float ``(M, C, H, W)`` on the CPU.
         """
         there = slice(None) if mask is None else mask.flatten().cpu()
         decoded = reconstructions(self.model, images, mask, posterior).flatten(0, 1).float().cpu()[there]
@@ -83,6 +87,7 @@ class QualityMetric:
         self.psnr.update(decoded, original)
         if self.ssim is not None:
             self.ssim.update(decoded, original)
+        return decoded
 
     def compute(self) -> ReconstructionQuality:
         """The quality of all that was added."""

@@ -4,7 +4,7 @@ Axes: N groups, B images per group, M images, C channels, H and W pixels.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, get_args
 
 import torch
@@ -39,16 +39,19 @@ def domain_groups(
     return [drawn.groups[drawn.labels == side] for side in range(len(domains))]
 
 
-def translate_groups(model: BaseVAE, images: Tensor, groups: Sequence[Tensor]) -> list[dict[str, Tensor]]:
+def translate_groups(
+    model: BaseVAE, images: Tensor, groups: Sequence[Tensor], keep: Callable[[Tensor], Tensor] = pooled
+) -> list[dict[str, Tensor]]:
     """Group n of each domain by its own beta, and by that of group n of the other, at posterior means.
 
     Args:
         model: in eval mode.
         images: uint8 ``(M, C, H, W)``.
         groups: rows ``(N, B)`` of either domain.
+        keep: what is kept of the decoded images ``(B, C, H, W)`` of a group; by default they are pooled.
 
     Returns:
-        for each domain the decoded images, pooled, ``(N, B, C, H, W)``, by the ways of ``LABELS`` that the model has.
+        for each domain what is kept, ``(N, B, …)``, by the ways of ``LABELS`` that the model has.
     """
     posteriors = [encode_groups(model, images, rows) for rows in groups]
     results: list[dict[str, Tensor]] = []
@@ -57,8 +60,8 @@ def translate_groups(model: BaseVAE, images: Tensor, groups: Sequence[Tensor]) -
         for number, group in enumerate(groups[side]):
             sides = global_side(own, number), global_side(posteriors[1 - side], number)
             for way, decoded in decode_ways(model, images[group].unsqueeze(0), *sides).items():
-                parts[way].append(pooled(decoded[0]))
-        results.append({way: torch.stack(decoded) for way, decoded in parts.items()})
+                parts[way].append(keep(decoded[0]))
+        results.append({way: torch.stack(kept) for way, kept in parts.items()})
     return results
 
 

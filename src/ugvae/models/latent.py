@@ -110,21 +110,27 @@ class LatentModel:
         return self.likelihood.log_prob(images, self.decode_logits(z, beta))
 
     @torch.no_grad()
-    def sample(self, groups: int, group_size: int, component: int | None = None) -> Tensor:
+    def sample(self, groups: int, group_size: int, component: int | None = None, beta: Tensor | None = None) -> Tensor:
         """Draws the latents from the prior and decodes; the image means ``(groups, group_size, C, H, W)``.
 
         Args:
             groups: G.
             group_size: B.
             component: the component of every image; None draws one for each from Cat(1/K).
+            beta: the global latents, ``(groups, beta_dim)``; None draws them from N(0, I).
 
         Raises:
-            ValueError: component outside 0 … K − 1, or given to a model without a mixture.
+            ValueError: component outside 0 … K − 1, or given to a model without a mixture; beta of another shape, or
+                given to a model without a global latent.
         """
         if component is not None and not 0 <= component < self.num_components:
             expected = f"0 to {self.num_components - 1}" if self.num_components else "None: there is no mixture"
             raise ValueError(f"component: expected {expected}, got {component}")
-        beta = self.standard_normal(groups, self.beta_dim) if self.beta_dim else None
+        if beta is not None and (not self.beta_dim or beta.shape != (groups, self.beta_dim)):
+            expected = (groups, self.beta_dim) if self.beta_dim else "None: there is no global latent"
+            raise ValueError(f"beta: expected {expected}, got {tuple(beta.shape)}")
+        if beta is None and self.beta_dim:
+            beta = self.standard_normal(groups, self.beta_dim)
         d = None
         if component is not None:
             d = torch.full((groups, group_size), component, device=self.device)
