@@ -89,7 +89,8 @@ def test_two_by_two_trials_on_digits(in_process: list[list[str]], capsys: pytest
         run = Path(trial["run"])
         assert run == FOLDER / f"trial_{trial['number']}" / "version_0"
         assert trial["value"] == max(read_metrics(run / "metrics.csv")["val/elbo"][1])
-        assert yaml.safe_load((run / "config.yaml").read_text())["model"]["init_args"]["z_dim"] in (2, 3)
+        trained = yaml.safe_load((run / "config.yaml").read_text())["model"]["init_args"]
+        assert {name: trained[name.removeprefix("model.")] for name in trial["settings"]} == trial["settings"]
     best = max(finished, key=lambda trial: trial["value"])
     table = (FOLDER / "sweep.md").read_text()
     assert table.split("\n\n")[1] in capsys.readouterr().out
