@@ -237,7 +237,7 @@ def test_a_model_of_other_images_is_refused(explored: Explored, tmp_path: Path) 
 def test_the_kinds_of_image(tmp_path: Path) -> None:
     explored = load(run_of(tmp_path, UGVAE, TWO_DOMAINS))
     assert {ANY, "domain = left", "domain = right", "label = 0"} <= explored.kinds.keys()
-    assert (explored.table.columns["domain"][explored.rows_of("domain = right", 9)] == 1).all()
+    assert explored.table.columns["domain"][explored.rows_of("domain = right", 9)].tolist() == [1] * 9
     with pytest.raises(ConfigError, match="kind: no 'domain = middle'; there are any images, "):
         explored.rows_of("domain = middle", 9)
 
