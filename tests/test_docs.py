@@ -21,6 +21,7 @@ import yaml
 from tests.data.mnist import fake_hashes, write_mnist
 from tests.helpers.notebooks import run_cells
 from tests.helpers.pages import NOTEBOOKS, PAGES, PROJECT, blocks, commands, name_of, own_modules
+from tests.helpers.reference import fixed_noise
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import write_run
 from tests.helpers.yaml_sweep import EXPERIMENTS
@@ -201,12 +202,11 @@ def test_the_model_of_the_page(workplace: Path) -> None:
     names: dict[str, object] = {}
     exec("\n".join(blocks(page, "python")), names)
     model = names["ShiftedVAE"]((1, 4, 4), z_dim=3, beta_dim=2).double()
-    images, beta_noise, z_noise = (torch.rand(2, 3, 1, 4, 4).double(), torch.randn(2, 2).double(), torch.randn(2, 3, 3))
-    draws = iter([beta_noise, z_noise.double()])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "randn_like", lambda _: next(draws))
+    images = torch.rand(2, 3, 1, 4, 4, dtype=model.dtype)
+    noise = torch.randn(2, 2, dtype=model.dtype), torch.randn(2, 3, 3, dtype=model.dtype)  # of beta, of z
+    with fixed_noise(*noise):
         bound = model.elbo(images)
-    expected = names["shifted_vae"](model, images, beta_noise, z_noise.double())
+    expected = names["shifted_vae"](model, images, *noise)
     assert set(bound) == set(expected)
     for name, term in expected.items():
         torch.testing.assert_close(bound[name], term, msg=lambda text, name=name: f"{name}: {text}")
