@@ -11,6 +11,7 @@ from PIL import Image
 from tests.helpers.fake_hub import use_fake_hub
 from tests.helpers.made_up_runs import change, write_run
 from tests.helpers.small_models import make
+from tests.helpers.tiny_runs import write_checkpoint
 from ugvae import datamodules
 from ugvae.experiments.export import licences, main
 from ugvae.models import UGVAE, VAE, BaseVAE
@@ -18,18 +19,6 @@ from ugvae.runs.checkpoints import checkpoint_digest
 from ugvae.runs.files import save_json
 
 FILES = ["README.md", "config.json", "model.safetensors", "samples.png"]
-
-
-def write_checkpoint(run: Path, model: BaseVAE) -> None:
-    content = {
-        "state_dict": model.state_dict(),
-        "hyper_parameters": dict(model.hparams),
-        "model_class": type(model).__name__,
-        "pytorch-lightning_version": "2.6.6",
-        "global_step": 0,
-    }
-    (run / "checkpoints").mkdir(exist_ok=True)
-    torch.save(content, run / "checkpoints" / "best.ckpt")
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import pytorch_lightning
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.bad_input import attempt, damaged, files_below
+from tests.helpers.tiny_runs import write_checkpoint
 from ugvae.models import UGVAE
 from ugvae.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 from ugvae.runs.loading import load_model
@@ -24,18 +24,7 @@ KIND = "checkpoints"
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of a small model, with all that loading asks for."""
-    path = tmp_path_factory.mktemp("whole") / "last.ckpt"
-    model = small_ugvae()
-    checkpoint = {
-        "global_step": 3,
-        "epoch": 0,
-        "pytorch-lightning_version": pytorch_lightning.__version__,
-        "state_dict": model.state_dict(),
-        "hyper_parameters": dict(model.hparams),
-        "model_class": "UGVAE",
-    }
-    torch.save(checkpoint, path)
-    return path
+    return write_checkpoint(tmp_path_factory.mktemp("whole"), small_ugvae())
 
 
 def small_ugvae() -> UGVAE:
