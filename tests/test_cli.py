@@ -25,12 +25,10 @@ DIGITS = ["--config", str(EXPERIMENTS / "digits.yaml")]
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and no W&B unless the test asks for it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
+def workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder where the tiny MNIST is the expected one; no W&B unless the test asks for it."""
     monkeypatch.setattr(mnist_files, "SHA256", fake_hashes())
-    return tmp_path
+    return workplace
 
 
 @pytest.fixture(scope="module")

@@ -52,12 +52,10 @@ class MyModel(UGVAE):
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working folder, without the modules of the test before."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    yield tmp_path
+    yield workplace
     sys.modules.pop("my_module", None)
 
 

@@ -117,9 +117,7 @@ def test_no_gpu_is_looked_for_where_there_is_none(
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible
 
 
-def test_sessions_of_a_resumed_run_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
+def test_sessions_of_a_resumed_run_add_up(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports, "describe", lambda: {"line": "one machine"})
     started = time.monotonic()
     cli.main(["fit", *QUICK, "--trainer.max_epochs", "1"])

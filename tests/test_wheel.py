@@ -67,12 +67,10 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def empty(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, and no path but the environment's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    return tmp_path
+    return workplace
 
 
 def ugvae(environment: Path, *arguments: str) -> str:

@@ -49,20 +49,6 @@ def trials(folder: Path = FOLDER) -> list[dict]:
 
 
 @pytest.fixture
-def in_process(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Trials train in this process; gives their command lines, without the interpreter."""
-    called = []
-
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess:
-        called.append(command[3:])
-        cli.main(command[3:])
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    return called
-
-
-@pytest.fixture
 def pretended(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Trials leave the files of a run without training, and their z_dim as the ELBO; groups of 4000 are refused."""
     called = []
@@ -80,7 +66,7 @@ def pretended(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str
     return called
 
 
-def test_two_by_two_trials_on_digits(in_process: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_by_two_trials_on_digits(commands: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     sweep.main([str(write())])
     finished = trials()
     tried = [(trial["settings"]["model.z_dim"], trial["settings"]["model.learning_rate"]) for trial in finished]
@@ -100,9 +86,9 @@ def test_two_by_two_trials_on_digits(in_process: list[list[str]], capsys: pytest
     assert len(others) == 3
     assert np.asarray(Image.open(FOLDER / "sweep.png").convert("L"), dtype=float).std() > 5
 
-    in_process.clear()
+    commands.clear()
     sweep.main([str(write())])
-    assert not in_process, "what is done is kept"
+    assert not commands, "what is done is kept"
     with pytest.raises(SystemExit, match="2"):
         sweep.main([str(write(parameters={"model.z_dim": {"values": [2, 4]}}))])
     assert "is of another search; give this one a --name of its own" in capsys.readouterr().err

@@ -51,12 +51,11 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(killed: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, to work in."""
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    shutil.copytree(killed, tmp_path / "run")
-    monkeypatch.chdir(tmp_path / "run")
-    return tmp_path / "run"
+    shutil.copytree(killed, workplace / "run")
+    monkeypatch.chdir(workplace / "run")
+    return workplace / "run"
 
 
 def assert_same_run(folder: Path, whole: Path) -> None:
