@@ -14,8 +14,9 @@ from PIL import Image
 
 from tests.experiments.test_report import Outline
 from tests.helpers.browser import CHROMIUM, needs_chromium
+from tests.helpers.refusals import refused
 from tests.helpers.small_models import make
-from tests.helpers.tiny_runs import call, refused, run_of, write_run
+from tests.helpers.tiny_runs import call, run_of, write_run
 from ugvae.evaluation.trained_run import load_run
 from ugvae.evaluation.walks import plane_walk
 from ugvae.experiments.paper import __main__ as paper

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
 import pytorch_lightning
 import torch
 import yaml
@@ -51,10 +50,3 @@ def call(name: str, run: Path, *options: str) -> dict:
     """Runs a command and gives its JSON."""
     paper.main([name, "--run", str(run), *options])
     return json.loads((run / "paper" / f"{name}.json").read_text())
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The message of a command that ends with status 2."""
-    with pytest.raises(SystemExit, match="2"):
-        paper.main(list(arguments))
-    return capsys.readouterr().err.removeprefix("error: ").strip()
