@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.experiments.test_report import Outline
 from tests.helpers.browser import CHROMIUM, needs_chromium
+from tests.helpers.outline import Outline
 from tests.helpers.refusals import refused
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import call, run_of, write_run
