@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import torch
 
+from tests.helpers import EXPERIMENTS
 from tests.helpers.small_models import MODELS, make, make_images
 from tests.helpers.tiny_runs import run_of
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.experiments.paper import __main__ as paper
 from ugvae.machine import cpu_model, versions

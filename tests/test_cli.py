@@ -16,8 +16,9 @@ import yaml
 from PIL import Image
 
 from tests.data.mnist import fake_hashes
+from tests.helpers import EXPERIMENTS
 from tests.helpers.refusals import refusal
-from tests.helpers.yaml_sweep import EXPERIMENTS, SHORT, SMALL, YAMLS, tiny_config
+from tests.helpers.yaml_sweep import SHORT, SMALL, YAMLS, tiny_config
 from ugvae import cli, models
 from ugvae.data.loading import load_data
 from ugvae.datamodules import DigitsDataModule, mnist_files

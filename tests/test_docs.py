@@ -19,12 +19,12 @@ import torch
 import yaml
 
 from tests.data.mnist import fake_hashes, write_mnist
+from tests.helpers import EXPERIMENTS, PROJECT
 from tests.helpers.notebooks import run_cells
-from tests.helpers.pages import NOTEBOOKS, PAGES, PROJECT, blocks, commands, name_of, own_modules
+from tests.helpers.pages import NOTEBOOKS, PAGES, blocks, commands, name_of, own_modules
 from tests.helpers.reference import fixed_noise
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import write_run
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import __main__ as entrance
 from ugvae import cli, models
 from ugvae.cli.parser import split_settings, with_run_flag

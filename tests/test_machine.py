@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import PROJECT
 from ugvae import cli, machine
 from ugvae.callbacks import reports
 
-PROJECT = Path(__file__).parents[1]
 QUICK = ["--data", "DigitsDataModule", "--data.image_size", "8", "--data.groups_per_batch", "40", "--model", "VAE"]
 QUICK += ["--experiment", "tiny", "--figures.groups_per_label", "0", "--trainer.accelerator", "cpu"]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_layout import FOLDERS, PROJECT
+from tests.helpers import PROJECT
+from tests.test_layout import FOLDERS
 from tests.test_requirements import pinned_to_floors
 from ugvae.experiments.paper.registry import FIGURES, TABLES
 from ugvae.runs.folder import read_run

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from tests.helpers.yaml_sweep import EXPERIMENTS
+from tests.helpers import EXPERIMENTS
 from ugvae import models
 from ugvae.data.table import ImageTable
 from ugvae.datamodules import DigitsDataModule

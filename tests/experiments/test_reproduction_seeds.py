@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.experiments.test_seeds import TINY
+from tests.helpers import EXPERIMENTS
 from tests.helpers.made_up_runs import write_run
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.experiments.paper import __main__ as paper
 from ugvae.experiments.paper.reproduction.families import families, mean_of

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.helpers import EXPERIMENTS
 from tests.helpers.left_runs import leave_run
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.cli.yamls import yaml_named
 from ugvae.errors import ConfigError

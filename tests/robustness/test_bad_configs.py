@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pytorch_lightning import Trainer
 
+from tests.helpers import EXPERIMENTS
 from tests.helpers.bad_input import FEW, attempt, damaged, files_below
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.callbacks import RunCheckpoint, TrainingFigures
 from ugvae.errors import ConfigError

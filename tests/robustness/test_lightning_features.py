@@ -12,8 +12,9 @@ import torch
 import yaml
 from pytorch_lightning import Callback, Trainer
 
+from tests.helpers import EXPERIMENTS
 from tests.helpers.refusals import refusal
-from tests.helpers.yaml_sweep import EXPERIMENTS, SMALL
+from tests.helpers.yaml_sweep import SMALL
 from ugvae import cli
 
 DIGITS = ["--config", str(EXPERIMENTS / "digits.yaml"), *SMALL, "--data.image_size=8", "--model.z_dim=2"]

@@ -9,8 +9,9 @@ import pytest
 import torch
 import yaml
 
+from tests.helpers import EXPERIMENTS
 from tests.helpers.refusals import refusal
-from tests.helpers.yaml_sweep import EXPERIMENTS, SMALL
+from tests.helpers.yaml_sweep import SMALL
 from ugvae import cli
 from ugvae.errors import OutputError
 from ugvae.models import UGVAE

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.helpers import EXPERIMENTS
 from tests.helpers.small_models import make
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.callbacks import SmallData
 from ugvae.data.module import GroupDataModule
