@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tests.helpers.fake_hub import use_fake_hub
+from tests.helpers.pickles import Trap
 from tests.helpers.small_models import every_model, make, make_images
 from ugvae.errors import ConfigError, OutputError
 from ugvae.models import MLVAE, UGVAE, VAE, BaseVAE, BetaVAE
@@ -113,27 +114,17 @@ def test_the_card_says_what_the_model_knows(tmp_path: Path) -> None:
     assert (model.save_pretrained(tmp_path, card="# Mine\n") / "README.md").read_text() == "# Mine\n"
 
 
-class Bomb:
-    """A pickle that leaves a file behind when it is read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple:
-        return Path.touch, (self.path,)
-
-
 def a_pickle(folder: Path) -> None:
-    (folder / "model.safetensors").write_bytes(pickle.dumps(Bomb(folder / "ran")))
+    (folder / "model.safetensors").write_bytes(pickle.dumps(Trap(Path.touch, folder / "ran")))
 
 
 def a_torch_file(folder: Path) -> None:
-    torch.save({"bomb": Bomb(folder / "ran")}, folder / "model.safetensors")
+    torch.save({"trap": Trap(Path.touch, folder / "ran")}, folder / "model.safetensors")
 
 
 def a_pickle_beside(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    torch.save({"bomb": Bomb(folder / "ran")}, folder / "pytorch_model.bin")
+    torch.save({"trap": Trap(Path.touch, folder / "ran")}, folder / "pytorch_model.bin")
 
 
 def cut(folder: Path) -> None:
@@ -257,7 +248,7 @@ def test_to_the_hub_and_back(hub: Path) -> None:
     place = hub / "me" / "faces"
     assert sorted(path.name for path in place.iterdir()) == [*FILES, "private"]
     assert (place / "README.md").read_text() == "# Faces"
-    torch.save({"bomb": Bomb(place / "ran")}, place / "pytorch_model.bin")
+    torch.save({"trap": Trap(Path.touch, place / "ran")}, place / "pytorch_model.bin")
     again = BaseVAE.from_pretrained("me/faces", revision="main")
     assert sorted(path.name for path in (hub / "cache").iterdir()) == FILES[1:]
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in again.state_dict().items())
