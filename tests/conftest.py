@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.data.image_folder import write_image_folder
 from tests.data.mnist import NO_MIRROR, fake_hashes, serve, write_mnist, write_wheel
 from tests.helpers.bad_input import counts
 from tests.helpers.package_index import pip_finds_nothing, pip_gives
+from ugvae import __main__ as entrance
 from ugvae.data import build
 from ugvae.datamodules import ImageFolderDataModule, MNISTDataModule, mnist_files
 
@@ -112,3 +114,17 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     return tmp_path
+
+
+@pytest.fixture
+def commands(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Commands of ``ugvae`` that a command starts run in this process; gives their words, as they are started."""
+    started = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess:
+        started.append(command[3:])  # without the interpreter, -m and ugvae
+        entrance.main(command[3:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return started

@@ -16,7 +16,9 @@ import yaml
 from PIL import Image
 
 from tests.data.mnist import fake_hashes
-from tests.helpers.yaml_sweep import EXPERIMENTS, SHORT, SMALL, YAMLS, tiny_config
+from tests.helpers import EXPERIMENTS
+from tests.helpers.refusals import refusal
+from tests.helpers.yaml_sweep import SHORT, SMALL, YAMLS, tiny_config
 from ugvae import cli, models
 from ugvae.data.loading import load_data
 from ugvae.datamodules import DigitsDataModule, mnist_files
@@ -25,12 +27,10 @@ DIGITS = ["--config", str(EXPERIMENTS / "digits.yaml")]
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and no W&B unless the test asks for it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
+def workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder where the tiny MNIST is the expected one; no W&B unless the test asks for it."""
     monkeypatch.setattr(mnist_files, "SHA256", fake_hashes())
-    return tmp_path
+    return workplace
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +46,6 @@ def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(subcommand: str, *arguments: str) -> None:
     cli.main([subcommand, *arguments])
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one-line error of a command that must not run."""
-    with pytest.raises(SystemExit) as stop:
-        run("fit", *arguments)
-    assert stop.value.code == 2
-    message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert message.startswith("error: ")
-    return message
 
 
 @pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
@@ -177,12 +167,12 @@ def test_wandb_run_offline_holds_the_media(monkeypatch: pytest.MonkeyPatch) -> N
 def test_refusals_name_the_setting(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], workplace: Path
 ) -> None:
-    assert message in refusal(capsys, *DIGITS, *SHORT, *arguments)
+    assert message in refusal(capsys, "fit", *DIGITS, *SHORT, *arguments, main=cli.main)
 
 
 def test_unknown_key_of_a_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     Path("typo.yaml").write_text("model: {class_path: UGVAE, init_args: {num_component: 3}}\ndata: DigitsDataModule\n")
-    assert "Did you mean num_components?" in refusal(capsys, "--config", "typo.yaml")
+    assert "Did you mean num_components?" in refusal(capsys, "fit", "--config", "typo.yaml", main=cli.main)
 
 
 def test_missing_mnist_says_what_to_run_meanwhile(
@@ -203,7 +193,9 @@ def test_non_finite_loss_stops_and_names_step_and_terms(
     good = Path("lightning_logs/digits/version_0/checkpoints/last.ckpt").read_bytes()
     to_unit = models.UGVAE.to_unit
     monkeypatch.setattr(models.UGVAE, "to_unit", lambda model, images: to_unit(model, images) * float("nan"))
-    message = refusal(capsys, *DIGITS, *SMALL, "--trainer.max_epochs=2", "--trainer.limit_train_batches=5")
+    message = refusal(
+        capsys, "fit", *DIGITS, *SMALL, "--trainer.max_epochs=2", "--trainer.limit_train_batches=5", main=cli.main
+    )
     assert "reconstruction" in message
     assert "at step 1;" in message
     run_1 = Path("lightning_logs/digits/version_1/checkpoints")

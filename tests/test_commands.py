@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 from torch.testing import assert_close
 
+from tests.helpers.refusals import refusal
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import write_run
 from ugvae import cli
@@ -52,24 +53,16 @@ class MyModel(UGVAE):
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working folder, without the modules of the test before."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    yield tmp_path
+    yield workplace
     sys.modules.pop("my_module", None)
 
 
 def table(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    with pytest.raises(SystemExit, match="2"):
-        cli.main(list(arguments))
-    return capsys.readouterr().err.strip().splitlines()[-1]
 
 
 @pytest.fixture
@@ -128,7 +121,7 @@ def pictures(workplace: Path) -> Path:
     ],
 )
 def test_refusals_of_encode(arguments: list[str], message: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert message in refused(capsys, "encode", "--run=run", *arguments)
+    assert message in refusal(capsys, "encode", "--run=run", *arguments, main=cli.main)
     assert not Path("out").exists()
 
 

@@ -19,11 +19,12 @@ import torch
 import yaml
 
 from tests.data.mnist import fake_hashes, write_mnist
-from tests.helpers.notebooks import CELL, run_cells
-from tests.helpers.pages import NOTEBOOKS, PAGES, PROJECT, blocks, commands, name_of, own_modules
+from tests.helpers import EXPERIMENTS, PROJECT
+from tests.helpers.notebooks import run_cells
+from tests.helpers.pages import NOTEBOOKS, PAGES, blocks, commands, name_of, own_modules
+from tests.helpers.reference import fixed_noise
 from tests.helpers.small_models import make
 from tests.helpers.tiny_runs import write_run
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import __main__ as entrance
 from ugvae import cli, models
 from ugvae.cli.parser import split_settings, with_run_flag
@@ -186,12 +187,14 @@ def test_a_wrong_command_is_found(words: list[str], workplace: Path) -> None:
 
 
 def test_yaml_of_the_pages_is_accepted(workplace: Path) -> None:
-    for page in PAGES:
-        for number, content in enumerate(blocks(page, "yaml")):
-            if name_of(page) != "docs/add_dataset.md":  # its class is that of the page, which is run below
-                (workplace / f"{page.stem}_{number}.yaml").write_text(content)
-                model = [] if "model:" in content else ["--model", "UGVAE"]
-                check_settings("fit", ["--config", f"{page.stem}_{number}.yaml", *model])
+    # the class of add_dataset.md is that of the page, which is run below
+    pages = {page: blocks(page, "yaml") for page in PAGES if name_of(page) != "docs/add_dataset.md"}
+    assert any(pages.values())
+    for page, contents in pages.items():
+        for number, content in enumerate(contents):
+            (workplace / f"{page.stem}_{number}.yaml").write_text(content)
+            model = [] if "model:" in content else ["--model", "UGVAE"]
+            check_settings("fit", ["--config", f"{page.stem}_{number}.yaml", *model])
 
 
 def test_the_model_of_the_page(workplace: Path) -> None:
@@ -199,12 +202,11 @@ def test_the_model_of_the_page(workplace: Path) -> None:
     names: dict[str, object] = {}
     exec("\n".join(blocks(page, "python")), names)
     model = names["ShiftedVAE"]((1, 4, 4), z_dim=3, beta_dim=2).double()
-    images, beta_noise, z_noise = (torch.rand(2, 3, 1, 4, 4).double(), torch.randn(2, 2).double(), torch.randn(2, 3, 3))
-    draws = iter([beta_noise, z_noise.double()])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "randn_like", lambda _: next(draws))
+    images = torch.rand(2, 3, 1, 4, 4, dtype=model.dtype)
+    noise = torch.randn(2, 2, dtype=model.dtype), torch.randn(2, 3, 3, dtype=model.dtype)  # of beta, of z
+    with fixed_noise(*noise):
         bound = model.elbo(images)
-    expected = names["shifted_vae"](model, images, beta_noise, z_noise.double())
+    expected = names["shifted_vae"](model, images, *noise)
     assert set(bound) == set(expected)
     for name, term in expected.items():
         torch.testing.assert_close(bound[name], term, msg=lambda text, name=name: f"{name}: {text}")
@@ -245,5 +247,5 @@ def test_notebooks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     if (PROJECT / "data").is_dir():
         (tmp_path / "data").symlink_to(PROJECT / "data")
     outputs = list(run_cells(page.read_text()))
-    assert len(outputs) == len(CELL.findall(page.read_text()))
+    assert len(outputs) == len(blocks(page, "python"))
     assert sum(output.figure is not None for output in outputs) == page.read_text().count("](../figures/notebooks/")

@@ -15,13 +15,13 @@ from pkgutil import resolve_name
 import pytest
 import torch
 
-from tests.helpers.yaml_sweep import EXPERIMENTS, SHORT, SMALL
+from tests.helpers import EXPERIMENTS, PROJECT
+from tests.helpers.yaml_sweep import SHORT, SMALL
 from ugvae import __main__ as entrance
 from ugvae import cli, models
 from ugvae.cli.commands import COMMANDS
 from ugvae.cli.parser import help_calls
 
-PROJECT = Path(__file__).parents[1]
 FIT = ["fit", "--config", str(EXPERIMENTS / "digits.yaml"), *SMALL, *SHORT, "--figures.groups_per_label=0"]
 RUN = Path("lightning_logs/digits/version_0")
 pytestmark = pytest.mark.usefixtures("workplace")

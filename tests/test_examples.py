@@ -5,7 +5,8 @@ import importlib
 
 import pytest
 
-from tests.test_layout import PROJECT, sources
+from tests.helpers import PROJECT
+from tests.test_layout import sources
 
 WITH_EXAMPLES = [name for name, path in sources() if ">>> " in path.read_text()]
 

@@ -14,5 +14,6 @@ def test_a_seeded_run_gives_what_it_gave(tmp_path: Path) -> None:
     assert len(results["curve"]) == len(frozen["curve"])
     for row, expected in zip(results["curve"], frozen["curve"], strict=True):
         assert row == pytest.approx(expected, rel=0.02, abs=0.5)
+    assert results["results"].keys() == frozen["results"].keys()
     if results["machine"] == frozen["machine"]:
         assert results == frozen

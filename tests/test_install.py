@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[1]
+from tests.helpers import PROJECT
+
 PYTHON = """#!/bin/sh
 # stands in for python3 -m venv FOLDER, and for the python of the environment
 case "$*" in

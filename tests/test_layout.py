@@ -4,7 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[1]
+from tests.helpers import PROJECT
+
 FLOORS = (  # from the ground up; rooms of one floor do not know each other
     ("ugvae.errors", "ugvae.distributions"),
     ("ugvae.machine", "ugvae.distributed"),

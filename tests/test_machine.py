@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import PROJECT
 from ugvae import cli, machine
 from ugvae.callbacks import reports
 
-PROJECT = Path(__file__).parents[1]
 QUICK = ["--data", "DigitsDataModule", "--data.image_size", "8", "--data.groups_per_batch", "40", "--model", "VAE"]
 QUICK += ["--experiment", "tiny", "--figures.groups_per_label", "0", "--trainer.accelerator", "cpu"]
 
@@ -117,9 +117,7 @@ def test_no_gpu_is_looked_for_where_there_is_none(
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible
 
 
-def test_sessions_of_a_resumed_run_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
+def test_sessions_of_a_resumed_run_add_up(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports, "describe", lambda: {"line": "one machine"})
     started = time.monotonic()
     cli.main(["fit", *QUICK, "--trainer.max_epochs", "1"])

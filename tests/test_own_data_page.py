@@ -15,8 +15,7 @@ import pytest
 
 from tests.data.clinic import write_clinic
 from tests.data.image_folder import write_image_folder
-from tests.helpers.yaml_sweep import EXPERIMENTS
-from tests.test_layout import PROJECT
+from tests.helpers import EXPERIMENTS, PROJECT
 from ugvae import cli
 from ugvae.experiments.paper import __main__ as paper
 

@@ -4,9 +4,9 @@ import ast
 import re
 import sys
 from importlib.metadata import packages_distributions
-from pathlib import Path
 
-PROJECT = Path(__file__).parents[1]
+from tests.helpers import PROJECT
+
 OWN = {"ugvae", "tests"}
 
 

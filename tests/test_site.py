@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.helpers.pages import PROJECT
+from tests.helpers import PROJECT
 
 pytest.importorskip("mkdocs", reason="make docs installs it")
 WITH_ALL = ("ugvae.models", "ugvae.datamodules")

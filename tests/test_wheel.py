@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_layout import FOLDERS, PROJECT
+from tests.helpers import PROJECT
+from tests.test_layout import FOLDERS
 from tests.test_requirements import pinned_to_floors
 from ugvae.experiments.paper.registry import FIGURES, TABLES
 from ugvae.runs.folder import read_run
@@ -67,12 +68,10 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def empty(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, and no path but the environment's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    return tmp_path
+    return workplace
 
 
 def ugvae(environment: Path, *arguments: str) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helpers.yaml_sweep import EXPERIMENTS, SHORT, SMALL, YAMLS
+from tests.helpers import EXPERIMENTS
+from tests.helpers.yaml_sweep import SHORT, SMALL, YAMLS
 from ugvae import cli
 from ugvae.cli.yamls import with_files, yaml_named
 from ugvae.errors import ConfigError

@@ -8,7 +8,8 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import CSVLogger
 
-from tests.helpers.yaml_sweep import EXPERIMENTS, SMALL
+from tests.helpers import EXPERIMENTS
+from tests.helpers.yaml_sweep import SMALL
 from ugvae import cli
 from ugvae.callbacks import figures, reports
 from ugvae.callbacks.alone import Alone

@@ -16,7 +16,6 @@ from ugvae.datamodules import ArrayDataModule
 from ugvae.errors import ConfigError, DataError
 from ugvae.models import UGVAE
 
-RNG = np.random.default_rng(0)
 PICTURES = array_of_pictures(40)
 
 
@@ -163,7 +162,7 @@ def test_datasets(kind: str) -> None:
 
 
 def test_sixteen_channels_of_16_bits_train(tmp_path: Path) -> None:
-    np.save(tmp_path / "wells.npy", RNG.integers(0, 65536, (60, 20, 20, 16), np.uint16))
+    np.save(tmp_path / "wells.npy", np.random.default_rng(0).integers(0, 65536, (60, 20, 20, 16), np.uint16))
     data = ArrayDataModule(str(tmp_path / "wells.npy"), image_size=16, group_size=4, groups_per_batch=4)
     model = UGVAE(data.image_shape, backbone="mlp", z_dim=2, beta_dim=2, num_components=2)
     trainer = quiet_trainer(max_epochs=1)

@@ -11,13 +11,13 @@ import yaml
 from tests.data.icons import icon_number
 from tests.data.pictures import NUM_COLOURS, pixel_number
 from tests.data.samples import SAMPLES, write_samples
+from tests.helpers import EXPERIMENTS
 from tests.helpers.package_index import pip_finds_nothing
 from ugvae import datamodules
 from ugvae.data.image_files import ImageFilesDataModule
 from ugvae.data.table import SPLITS
 from ugvae.errors import ConfigError, DataError
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SIZES = {  # train, val, test; and what is never in two splits, if there is such a column
     "CelebADataModule": ((160, 20, 20), None),
     "Faces3DDataModule": ((216, 27, 27), "scan"),

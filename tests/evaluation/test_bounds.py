@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tests.helpers.reference_models import exact_log_likelihood, make_linear
+from tests.helpers.linear_models import exact_log_likelihood, make_linear
 from tests.helpers.small_models import B, G, every_model, make, make_images
 from ugvae.errors import ConfigError
 from ugvae.evaluation import bounds

@@ -23,8 +23,8 @@ FACTORS = {"shape": GRID[:, 0], "size": GRID[:, 1]}
 SPLIT = GRID.astype(float)  # a dimension for each factor
 
 
-def mixed() -> np.ndarray:
-    """Two factors of one variance, turned by 45°: every dimension has as much of one as of the other."""
+def mixed() -> tuple[np.ndarray, np.ndarray]:
+    """Two factors of one variance, turned by 45°, and the factors: a dimension has as much of one as of the other."""
     pairs = np.array([(a, b) for a in range(3) for b in range(3)] * 40, float)
     return np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], 1), pairs.astype(int)
 

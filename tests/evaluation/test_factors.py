@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.helpers.refusals import refused
 from tests.helpers.small_models import make
-from tests.helpers.tiny_runs import call, refused, run_of
+from tests.helpers.tiny_runs import call, run_of
 from ugvae.data.table import ImageTable
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError

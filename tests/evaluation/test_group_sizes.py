@@ -9,8 +9,9 @@ from statistics import fmean
 import pytest
 import torch
 
+from tests.helpers.refusals import refused
 from tests.helpers.small_models import make
-from tests.helpers.tiny_runs import refused, write_run
+from tests.helpers.tiny_runs import write_run
 from ugvae.data.known_groups import draw_groups
 from ugvae.evaluation.group_sizes import SizeResult, shared_images
 from ugvae.evaluation.results import read_results, to_json

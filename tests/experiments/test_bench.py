@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from tests.helpers import PROJECT
 from ugvae import machine
 from ugvae.experiments.bench import __main__ as bench
 from ugvae.experiments.bench import cases, memory, plain, scaling, timing
@@ -18,7 +19,6 @@ from ugvae.experiments.bench.results import Measurement
 from ugvae.experiments.bench.steps import SIZES
 from ugvae.experiments.bench.timing import Plan, Way
 
-PROJECT = Path(__file__).parents[2]
 RUN = {"hardware": {"line": "2 cores of Some CPU"}, "versions": {"torch": "2.9"}, "quick": False, "rounds": 5}
 RUN |= {"seconds": 1.0}
 TINY = {"quick": True, "rounds": 2, "turn": 0.001}

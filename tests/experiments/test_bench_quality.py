@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning import Trainer
 
 from tests.data.celeba import write_celeba
+from tests.helpers import PROJECT
 from tests.helpers.small_models import make
 from ugvae.datamodules import CelebADataModule, DigitsDataModule
 from ugvae.errors import ConfigError, DataError
@@ -145,7 +146,7 @@ def test_curves_and_table_come_into_the_document(tmp_path: Path, monkeypatch: py
     drawn = []
     monkeypatch.setattr(quality_report, "save_figure", lambda figure, path: drawn.append((figure, path)))
     doc = tmp_path / "performance.md"
-    doc.write_text((Path(__file__).parents[2] / "docs/performance.md").read_text())
+    doc.write_text((PROJECT / "docs/performance.md").read_text())
     quality_report.fill(made_up(quick=True), doc)
     (figure, path), text = drawn[0], doc.read_text()
     assert path == tmp_path / "figures" / "quality_mnist.png"

@@ -8,8 +8,8 @@ import pytest
 import torch
 import yaml
 
-from tests.helpers.yaml_sweep import EXPERIMENTS
-from ugvae import cli, models
+from tests.helpers import EXPERIMENTS
+from ugvae import models
 from ugvae.data.table import ImageTable
 from ugvae.datamodules import DigitsDataModule
 from ugvae.errors import ConfigError
@@ -26,14 +26,14 @@ QUICK = ["--data", "digits", "--epochs", "1", "--images", "64", "--image_samples
 
 
 @pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """An empty working folder; ``fit`` runs in this process, but goes on with nothing; gives what was run."""
-    done = []
+def commands(commands: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """``fit`` runs in this process, but goes on with nothing; gives what was run."""
+    in_this_process = subprocess.run
 
     def run(command: list[str]) -> subprocess.CompletedProcess:
-        done.append(command[3:])
         if "--ckpt_path" not in command:
-            cli.main(command[3:])
+            return in_this_process(command)
+        commands.append(command[3:])
         return subprocess.CompletedProcess(command, 0)
 
     settings = yaml.safe_load((EXPERIMENTS / "digits.yaml").read_text())
@@ -43,11 +43,9 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
     settings["model"] = {"class_path": "UGVAE", "init_args": beta_alone}
     groups = {"grouping": "similar", "random_share": 0.5, "eval_grouping": "random"}
     settings["data"] = {"class_path": "DigitsDataModule", "init_args": groups}
-    (tmp_path / "digits.yaml").write_text(yaml.safe_dump(settings))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
+    Path("digits.yaml").write_text(yaml.safe_dump(settings))
     monkeypatch.setattr(subprocess, "run", run)
-    return done
+    return commands
 
 
 def option(command: list[str], name: str) -> str | None:

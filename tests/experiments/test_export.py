@@ -10,7 +10,9 @@ from PIL import Image
 
 from tests.helpers.fake_hub import use_fake_hub
 from tests.helpers.made_up_runs import change, write_run
+from tests.helpers.refusals import refusal
 from tests.helpers.small_models import make
+from tests.helpers.tiny_runs import write_checkpoint
 from ugvae import datamodules
 from ugvae.experiments.export import licences, main
 from ugvae.models import UGVAE, VAE, BaseVAE
@@ -18,18 +20,6 @@ from ugvae.runs.checkpoints import checkpoint_digest
 from ugvae.runs.files import save_json
 
 FILES = ["README.md", "config.json", "model.safetensors", "samples.png"]
-
-
-def write_checkpoint(run: Path, model: BaseVAE) -> None:
-    content = {
-        "state_dict": model.state_dict(),
-        "hyper_parameters": dict(model.hparams),
-        "model_class": type(model).__name__,
-        "pytorch-lightning_version": "2.6.6",
-        "global_step": 0,
-    }
-    (run / "checkpoints").mkdir(exist_ok=True)
-    torch.save(content, run / "checkpoints" / "best.ckpt")
 
 
 @pytest.fixture
@@ -47,13 +37,6 @@ def card_of(run: Path) -> str:
 
 def section(card: str, name: str) -> str:
     return card.split(f"## {name}\n")[1].split("\n## ")[0]
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The message of a call that ends with status 2."""
-    with pytest.raises(SystemExit, match="2"):
-        main(list(arguments))
-    return capsys.readouterr().err
 
 
 def test_the_folder_is_the_model_of_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,8 +161,8 @@ def test_onnx_files_are_in_the_card(run: Path) -> None:
 
 
 def test_what_cannot_be_exported(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "error: run: " in refused(capsys, str(tmp_path))
+    assert refusal(capsys, str(tmp_path), main=main).startswith("run: ")
     (tmp_path / "file").touch()
-    assert "file: cannot be written" in refused(capsys, str(run), "--output", str(tmp_path / "file"))
+    assert "file: cannot be written" in refusal(capsys, str(run), "--output", str(tmp_path / "file"), main=main)
     (run / "checkpoints" / "best.ckpt").write_bytes(b"no checkpoint")
-    assert "error: ckpt_path: " in refused(capsys, str(run))
+    assert refusal(capsys, str(run), main=main).startswith("ckpt_path: ")

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tests.data.icons import write_icons
+from tests.helpers.refusals import refused
 from tests.helpers.small_models import make
-from tests.helpers.tiny_runs import DIGITS, call, refused, run_of, write_run
+from tests.helpers.tiny_runs import DIGITS, call, run_of, write_run
 from ugvae.data.table import ImageTable
 from ugvae.evaluation import feature_networks
 from ugvae.evaluation.results import read_results

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.refusals import refused
 from tests.helpers.small_models import make
-from tests.helpers.tiny_runs import call, refused, write_run
+from tests.helpers.tiny_runs import call, write_run
 from ugvae.errors import ConfigError
 from ugvae.evaluation.kinds import largest_groups, of_column, values_by_name
 from ugvae.evaluation.results import read_results

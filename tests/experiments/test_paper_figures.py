@@ -8,8 +8,9 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from tests.helpers.refusals import refused
 from tests.helpers.small_models import make
-from tests.helpers.tiny_runs import DIGITS, call, refused, run_of, write_run
+from tests.helpers.tiny_runs import DIGITS, call, run_of, write_run
 from ugvae.datamodules import Cars3DDataModule, MixedDataModule, StanfordCarsDataModule
 from ugvae.evaluation.trained_run import load_run
 from ugvae.experiments.paper import baselines, crossing, own_grids

@@ -10,8 +10,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from tests.helpers.refusals import refused
 from tests.helpers.small_models import every_model
-from tests.helpers.tiny_runs import call, refused, run_of
+from tests.helpers.tiny_runs import call, run_of
 from ugvae.evaluation.trained_run import TrainedRun, load_run
 from ugvae.experiments.paper import __main__ as paper
 from ugvae.experiments.paper.command import Command, Made

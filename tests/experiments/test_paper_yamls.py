@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.helpers.yaml_sweep import EXPERIMENTS
+from tests.helpers import EXPERIMENTS
 from ugvae import models
 
 PAPER = {  # Table 2: z_dim, beta_dim, K; epochs; 0.9 of 162,770 + 256 images in batches of 128 where it is known

@@ -4,7 +4,6 @@ import base64
 import io
 import itertools
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.made_up_runs import change, write_run
+from tests.helpers.outline import Outline
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import CLAIMS, verdict
 from ugvae.experiments.paper.__main__ import FIGURES, TABLES, main
@@ -20,38 +20,8 @@ from ugvae.runs.checkpoints import checkpoint_digest
 from ugvae.runs.files import save_json
 from ugvae.runs.folder import read_run
 
-VOID = {"meta", "img", "input", "br", "hr", "link", "path", "line", "circle", "rect"}
 COLOURS = [colour for _, colour in STAGES.values()]
 HOSTILE = "</style><script>alert(1)</script>\"'&<b>"
-
-
-class Outline(HTMLParser):
-    """What a page links to, its ids, headings and text; checks that every tag is closed in turn."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict]] = []
-        self.text: list[str] = []
-        self.feed(page)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attributes: list) -> None:
-        self.tags.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attributes: list) -> None:
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-    def words(self) -> str:
-        return " ".join(" ".join(self.text).split())
 
 
 def report(run: Path) -> str:

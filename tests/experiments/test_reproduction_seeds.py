@@ -1,15 +1,13 @@
 """The reproduction page over training seeds: missing ones are trained and evaluated; runs of one setting are one."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.experiments.test_seeds import TINY
+from tests.helpers import EXPERIMENTS
 from tests.helpers.made_up_runs import write_run
-from tests.helpers.yaml_sweep import EXPERIMENTS
-from ugvae import __main__ as entrance
 from ugvae import cli
 from ugvae.experiments.paper import __main__ as paper
 from ugvae.experiments.paper.reproduction.families import families, mean_of
@@ -85,31 +83,21 @@ def test_mean_of_results() -> None:
 
 
 def test_missing_seeds_are_trained_and_evaluated_like_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, commands: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = []
-
-    def run(command: list[str]) -> subprocess.CompletedProcess:
-        done.append(command[3:])
-        entrance.main(command[3:])
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    monkeypatch.setattr(subprocess, "run", run)
     cli.main(["fit", f"--config={EXPERIMENTS / 'digits.yaml'}", "--trainer.max_epochs=1", *TINY])
     paper.main(["latent_use", "--run", str(RUN), "--groups", "6"])
     paper.main(["fig10", "--run", str(RUN)])
     page = write(tmp_path / "page.md", RUN, "--seeds", "2")
     second = RUN.with_name("version_1")
     assert [seed_of(path) for path in (RUN, second)] == [1, 2]
-    assert [words[0] for words in done] == ["fit", "test", "test", "paper"]
-    assert done[-1] == ["paper", "latent_use", "--run", str(second), "--groups", "6"]
+    assert [words[0] for words in commands] == ["fit", "test", "test", "paper"]
+    assert commands[-1] == ["paper", "latent_use", "--run", str(second), "--groups", "6"]
     assert "| digits/version_0, seeds 1, 2, UGVAE | random groups, 6 of 16 |" in page
     assert f"--runs {RUN} {second}`" in page
-    done.clear()
+    commands.clear()
     assert write(tmp_path / "page.md", RUN, "--seeds", "2") == page
-    assert done == [], "what is there is not made again"
+    assert commands == [], "what is there is not made again"
     with pytest.raises(SystemExit):
         write(tmp_path / "page.md", "nothing", "--seeds", "2")
     assert "runs: no file nothing, and ugvae has no YAML of that name" in capsys.readouterr().err

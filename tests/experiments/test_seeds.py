@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from tests.helpers.killed_runs import session
-from ugvae import cli
 from ugvae.errors import ConfigError
 from ugvae.experiments import compare, seeds
 from ugvae.experiments.paper.table import number, over_seeds
@@ -18,22 +17,6 @@ TINY += ["--figures.groups_per_label=0", "--trainer.accelerator=cpu", "--checkpo
 SCORES = ["--images", "64", "--image_samples", "2", "--group_samples", "2"]
 COMPARE = ["--data", "digits", "--models", "VAE", "--epochs", "1", *SCORES, *TINY]
 FOLDER = Path("lightning_logs/compare_digits/VAE")
-
-
-@pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """An empty working folder; ``fit`` runs in this process; gives what was run."""
-    done = []
-
-    def run(command: list[str]) -> subprocess.CompletedProcess:
-        done.append(command[3:])
-        cli.main(command[3:])
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    monkeypatch.setattr(subprocess, "run", run)
-    return done
 
 
 def config(version: int) -> dict:

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,9 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.experiments.test_report import Outline
+from tests.helpers.browser import CHROMIUM, needs_chromium
+from tests.helpers.outline import Outline
+from tests.helpers.refusals import refused
 from tests.helpers.small_models import make
-from tests.helpers.tiny_runs import call, refused, run_of, write_run
+from tests.helpers.tiny_runs import call, run_of, write_run
 from ugvae.evaluation.trained_run import load_run
 from ugvae.evaluation.walks import plane_walk
 from ugvae.experiments.paper import __main__ as paper
@@ -23,7 +24,6 @@ from ugvae.experiments.paper import walk_sheet
 from ugvae.experiments.paper.walks import held_out_axes
 from ugvae.models import MLVAE, UGVAE, VAE, NeuralStatistician
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PLAY = """<script>
 const walk = document.querySelector(".walk"), tiles = walk.querySelector(".tiles"), seen = [];
 const sliders = walk.querySelectorAll("input"), tile = walk.querySelectorAll(".tile")[1];
@@ -141,7 +141,8 @@ def test_a_damaged_walk_is_named_and_the_picture_stays(tmp_path: Path, damage: s
     assert "<script" not in page
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@pytest.mark.browser
+@needs_chromium
 def test_sliders_keys_and_dragging_move_it_in_a_browser(tmp_path: Path) -> None:
     run = run_of(tmp_path, UGVAE)
     call("walk_sheet", run, "--steps", "3")

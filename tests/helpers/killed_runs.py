@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from tests.helpers import EXPERIMENTS
 from tests.helpers.ranks import Ranks
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.models import BaseVAE
 from ugvae.runs import loggers

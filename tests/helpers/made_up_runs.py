@@ -125,6 +125,7 @@ def image_quality() -> dict[str, Any]:
 
 def entry(title: str, status: str = "done", reason: str | None = None, **figures: str) -> dict[str, Any]:
     drawn = [{"file": f"{name}.png", "caption": caption} for name, caption in figures.items()]
+    # as an earlier version stored it: the report turns it into a command of today
     command = f"python -m experiments.paper {title.split(':')[0]} --run lightning_logs/mnist/version_0"
     return {"title": title, "status": status, "reason": reason, "seconds": 3.0, "figures": drawn, "command": command}
 

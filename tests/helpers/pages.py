@@ -5,7 +5,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+from tests.helpers import PROJECT
+
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 NOTEBOOKS = sorted((PROJECT / "docs" / "notebooks").glob("*.md"))
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.M | re.S)

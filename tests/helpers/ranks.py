@@ -17,7 +17,8 @@ import torch
 import torch.distributed
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-PROJECT = Path(__file__).parents[2]
+from tests.helpers import PROJECT
+
 OWN = {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
 LAUNCHERS = (
     "SLURM_",

@@ -6,7 +6,7 @@ is extreme.
 
 - ``reference_elbo`` walks through a given ``UGVAE`` with given noise.
 - ``PlainUGVAE`` has modules of its own, as straightforward research code would have; ``copy_weights`` fills them.
-- ``fixed_noise`` makes the library draw given noise.
+- ``fixed_noise`` makes the library draw given noise; ``recorded_noise`` keeps what it draws.
 
 Axes: G groups, B images, C channels, H and W pixels.
 """
@@ -37,6 +37,20 @@ def fixed_noise(*draws: Tensor) -> Iterator[None]:
     assert not remaining, f"{len(remaining)} draws were not used"
 
 
+@contextmanager
+def recorded_noise() -> Iterator[list[Tensor]]:
+    """Inside, what ``torch.randn_like`` returns is recorded in order."""
+    draws: list[Tensor] = []
+    original = torch.randn_like
+
+    def draw(like: Tensor) -> Tensor:
+        draws.append(original(like))
+        return draws[-1]
+
+    with patch("torch.randn_like", draw):
+        yield draws
+
+
 def log_normal(value: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
     """log N(value; mean, diag variance), summed over every axis."""
     return (-0.5 * torch.log(2 * math.pi * variance) - (value - mean) ** 2 / (2 * variance)).sum()
@@ -48,14 +62,14 @@ def kl_normal(mean: Tensor, variance: Tensor, other_mean: Tensor, other_variance
     return 0.5 * terms.sum(-1)
 
 
-def _linear_gaussian(layer: nn.Linear, features: Tensor) -> tuple[Tensor, Tensor]:
+def linear_gaussian(layer: nn.Linear, features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance: the first half of the outputs, and exp of the second half."""
     output = layer.weight @ features + layer.bias
     half = len(output) // 2
     return output[:half], output[half:].exp()
 
 
-def _component(model: UGVAE, k: int, beta: Tensor) -> tuple[Tensor, Tensor]:
+def component_of(model: UGVAE, k: int, beta: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of p(z | d = k, beta), from the k-th slice of the batched parameters."""
     prior = model.mixture_prior
     width = prior.weight.shape[1]
@@ -73,11 +87,11 @@ def _reference_group(model: UGVAE, images: Tensor, z_noise: Tensor, beta_noise: 
     weighted_mean = torch.zeros_like(beta_noise)
     for image, noise in zip(images, z_noise, strict=True):
         h = model.encoder(image[None])[0]
-        mean, variance = _linear_gaussian(model.z_head, h)
+        mean, variance = linear_gaussian(model.z_head, h)
         z = mean + variance.sqrt() * noise
         scores = model.d_head[2](torch.tanh(model.d_head[0](z))).exp()
         pi = scores / scores.sum()
-        factor_mean, factor_variance = _linear_gaussian(model.beta_head, torch.cat([h, pi]))
+        factor_mean, factor_variance = linear_gaussian(model.beta_head, torch.cat([h, pi]))
         precision = precision + 1 / factor_variance
         weighted_mean = weighted_mean + factor_mean / factor_variance
         for values, value in zip((z_means, z_variances, samples, pis), (mean, variance, z, pi), strict=True):
@@ -90,7 +104,7 @@ def _reference_group(model: UGVAE, images: Tensor, z_noise: Tensor, beta_noise: 
         decoded = torch.sigmoid(model.decoder(torch.cat([z, beta])[None])[0])
         reconstruction.append(log_normal(image, decoded, torch.full_like(image, model.x_std**2)))
         components = range(model.num_components)
-        kl_z.append(sum(pi[k] * kl_normal(mean, variance, *_component(model, k, beta)) for k in components))
+        kl_z.append(sum(pi[k] * kl_normal(mean, variance, *component_of(model, k, beta)) for k in components))
         kl_d.append(sum(pi[k] * torch.log(pi[k] * model.num_components) for k in components))
     zero, one = torch.zeros_like(beta), torch.ones_like(beta)
     return {

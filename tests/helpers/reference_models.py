@@ -1,40 +1,20 @@
 """The baselines restated plainly: one group, one image, one component at a time, with variances instead of logarithms.
 
 ``BOUNDS`` has one function per model: (model, images, *noise) to its terms, its ``total`` and its ``objective``, nats
-per group. ``exact_log_likelihood`` is the closed form for models made linear by ``make_linear``.
+per group.
 
-Axes: G groups, B images, P pixels, D dimensions of what drives the mixture.
+Axes: G groups, B images.
 """
 
-import itertools
-import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from unittest.mock import patch
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
-from torch.distributions import MultivariateNormal
+from torch import Tensor
 
-from tests.helpers.reference import _component, _linear_gaussian, kl_normal, log_normal, reference_elbo
+from tests.helpers.reference import component_of, kl_normal, linear_gaussian, log_normal, reference_elbo
 from ugvae.models import BaseVAE, VampPriorVAE
-from ugvae.networks.heads import GaussianHead
 
 Terms = dict[str, Tensor]
-
-
-@contextmanager
-def recorded_noise() -> Iterator[list[Tensor]]:
-    """Inside, what ``torch.randn_like`` returns is recorded in order."""
-    draws: list[Tensor] = []
-    original = torch.randn_like
-
-    def draw(like: Tensor) -> Tensor:
-        draws.append(original(like))
-        return draws[-1]
-
-    with patch("torch.randn_like", draw):
-        yield draws
 
 
 def encode(model: BaseVAE, image: Tensor) -> Tensor:
@@ -57,7 +37,7 @@ def stack(rows: list[list[Terms]]) -> Terms:
 
 def vae_image(model: BaseVAE, image: Tensor, noise: Tensor) -> tuple[Tensor, Terms]:
     """The sampled z of one image, and its terms."""
-    mean, variance = _linear_gaussian(model.z_head, encode(model, image))
+    mean, variance = linear_gaussian(model.z_head, encode(model, image))
     z = mean + variance.sqrt() * noise
     return z, {"reconstruction": log_likelihood(model, image, z), "kl_z": kl_standard(mean, variance)}
 
@@ -84,7 +64,7 @@ def mlvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -
         precision = torch.full_like(beta_draw, 1.0 if model.prior_expert else 0.0)
         weighted = torch.zeros_like(beta_draw)
         for image in group:
-            mean, variance = _linear_gaussian(model.beta_head, encode(model, image))
+            mean, variance = linear_gaussian(model.beta_head, encode(model, image))
             precision, weighted = precision + 1 / variance, weighted + mean / variance
         beta = weighted / precision + precision.rsqrt() * beta_draw
         kl_beta.append(kl_standard(weighted / precision, 1 / precision))
@@ -95,7 +75,7 @@ def mlvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -
 def gvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) -> Terms:
     rows, kl_beta = [], []
     for group, z_draws, beta_draw in zip(images, z_noise, beta_noise, strict=True):
-        codes = [_linear_gaussian(model.beta_head, encode(model, image)) for image in group]
+        codes = [linear_gaussian(model.beta_head, encode(model, image)) for image in group]
         mean = sum(code[0] for code in codes) / len(codes)
         variance = sum(code[1] for code in codes) / len(codes)
         kl_beta.append(kl_standard(mean, variance))
@@ -106,7 +86,7 @@ def gvae(model: BaseVAE, images: Tensor, z_noise: Tensor, beta_noise: Tensor) ->
 
 def style_image(model: BaseVAE, image: Tensor, draw: Tensor, beta: Tensor) -> Terms:
     """The terms of one image whose z has the prior N(0, I)."""
-    mean, variance = _linear_gaussian(model.z_head, encode(model, image))
+    mean, variance = linear_gaussian(model.z_head, encode(model, image))
     latent = torch.cat([mean + variance.sqrt() * draw, beta])
     return {"reconstruction": log_likelihood(model, image, latent), "kl_z": kl_standard(mean, variance)}
 
@@ -122,24 +102,24 @@ def neural_statistician(model: BaseVAE, images: Tensor, beta_noise: Tensor, z_no
     for group, z_draws, beta_draw in zip(images, z_noise, beta_noise, strict=True):
         pooled = sum(encode(model, image) for image in group) / len(group)
         hidden = torch.relu(model.statistic_network[0](pooled))
-        mean, variance = _linear_gaussian(model.statistic_network[2], hidden)
+        mean, variance = linear_gaussian(model.statistic_network[2], hidden)
         kl_beta.append(kl_standard(mean, variance))
         beta = mean + variance.sqrt() * beta_draw
         rows.append([])
         for image, draw in zip(group, z_draws, strict=True):
-            mean, variance = _linear_gaussian(model.z_head, torch.cat([encode(model, image), beta]))
+            mean, variance = linear_gaussian(model.z_head, torch.cat([encode(model, image), beta]))
             latent = torch.cat([mean + variance.sqrt() * draw, beta])
-            kl_z = kl_normal(mean, variance, *_component(model, 0, beta))
+            kl_z = kl_normal(mean, variance, *component_of(model, 0, beta))
             rows[-1].append({"reconstruction": log_likelihood(model, image, latent), "kl_z": kl_z})
     return grouped_terms(rows, kl_beta)
 
 
 def gmvae_image(model: BaseVAE, image: Tensor, z_draw: Tensor, w_draw: Tensor) -> Terms:
     h = encode(model, image)
-    mean, variance = _linear_gaussian(model.z_head, h)
-    w_mean, w_variance = _linear_gaussian(model.w_head, h)
+    mean, variance = linear_gaussian(model.z_head, h)
+    w_mean, w_variance = linear_gaussian(model.w_head, h)
     z, w = mean + variance.sqrt() * z_draw, w_mean + w_variance.sqrt() * w_draw
-    components = [_component(model, k, w) for k in range(model.num_components)]
+    components = [component_of(model, k, w) for k in range(model.num_components)]
     joint = torch.stack([log_normal(z, *component).exp() / model.num_components for component in components])
     pi = joint / joint.sum()  # Bayes
     return {
@@ -161,13 +141,13 @@ def mixture_components(model: BaseVAE) -> list[tuple[Tensor, Tensor]]:
     """Mean and variance of each component of a prior that nothing drives."""
     if isinstance(model, VampPriorVAE):
         pseudo_inputs = 1 / (1 + torch.exp(-model.pseudo_logits))
-        return [_linear_gaussian(model.z_head, encode(model, pseudo_input)) for pseudo_input in pseudo_inputs]
+        return [linear_gaussian(model.z_head, encode(model, pseudo_input)) for pseudo_input in pseudo_inputs]
     log_variances = torch.tanh(model.prior_log_var)
     return [(mean, log_var.exp()) for mean, log_var in zip(model.prior_mean, log_variances, strict=True)]
 
 
 def mixture_vae_image(model: BaseVAE, image: Tensor, noise: Tensor) -> Terms:
-    mean, variance = _linear_gaussian(model.z_head, encode(model, image))
+    mean, variance = linear_gaussian(model.z_head, encode(model, image))
     kls = [kl_normal(mean, variance, *component) for component in mixture_components(model)]
     scores = torch.stack([torch.exp(-kl) for kl in kls])
     pi = scores / scores.sum()
@@ -191,12 +171,12 @@ def nested_vae(model: BaseVAE, images: Tensor, z_noise: Tensor, common_noise: Te
         outer = [vae_image(model, image, draw) for image, draw in zip(group, z_draws, strict=True)]
         seen = [z for z, _ in outer]
         if model.inner_sees == "means":
-            seen = [_linear_gaussian(model.z_head, encode(model, image))[0] for image in group]
+            seen = [linear_gaussian(model.z_head, encode(model, image))[0] for image in group]
         rows.append([])
         for i, (_, terms) in enumerate(outer):
             partner = seen[i + 1 if i % 2 == 0 else i - 1]
             hidden = torch.relu(model.inner_encoder[0](seen[i]))
-            mean, variance = _linear_gaussian(model.inner_encoder[2], hidden)
+            mean, variance = linear_gaussian(model.inner_encoder[2], hidden)
             common = mean + variance.sqrt() * common_draws[i]
             predicted = model.inner_decoder[2](torch.relu(model.inner_decoder[0](common)))
             inner = log_normal(partner, predicted, torch.ones_like(predicted))
@@ -228,61 +208,3 @@ BOUNDS: dict[str, Callable[..., Terms]] = {
     "UGVAE": ugvae,
     "VampPriorVAE": mixture_vae,
 }
-
-
-@torch.no_grad()
-def make_linear(model: BaseVAE) -> None:
-    """Makes decoder and mixture prior linear, with random weights, and the posteriors wide enough to cover the exact.
-
-    Component k is z ~ N(A_k c + a_k, diag s_k²), where c is beta or w: ReLU(c) and ReLU(−c) make c. A mixture that
-    nothing drives stays as it is.
-    """
-    model.decoder = nn.Linear(model.z_dim + model.beta_dim, math.prod(model.image_shape)).to(model.dtype)
-    nn.init.normal_(model.decoder.weight, std=0.5)
-
-    def linear_decode(latent: Tensor) -> Tensor:
-        return model.decoder(latent).unflatten(-1, model.image_shape)
-
-    model._decode = linear_decode
-    model.likelihood.mean = lambda logits: logits
-    for head in (module for module in model.modules() if isinstance(module, GaussianHead)):
-        head.bias[head.out_features // 2 :] = 1.0
-    if model.condition_dim:
-        prior, width = model.mixture_prior, model.condition_dim
-        slopes = 0.5 * torch.randn(model.num_components, width, model.z_dim, dtype=model.dtype)
-        hidden = torch.zeros(model.num_components, prior.weight.shape[1], width, dtype=model.dtype)
-        hidden[:, :width], hidden[:, width : 2 * width] = torch.eye(width), -torch.eye(width)
-        prior.hidden.weight.copy_(hidden.flatten(0, 1))
-        prior.hidden.bias.zero_()
-        prior.weight.zero_()
-        prior.weight[:, :width, : model.z_dim], prior.weight[:, width : 2 * width, : model.z_dim] = slopes, -slopes
-        nn.init.normal_(prior.bias)
-
-
-@torch.no_grad()
-def exact_log_likelihood(model: BaseVAE, images: Tensor) -> Tensor:
-    """log p(X) of one group ``(B, C, H, W)`` under a linear model, by enumeration of every assignment of d."""
-    if not model.beta_dim and len(images) > 1:
-        return sum(exact_log_likelihood(model, image[None]) for image in images)
-    weight, offset = model.decoder.weight, model.decoder.bias
-    of_z, of_beta = weight[:, : model.z_dim], weight[:, model.z_dim :]
-    noise = model.x_std**2 * torch.eye(len(weight), dtype=model.dtype)
-    eye = torch.eye(model.beta_dim or model.condition_dim, dtype=model.dtype)
-    parts = []  # of each component: mean, slope on beta or w, covariance given it
-    for k in range(max(1, model.num_components)):
-        slope = of_z.new_zeros(model.z_dim, len(eye))
-        if model.condition_dim:
-            mean, variance = _component(model, k, eye.new_zeros(len(eye)))
-            slope = torch.stack([_component(model, k, axis)[0] - mean for axis in eye], 1)
-        elif model.num_components:
-            mean, variance = mixture_components(model)[k]
-        else:
-            mean, variance = of_z.new_zeros(model.z_dim), of_z.new_ones(model.z_dim)
-        slope = of_z @ slope + (of_beta if model.beta_dim else 0)
-        parts.append((of_z @ mean + offset, slope, of_z @ variance.diag() @ of_z.T + noise))
-    values = []
-    for d in itertools.product(parts, repeat=len(images)):
-        means, slopes, covariances = zip(*d, strict=True)
-        joint = torch.cat(slopes) @ torch.cat(slopes).T + torch.block_diag(*covariances)
-        values.append(MultivariateNormal(torch.cat(means), joint).log_prob(images.flatten()))
-    return torch.stack(values).logsumexp(0) - len(images) * math.log(len(parts))

@@ -39,3 +39,10 @@ def quiet_trainer(**options) -> Trainer:
 
 def make_images(model: BaseVAE, groups: int = G, size: int = B) -> torch.Tensor:
     return torch.rand(groups, size, *model.image_shape, dtype=model.dtype)
+
+
+def with_statistics(model: BaseVAE) -> BaseVAE:
+    """The model after BatchNorm has seen images, so that its statistics are not those of a new one."""
+    with torch.no_grad():
+        model.train().elbo(make_images(model, 2, 8))
+    return model.eval()

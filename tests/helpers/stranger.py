@@ -8,8 +8,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
-PROJECT = Path(__file__).parents[2]
-EXPERIMENTS = PROJECT / "experiments"
+from tests.helpers import EXPERIMENTS
+
 RUN = "lightning_logs/digits/version_0"
 LAST = f"{RUN}/checkpoints/last.ckpt"
 DIGITS = f"--config {EXPERIMENTS}/digits.yaml --trainer.max_epochs 1 --figures.every_n_epochs 0 --data.image_size 8"

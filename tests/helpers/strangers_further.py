@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from tests.helpers.stranger import DIGITS, DONE, FIT, IN_PYTHON, LAST, NO_RUN, PROJECT, Case, callback, settings
+from tests.helpers import PROJECT
+from tests.helpers.stranger import DIGITS, DONE, FIT, IN_PYTHON, LAST, NO_RUN, Case, callback, settings
 
 
 def damaged_run() -> None:

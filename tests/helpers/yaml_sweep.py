@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
+from tests.helpers import EXPERIMENTS
 from ugvae import datamodules
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 YAMLS = sorted(EXPERIMENTS.glob("*.yaml"))
 
 

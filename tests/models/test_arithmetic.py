@@ -60,9 +60,7 @@ def fit(*arguments: str) -> dict:
     return yaml.safe_load((newest / "config.yaml").read_text())
 
 
-def test_the_choice_is_written_down_and_overridable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
+def test_the_choice_is_written_down_and_overridable(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "cpu_flags", lambda: {"avx512_bf16"})
     before = torch.get_float32_matmul_precision()
     try:

@@ -7,8 +7,7 @@ import torch
 from torch.distributions import Normal
 from torch.testing import assert_close
 
-from tests.helpers.reference import fixed_noise
-from tests.helpers.reference_models import recorded_noise
+from tests.helpers.reference import fixed_noise, recorded_noise
 from tests.helpers.small_models import B, G, make, make_images
 from ugvae.distributions import kl_gaussians
 from ugvae.errors import ConfigError

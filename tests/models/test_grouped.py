@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from tests.helpers.gaussians import gaussian
-from tests.helpers.reference import _linear_gaussian, fixed_noise, kl_normal
-from tests.helpers.reference_models import encode, kl_standard, log_likelihood, recorded_noise
+from tests.helpers.reference import fixed_noise, kl_normal, linear_gaussian, recorded_noise
+from tests.helpers.reference_models import encode, kl_standard, log_likelihood
 from tests.helpers.small_models import B, G, make, make_images, quiet_trainer
 from ugvae.datamodules import DigitsDataModule
 from ugvae.distributions import DiagonalGaussian, average_of_gaussians
@@ -90,7 +90,7 @@ def test_groups_that_span_devices_are_refused_by_name(model_class: type[BaseVAE]
 
 def plain_pair(model: BaseVAE, images: Tensor, noise: Tensor) -> Tensor:
     """The training objective of two images, one dimension at a time, in variances."""
-    own = [_linear_gaussian(model.z_head, encode(model, image)) for image in images]
+    own = [linear_gaussian(model.z_head, encode(model, image)) for image in images]
     (mean_1, variance_1), (mean_2, variance_2) = own
     divergence = [
         kl_normal(*(part[d : d + 1] for part in (mean_1, variance_1, mean_2, variance_2))) for d in range(len(mean_1))

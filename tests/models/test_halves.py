@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from tests.helpers.reference import _component, _linear_gaussian, fixed_noise, kl_normal
-from tests.helpers.reference_models import encode, kl_standard, log_likelihood, recorded_noise
+from tests.helpers.reference import component_of, fixed_noise, kl_normal, linear_gaussian, recorded_noise
+from tests.helpers.reference_models import encode, kl_standard, log_likelihood
 from tests.helpers.small_models import make, make_images, quiet_trainer
 from ugvae.datamodules import DigitsDataModule
 from ugvae.distributions import DiagonalGaussian
@@ -40,7 +40,7 @@ def plain_half(
     """The bound of one half, in variances, one image at a time; ``others`` are the images that give its beta."""
 
     def local(image: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        mean, variance = _linear_gaussian(model.z_head, encode(model, image))
+        mean, variance = linear_gaussian(model.z_head, encode(model, image))
         z = mean + variance.sqrt() * noise
         pi = model.d_head(z).softmax(0) if model.num_components else z[:0]
         return mean, variance, z, pi
@@ -49,7 +49,7 @@ def plain_half(
     weighted = torch.zeros_like(beta_noise)
     for image, noise in zip(others, other_noise, strict=True):
         features = torch.cat([encode(model, image), local(image, noise)[3]])
-        mean, variance = _linear_gaussian(model.beta_head, features)
+        mean, variance = linear_gaussian(model.beta_head, features)
         precision, weighted = precision + 1 / variance, weighted + mean / variance
     beta = weighted / precision + precision.rsqrt() * beta_noise
     total = -kl_standard(weighted / precision, 1 / precision) if images else torch.zeros_like(beta[0])
@@ -57,7 +57,7 @@ def plain_half(
         mean, variance, z, pi = local(image, noise)
         total = total + log_likelihood(model, image, torch.cat([z, beta]))
         if model.num_components:
-            components = [_component(model, k, beta) for k in range(model.num_components)]
+            components = [component_of(model, k, beta) for k in range(model.num_components)]
             total = total - sum(p * kl_normal(mean, variance, *part) for p, part in zip(pi, components, strict=True))
             total = total - sum(p * torch.log(p * len(pi)) for p in pi)
         else:

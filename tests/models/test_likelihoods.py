@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import ContinuousBernoulli, Normal
 from torch.testing import assert_close
 
-from tests.helpers.reference_models import recorded_noise
+from tests.helpers.reference import fixed_noise, recorded_noise
 from tests.helpers.small_models import B, G, every_model, make, make_images
 from ugvae.evaluation.bounds import importance_weighted_bound
 from ugvae.models import UGVAE, BaseVAE, NestedVAE
@@ -102,9 +102,7 @@ def test_masked_images_are_in_no_sum(likelihood: str) -> None:
     gradients = [parameter.grad.clone() for parameter in model.parameters()]
     model.zero_grad()
     other = images.where(mask[..., None, None, None], 1 - images)
-    draws = iter(noise)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("torch.randn_like", lambda like: next(draws))
+    with fixed_noise(*noise):
         model.loss(model.elbo(other, mask)).backward()
     for gradient, parameter in zip(gradients, model.parameters(), strict=True):
         assert_close(gradient, parameter.grad)
@@ -116,9 +114,7 @@ def test_autocast_keeps_densities_in_float32(likelihood: str) -> None:
     images = levels(model)
     with recorded_noise() as noise:
         exact = model.elbo(images)["reconstruction"]
-    draws = iter(noise)
-    with pytest.MonkeyPatch.context() as patch, torch.autocast("cpu", torch.bfloat16):
-        patch.setattr("torch.randn_like", lambda like: next(draws))
+    with fixed_noise(*noise), torch.autocast("cpu", torch.bfloat16):
         half = model.elbo(images)["reconstruction"]
     assert half.dtype == torch.float32
     assert_close(half, exact, rtol=0.05, atol=0.5)

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from tests.helpers.reference import fixed_noise
-from tests.helpers.reference_models import recorded_noise
+from tests.helpers.reference import fixed_noise, recorded_noise
 from tests.helpers.small_models import MODELS, make
 from ugvae.errors import ConfigError
 from ugvae.models import GMVAE, UGVAE, BaseVAE, NestedVAE

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from tests.helpers.reference import fixed_noise
-from tests.helpers.reference_models import mixture_components, recorded_noise
+from tests.helpers.reference import fixed_noise, recorded_noise
+from tests.helpers.reference_models import mixture_components
 from tests.helpers.small_models import B, G, make, make_images
 from ugvae.distributions import DiagonalGaussian, component_kl, mixture_log_prob
 from ugvae.models import VAE, BaseVAE, Bound, GMMPriorVAE, VampPriorVAE

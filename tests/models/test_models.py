@@ -15,7 +15,7 @@ from torch.distributions import Normal
 from torch.testing import assert_close
 
 from tests.helpers import reference_models
-from tests.helpers.reference_models import recorded_noise
+from tests.helpers.reference import recorded_noise
 from tests.helpers.small_models import MODELS, SETTINGS, WEIGHTS, B, G, every_model, make, make_images
 from ugvae.callbacks import TrainingFigures
 from ugvae.datamodules import DigitsDataModule

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tests.helpers.fake_hub import use_fake_hub
-from tests.helpers.small_models import every_model, make, make_images
+from tests.helpers.pickles import Trap
+from tests.helpers.small_models import every_model, make, make_images, with_statistics
 from ugvae.errors import ConfigError, OutputError
 from ugvae.models import MLVAE, UGVAE, VAE, BaseVAE, BetaVAE
 
@@ -29,17 +30,10 @@ class Painter(UGVAE):
         self.palette = nn.Linear(colours, 3)
 
 
-def trained(model: BaseVAE) -> BaseVAE:
-    """The model after BatchNorm has seen images, so that its statistics are not those of a new one."""
-    with torch.no_grad():
-        model.train().elbo(make_images(model, 2, 8))
-    return model.eval()
-
-
 @every_model
 @pytest.mark.parametrize("double", [True, False])
 def test_every_model_comes_back_bit_for_bit(model_class: type[BaseVAE], double: bool, tmp_path: Path) -> None:
-    model = trained(make(model_class, double=double, **CONV))
+    model = with_statistics(make(model_class, double=double, **CONV))
     state = torch.get_rng_state()
     assert model.save_pretrained(tmp_path / "new" / "folder") == tmp_path / "new" / "folder"
     assert torch.equal(torch.get_rng_state(), state)
@@ -63,7 +57,7 @@ def test_every_model_comes_back_bit_for_bit(model_class: type[BaseVAE], double: 
 
 
 def test_saving_what_was_loaded_gives_the_same_files(tmp_path: Path) -> None:
-    trained(make(UGVAE, **CONV)).save_pretrained(tmp_path / "one")
+    with_statistics(make(UGVAE, **CONV)).save_pretrained(tmp_path / "one")
     UGVAE.from_pretrained(tmp_path / "one").save_pretrained(str(tmp_path / "two"))
     for name in FILES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
@@ -113,27 +107,17 @@ def test_the_card_says_what_the_model_knows(tmp_path: Path) -> None:
     assert (model.save_pretrained(tmp_path, card="# Mine\n") / "README.md").read_text() == "# Mine\n"
 
 
-class Bomb:
-    """A pickle that leaves a file behind when it is read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple:
-        return Path.touch, (self.path,)
-
-
 def a_pickle(folder: Path) -> None:
-    (folder / "model.safetensors").write_bytes(pickle.dumps(Bomb(folder / "ran")))
+    (folder / "model.safetensors").write_bytes(pickle.dumps(Trap(Path.touch, folder / "ran")))
 
 
 def a_torch_file(folder: Path) -> None:
-    torch.save({"bomb": Bomb(folder / "ran")}, folder / "model.safetensors")
+    torch.save({"trap": Trap(Path.touch, folder / "ran")}, folder / "model.safetensors")
 
 
 def a_pickle_beside(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    torch.save({"bomb": Bomb(folder / "ran")}, folder / "pytorch_model.bin")
+    torch.save({"trap": Trap(Path.touch, folder / "ran")}, folder / "pytorch_model.bin")
 
 
 def cut(folder: Path) -> None:
@@ -252,12 +236,12 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_to_the_hub_and_back(hub: Path) -> None:
-    model = trained(make(MLVAE, double=False, **CONV))
+    model = with_statistics(make(MLVAE, double=False, **CONV))
     assert model.push_to_hub("me/faces", private=True, card="# Faces") == "https://hub/me/faces"
     place = hub / "me" / "faces"
     assert sorted(path.name for path in place.iterdir()) == [*FILES, "private"]
     assert (place / "README.md").read_text() == "# Faces"
-    torch.save({"bomb": Bomb(place / "ran")}, place / "pytorch_model.bin")
+    torch.save({"trap": Trap(Path.touch, place / "ran")}, place / "pytorch_model.bin")
     again = BaseVAE.from_pretrained("me/faces", revision="main")
     assert sorted(path.name for path in (hub / "cache").iterdir()) == FILES[1:]
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in again.state_dict().items())

@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.helpers.stranger import PROJECT, Case
+from tests.helpers import PROJECT
+from tests.helpers.stranger import Case
 from tests.helpers.strangers_further import FURTHER
 from tests.helpers.strangers_known import CASES
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.data.image_folder import write_image_folder
 from tests.helpers.bad_input import attempt, damaged, files_below
 from tests.helpers.cached_folder import cache_folder, contents, make
+from tests.helpers.pickles import Trap
 from ugvae.data.cache import MANIFEST
 
 KIND = "caches"
@@ -94,12 +95,8 @@ def test_manifest_that_is_none(root: Path, content: str) -> None:
 
 @pytest.mark.parametrize("name", ["images", "columns"])
 def test_array_of_objects_is_not_unpickled(root: Path, tmp_path: Path, name: str) -> None:
-    class Trap:
-        def __reduce__(self) -> tuple:
-            return os.mkdir, (str(tmp_path / "sprung"),)
-
     path = part(root, name)
-    np.savez(tmp_path / "trap.npz", columns=np.array([Trap()] * 12, dtype=object))
+    np.savez(tmp_path / "trap.npz", columns=np.array([Trap(os.mkdir, str(tmp_path / "sprung"))] * 12, dtype=object))
     shutil.copy(tmp_path / "trap.npz", path)
     check(root)
     assert not (tmp_path / "sprung").exists()

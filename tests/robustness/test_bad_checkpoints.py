@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import pytorch_lightning
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.bad_input import attempt, damaged, files_below
+from tests.helpers.pickles import Trap
+from tests.helpers.tiny_runs import write_checkpoint
 from ugvae.models import UGVAE
 from ugvae.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 from ugvae.runs.loading import load_model
@@ -24,18 +25,7 @@ KIND = "checkpoints"
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of a small model, with all that loading asks for."""
-    path = tmp_path_factory.mktemp("whole") / "last.ckpt"
-    model = small_ugvae()
-    checkpoint = {
-        "global_step": 3,
-        "epoch": 0,
-        "pytorch-lightning_version": pytorch_lightning.__version__,
-        "state_dict": model.state_dict(),
-        "hyper_parameters": dict(model.hparams),
-        "model_class": "UGVAE",
-    }
-    torch.save(checkpoint, path)
-    return path
+    return write_checkpoint(tmp_path_factory.mktemp("whole"), small_ugvae())
 
 
 def small_ugvae() -> UGVAE:
@@ -89,16 +79,6 @@ def test_cut_short(tmp_path: Path, whole: Path, kept: float) -> None:
     check_refused(path)
 
 
-class Call:
-    """An object whose unpickling calls a function."""
-
-    def __init__(self, function: Callable, *arguments: object) -> None:
-        self.function, self.arguments = function, arguments
-
-    def __reduce__(self) -> tuple:
-        return self.function, self.arguments
-
-
 CALLS = {  # functions that leave the file or folder "sprung"
     os.system: "touch sprung",
     os.mkdir: "sprung",
@@ -106,7 +86,7 @@ CALLS = {  # functions that leave the file or folder "sprung"
     eval: "open('sprung', 'w')",
     exec: "open('sprung', 'w')",
     Path.touch: Path("sprung"),
-    pickle.loads: pickle.dumps(Call(os.mkdir, "sprung")),
+    pickle.loads: pickle.dumps(Trap(os.mkdir, "sprung")),
 }
 
 
@@ -118,7 +98,7 @@ def test_malicious_pickle_does_not_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # not even then
-    trap = Call(function, CALLS[function])
+    trap = Trap(function, CALLS[function])
     content = trap if place == "whole" else {**torch.load(whole, weights_only=True), place: {"trap": trap}}
     path, mark = tmp_path / "bad.ckpt", tmp_path / "sprung"
     if form == "pickle":

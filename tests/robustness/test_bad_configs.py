@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pytorch_lightning import Trainer
 
+from tests.helpers import EXPERIMENTS
 from tests.helpers.bad_input import FEW, attempt, damaged, files_below
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.callbacks import RunCheckpoint, TrainingFigures
 from ugvae.errors import ConfigError
@@ -24,7 +24,7 @@ HUGE = "9" * 21
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, and a fit that ends with its first batch."""
 
     @functools.wraps(FIT)
@@ -32,10 +32,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         datamodule.prepare_data()
         next(iter(datamodule.train_dataloader()))
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(Trainer, "fit", fit)
-    return tmp_path
+    return workplace
 
 
 def status_of(*arguments: str) -> object:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import PROJECT
 from ugvae.datamodules import mnist_files
 
-PROJECT = Path(__file__).parents[2]
 SOURCES = sorted(path for folder in ("src", "datamodules", "experiments") for path in (PROJECT / folder).rglob("*.py"))
 # what builds objects or runs text that a file holds; what writes archives' members where they say
 FORBIDDEN = {"eval", "exec", "compile", "__import__"}

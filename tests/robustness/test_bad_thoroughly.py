@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import PROJECT
+
 FILES = sorted(str(path) for path in Path(__file__).parent.glob("test_bad_*.py") if path != Path(__file__))
 
 
@@ -14,7 +16,7 @@ FILES = sorted(str(path) for path in Path(__file__).parent.glob("test_bad_*.py")
 def test_two_thousand_examples_of_each() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--no-header", "-p", "no:cacheprovider", *FILES],
-        cwd=Path(__file__).parents[2],
+        cwd=PROJECT,
         env={**os.environ, "HYPOTHESIS_PROFILE": "thorough"},
         capture_output=True,
         text=True,

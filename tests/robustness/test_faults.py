@@ -176,10 +176,8 @@ def test_wandb_that_cannot_be_reached(tmp_path: Path) -> None:
 
 
 def test_non_finite_step_leaves_its_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
     seen: list[list[int]] = []
     step = models.UGVAE.training_step
 

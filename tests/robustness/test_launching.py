@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helpers import rank_runs
+from tests.helpers import EXPERIMENTS, rank_runs
 from tests.helpers.killed_runs import FOLDER, RUN
 from tests.helpers.rank_runs import FIT, images_of, order
 from tests.helpers.ranks import Ranks, environment, free_port
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.runs.loggers import MetricsLogger
 

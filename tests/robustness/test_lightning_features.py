@@ -12,7 +12,9 @@ import torch
 import yaml
 from pytorch_lightning import Callback, Trainer
 
-from tests.helpers.yaml_sweep import EXPERIMENTS, SMALL
+from tests.helpers import EXPERIMENTS
+from tests.helpers.refusals import refusal
+from tests.helpers.yaml_sweep import SMALL
 from ugvae import cli
 
 DIGITS = ["--config", str(EXPERIMENTS / "digits.yaml"), *SMALL, "--data.image_size=8", "--model.z_dim=2"]
@@ -20,12 +22,6 @@ SHORT = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=4", "--trainer
 FIT = ["fit", *DIGITS, *SHORT, "--figures.groups_per_label=0"]
 RUN = Path("lightning_logs/digits/version_0")
 pytestmark = pytest.mark.usefixtures("workplace")
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    with pytest.raises(SystemExit, match="2"):
-        cli.main([*FIT, *arguments])
-    return capsys.readouterr().err.strip().splitlines()[-1]
 
 
 def callback(name: str, **settings: object) -> str:
@@ -95,13 +91,15 @@ def test_what_is_refused_by_name(
     if name.startswith("SLURM"):
         for key, value in {"SLURM_NTASKS": "2", "SLURM_JOB_NAME": "x", "SLURM_JOB_ID": "3"}.items():
             monkeypatch.setenv(key, value)
-    assert message in refusal(capsys, *arguments)
+    assert message in refusal(capsys, *FIT, *arguments, main=cli.main)
     assert not list(workplace.iterdir()), "nothing is left of it"
 
 
 def test_a_monitor_that_is_never_logged_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
-    message = refusal(capsys, "--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val/elbow")
-    assert message.startswith("error: trainer: Early stopping conditioned on metric `val/elbow` which is not available")
+    message = refusal(
+        capsys, *FIT, "--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val/elbow", main=cli.main
+    )
+    assert message.startswith("trainer: Early stopping conditioned on metric `val/elbow` which is not available")
     assert "`val/elbo`" in message
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.helpers.killed_runs import COMMAND, MOMENTS, RUN, checkpoint, order, rows, session
+from tests.helpers.refusals import refusal
 from ugvae import cli
 from ugvae.callbacks import RunCheckpoint
 
@@ -51,12 +52,11 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(killed: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, to work in."""
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    shutil.copytree(killed, tmp_path / "run")
-    monkeypatch.chdir(tmp_path / "run")
-    return tmp_path / "run"
+    shutil.copytree(killed, workplace / "run")
+    monkeypatch.chdir(workplace / "run")
+    return workplace / "run"
 
 
 def assert_same_run(folder: Path, whole: Path) -> None:
@@ -74,12 +74,9 @@ def step_of(folder: Path) -> int:
     return torch.load(folder / LAST, weights_only=True)["global_step"]
 
 
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    with pytest.raises(SystemExit) as stop:
-        cli.main([*COMMAND, *arguments])
-    assert stop.value.code == 2
-    message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert message.startswith("error: ckpt_path: ")
+def refusal_to_resume(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    message = refusal(capsys, *COMMAND, *arguments, RESUME, main=cli.main)
+    assert message.startswith("ckpt_path: ")
     return message
 
 
@@ -156,7 +153,7 @@ def test_other_settings_are_refused_by_name(
     arguments: list[str], message: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file() and path.name != "config.yaml"}
-    assert message in refusal(capsys, *arguments, RESUME)
+    assert message in refusal_to_resume(capsys, *arguments)
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
@@ -168,7 +165,7 @@ def test_other_data_are_refused(
     changed = digits.load_digits()
     changed.images[::2] = 16 - changed.images[::2]
     monkeypatch.setattr(digits, "load_digits", lambda: changed)
-    message = refusal(capsys, RESUME)
+    message = refusal_to_resume(capsys)
     assert "content of the training images was" in message
     assert "data.seed" not in message
 
@@ -177,7 +174,7 @@ def test_cut_checkpoint_names_the_one_before_which_goes_on_to_the_same_end(
     here: Path, whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     LAST.write_bytes(LAST.read_bytes()[:5000])
-    message = refusal(capsys, RESUME)
+    message = refusal_to_resume(capsys)
     previous = LAST.with_name("previous.ckpt")
     assert f"{LAST} is not a complete checkpoint" in message
     assert message.endswith(f"The one of step 9 is whole; go on from it with --ckpt_path {previous}")

@@ -9,7 +9,9 @@ import pytest
 import torch
 import yaml
 
-from tests.helpers.yaml_sweep import EXPERIMENTS, SMALL
+from tests.helpers import EXPERIMENTS
+from tests.helpers.refusals import refusal
+from tests.helpers.yaml_sweep import SMALL
 from ugvae import cli
 from ugvae.errors import OutputError
 from ugvae.models import UGVAE
@@ -21,12 +23,6 @@ SHORT = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=4", "--figures
 FIT = ["fit", *DIGITS, *SHORT, "--trainer.limit_val_batches=1"]
 RUNS = Path("lightning_logs/digits")
 pytestmark = pytest.mark.usefixtures("workplace")
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    with pytest.raises(SystemExit, match="2"):
-        cli.main(list(arguments))
-    return capsys.readouterr().err.strip().splitlines()[-1]
 
 
 def test_the_settings_of_a_resumed_run_make_a_new_one() -> None:
@@ -54,7 +50,7 @@ def test_a_start_that_fails_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     arguments, message = FAILED[name]
-    assert message in refusal(capsys, *FIT, *arguments)
+    assert message in refusal(capsys, *FIT, *arguments, main=cli.main)
     assert not list(workplace.iterdir())
 
 
@@ -65,7 +61,7 @@ def test_a_check_of_one_step_leaves_nothing(workplace: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
     Path("lightning_logs").write_text("a file, which no run can be in")
-    assert "lightning_logs/digits: cannot be written" in refusal(capsys, *FIT)
+    assert "lightning_logs/digits: cannot be written" in refusal(capsys, *FIT, main=cli.main)
     with pytest.raises(OutputError, match="cannot be written"):
         next_version(Path("/proc/nowhere"))
 
@@ -118,7 +114,7 @@ def test_data_are_told_apart_by_their_folders() -> None:
 def test_a_run_of_other_data_is_refused_with_a_way_to_choose(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(FIT)
     cli.main([*FIT, "--model.z_dim=3"])
-    message = refusal(capsys, *FIT, "--ckpt_path=last")
+    message = refusal(capsys, *FIT, "--ckpt_path=last", main=cli.main)
     assert "model.z_dim was 3, now 2" in message
     assert "choose another run (--ckpt_path lightning_logs/digits/version_0/checkpoints/last.ckpt)" in message
 
@@ -194,7 +190,7 @@ def test_weights_alone_are_taken_over(capsys: pytest.CaptureFixture[str]) -> Non
 def test_weights_of_another_model_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(FIT)
     source = RUNS / "version_0/checkpoints/last.ckpt"
-    message = refusal(capsys, *FIT, "--model.z_dim=3", f"--model.init_from={source}")
-    assert message.startswith(f"error: model.init_from: {source} has other weights than this UGVAE (")
+    message = refusal(capsys, *FIT, "--model.z_dim=3", f"--model.init_from={source}", main=cli.main)
+    assert message.startswith(f"model.init_from: {source} has other weights than this UGVAE (")
     assert "(4, 256) there, (6, 256) here" in message
     assert [path.name for path in RUNS.iterdir()] == ["version_0"]

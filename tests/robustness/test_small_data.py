@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.helpers import EXPERIMENTS
 from tests.helpers.small_models import make
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.callbacks import SmallData
 from ugvae.data.module import GroupDataModule
@@ -98,11 +98,7 @@ def not_json(name: str) -> NoReturn:
     raise AssertionError(f"{name} in a JSON")
 
 
-def test_forty_images_end_to_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
+def test_forty_images_end_to_end(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(40):
         path = Path("pictures", "ab"[number % 2], f"{number}.png")
         path.parent.mkdir(parents=True, exist_ok=True)

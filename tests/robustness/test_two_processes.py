@@ -161,15 +161,13 @@ def test_watch_ends_a_rank_that_waits_for_a_frozen_one(freeze: bool, tmp_path: P
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_only_ranks_of_several_are_watched(devices: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_ranks_of_several_are_watched(devices: int, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainers: list[Trainer] = []
 
     @functools.wraps(Trainer.fit)
     def fit(trainer: Trainer, *_: object, **__: object) -> None:
         trainers.append(trainer)
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(Trainer, "fit", fit)
     cli.main([*FIT, "--trainer.accelerator=cpu", f"--trainer.devices={devices}"])
     assert sum(isinstance(callback, RankWatch) for callback in trainers[0].callbacks) == devices - 1

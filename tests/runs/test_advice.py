@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_layout import PROJECT
+from tests.helpers import PROJECT
 from ugvae.runs.advice import advised, with_present_command
 
 RUN = "lightning_logs/my run/version_0"

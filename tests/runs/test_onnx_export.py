@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from tests.helpers.small_models import MODELS, make, make_images
+from tests.helpers.small_models import MODELS, make, make_images, with_statistics
 from ugvae.errors import ConfigError
 from ugvae.models import UGVAE, VAE, BaseVAE, NeuralStatistician
 from ugvae.runs.onnx_export import export_onnx
@@ -31,10 +31,8 @@ def outputs(file: Path, **inputs: Tensor) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize(("model_class", "settings"), [(UGVAE, CONV), *SLOW])
 def test_onnxruntime_gives_what_torch_gives(model_class: type[BaseVAE], settings: dict, tmp_path: Path) -> None:
-    model = make(model_class, double=False, **settings)
-    with torch.no_grad():  # statistics of BatchNorm that matter
-        model.train().elbo(make_images(model, 2, 8))
-    layers = [type(layer) for layer in model.eval().modules()]
+    model = with_statistics(make(model_class, double=False, **settings))
+    layers = [type(layer) for layer in model.modules()]
     files = export_onnx(model, tmp_path / "new")
     assert files == ["encoder.onnx", "decoder.onnx", *(["prior.onnx"] if model.condition_dim else [])]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(files)  # the weights are in them

@@ -14,9 +14,9 @@ import wandb
 import yaml
 from PIL import Image
 
+from tests.helpers import EXPERIMENTS
 from tests.helpers.made_up_runs import save_picture, table1, write_run
 from tests.helpers.wandb_records import config, entries, rows, sessions, summary
-from tests.helpers.yaml_sweep import EXPERIMENTS
 from ugvae import cli
 from ugvae.experiments.paper.dashboard import add_paper, numbers
 from ugvae.experiments.paper.report import report

@@ -1,7 +1,6 @@
 """The explorer in a real browser: what a hand does, what is shown, and that nothing leaves the machine."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,13 +9,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.helpers.browser import CHROMIUM, needs_chromium
 from tests.helpers.tiny_runs import DIGITS, run_of
 from ugvae.experiments.explore.app import launch, page
 from ugvae.experiments.explore.source import load
 from ugvae.models import UGVAE, VAE
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")]
+pytestmark = [pytest.mark.browser, needs_chromium]
 SHOWN = "figure.picture:visible"
 
 
@@ -125,12 +124,12 @@ def test_the_labels_of_components_follow_the_column(opened: Page) -> None:
 
 
 def test_a_picture_is_saved_with_its_settings(opened: Page, tmp_path: Path) -> None:
-    saved = []
-    opened.on("download", lambda file: saved.append(file))  # Playwright takes no built-in function
-    opened.get_by_text("Save PNG + JSON").locator("visible=true").click()
-    opened.wait_for_timeout(1000)
-    files = {file.suggested_filename: tmp_path / file.suggested_filename for file in saved}
-    for file in saved:
-        file.save_as(files[file.suggested_filename])
-    assert json.loads(files["walk.json"].read_text())["view"] == "walk"
-    assert Image.open(files["walk.png"]).size[0] > 8
+    with (
+        opened.expect_download(lambda file: file.suggested_filename == "walk.json") as settings,
+        opened.expect_download(lambda file: file.suggested_filename == "walk.png") as picture,
+    ):
+        opened.get_by_text("Save PNG + JSON").locator("visible=true").click()
+    settings.value.save_as(tmp_path / "walk.json")
+    picture.value.save_as(tmp_path / "walk.png")
+    assert json.loads((tmp_path / "walk.json").read_text())["view"] == "walk"
+    assert Image.open(tmp_path / "walk.png").size[0] > 8
