@@ -142,6 +142,7 @@ def test_login_that_fails_logs_offline(tmp_path: Path, monkeypatch: pytest.Monke
 
     started = []
     monkeypatch.delenv("WANDB_MODE", raising=False)
+    wandb.teardown()  # it keeps the variables of an earlier run
     monkeypatch.setattr(wandb, "login", refuse)
     monkeypatch.setattr(wandb, "init", lambda mode, **_: started.append(mode) or MagicMock())
     with pytest.warns(UserWarning, match=r"W&B: no login \(no route to host\); the run is logged offline"):
@@ -157,6 +158,7 @@ def test_server_that_does_not_answer_at_the_start_logs_offline(tmp_path: Path, m
 
     run = MagicMock()
     monkeypatch.delenv("WANDB_MODE", raising=False)
+    wandb.teardown()  # it keeps the variables of an earlier run
     monkeypatch.setattr(wandb, "login", lambda **_: True)
     monkeypatch.setattr(wandb, "init", refuse)
     with pytest.warns(UserWarning, match=r"W&B cannot be reached \(timed out\); the run is logged offline"):

@@ -39,6 +39,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("WANDB_MODE", "offline")
         patch.delenv("WANDB_DATA_DIR", raising=False)
         patch.setenv("WANDB_PROJECT", "of-the-environment")
+        wandb.teardown()  # it keeps the variables of an earlier run
         cli.main([*FIT, *ASKED, "--trainer.max_epochs=1"])
         cli.main([*FIT, *ASKED, "--trainer.max_epochs=2", "--ckpt_path=last"])
         best = RUN / "checkpoints" / "best.ckpt"
