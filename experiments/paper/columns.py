@@ -11,10 +11,10 @@ from ugvae.evaluation.kinds import DOMAIN, MOST_VALUES, known_values, largest_gr
 from ugvae.evaluation.latents import natural_column
 from ugvae.evaluation.minimum import LEAST_SIZE
 from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta
+from ugvae.experiments.paper.accuracy_tables import accuracies, group_probes
 from ugvae.experiments.paper.command import Command, Made
 from ugvae.experiments.paper.common import Captioned
 from ugvae.experiments.paper.table1 import CAPTION, drawer
-from ugvae.experiments.paper.tables import accuracies, group_probes
 from ugvae.plots.charts import accuracy_figure, probes_figure
 
 LISTED = 4  # values that the name of a comparison lists

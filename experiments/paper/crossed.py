@@ -11,7 +11,7 @@ from ugvae.evaluation.kinds import MOST_VALUES, known_values, of_values
 from ugvae.evaluation.trained_run import TrainedRun
 from ugvae.evaluation.ways import PLAIN
 from ugvae.experiments.paper.common import Captioned
-from ugvae.experiments.paper.tables import crossed
+from ugvae.experiments.paper.translation_tables import crossed
 from ugvae.plots.grids import grid_figure
 
 CONTENTS = 3  # of a picture, in every domain

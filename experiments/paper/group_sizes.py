@@ -9,10 +9,10 @@ from ugvae.errors import ConfigError
 from ugvae.evaluation.group_sizes import classify_by_size
 from ugvae.evaluation.kinds import largest_groups
 from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta
+from ugvae.experiments.paper.accuracy_tables import SHOWN_BY_SIZE, by_size
 from ugvae.experiments.paper.command import Command, Made
 from ugvae.experiments.paper.common import Captioned
 from ugvae.experiments.paper.table1 import comparisons, drawer, lacks_paper
-from ugvae.experiments.paper.tables import SHOWN_BY_SIZE, by_size
 from ugvae.plots.group_sizes import group_size_figure
 
 CAPTION = (

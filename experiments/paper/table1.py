@@ -28,9 +28,9 @@ from ugvae.evaluation.kinds import (
 )
 from ugvae.evaluation.paper_protocol import PROTOCOL, classify_as_the_paper
 from ugvae.evaluation.trained_run import TrainedRun, encode_run, lacks_beta
+from ugvae.experiments.paper.accuracy_tables import accuracies
 from ugvae.experiments.paper.command import Command, Made
 from ugvae.experiments.paper.common import Captioned, means_and_samples
-from ugvae.experiments.paper.tables import accuracies
 from ugvae.plots.charts import accuracy_figure
 from ugvae.plots.maps import tsne_figure
 

@@ -203,7 +203,6 @@ def test_number_series_of_a_run(run: Path) -> None:
 
 
 def test_commands_say_what_they_lack(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "vae").mkdir()
     vae = write_run(tmp_path / "vae", make(VAE, (1, 8, 8), double=False))
     for arguments, message in (
         (["table1", "--run", str(run)], "pair, attribute, column: no column '"),

@@ -16,7 +16,8 @@ from ugvae.data.known_groups import draw_groups
 from ugvae.evaluation.group_sizes import SizeResult, shared_images
 from ugvae.evaluation.results import read_results, to_json
 from ugvae.experiments.paper.__main__ import main
-from ugvae.experiments.paper.tables import by_size, tables_of
+from ugvae.experiments.paper.accuracy_tables import by_size
+from ugvae.experiments.paper.tables import tables_of
 from ugvae.models import UGVAE
 
 QUICK = ["--groups", "10", "--seeds", "2"]

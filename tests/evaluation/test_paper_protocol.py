@@ -16,7 +16,7 @@ from ugvae.evaluation.paper_protocol import batch_statistics, classify_as_the_pa
 from ugvae.evaluation.results import RunResults, from_json
 from ugvae.evaluation.verdict import carries_information
 from ugvae.experiments.paper.__main__ import main
-from ugvae.experiments.paper.tables import accuracies
+from ugvae.experiments.paper.accuracy_tables import accuracies
 from ugvae.models import UGVAE
 
 KINDS = {"bright": {"bright": 1}, "dark": {"bright": 0}}

@@ -7,10 +7,11 @@ from ugvae.evaluation.classification import PERMUTED, PIXELS
 from ugvae.evaluation.controls import FITTED, UNTRAINED
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.verdict import SAME_SAMPLE, SAMPLE
+from ugvae.experiments.paper.accuracy_tables import CHANCE, PAPER, accuracies
 from ugvae.experiments.paper.reproduction.commands import train_command
 from ugvae.experiments.paper.reproduction.families import Family
 from ugvae.experiments.paper.table import Row, Table, code, number, over_seeds
-from ugvae.experiments.paper.tables import CHANCE, PAPER, accuracies, tables_of
+from ugvae.experiments.paper.tables import tables_of
 from ugvae.machine import clock
 from ugvae.runs.advice import advised
 from ugvae.runs.folder import RunFolder
