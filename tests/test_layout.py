@@ -77,6 +77,26 @@ def test_private_names_stay_in_their_file() -> None:
     assert not taken
 
 
+def test_private_names_of_other_libraries_are_not_used() -> None:
+    documented = {"_asdict", "_replace", "_exit"}  # public in spite of their names: named tuples, ``os``
+    own, read = set(), []
+    for name, path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                own.add(node.name)
+            elif isinstance(node, ast.AnnAssign | ast.Assign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                own |= {target.id for target in targets if isinstance(target, ast.Name)}
+            elif isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("__"):
+                if isinstance(node.ctx, ast.Store):
+                    own.add(node.attr)
+                else:
+                    read.append((node.attr, f"{name}: {ast.unparse(node)}"))
+            elif isinstance(node, ast.ImportFrom) and "._" in f".{node.module}":
+                read.append(("", f"{name} imports from {node.module}"))
+    assert not [line for attribute, line in read if attribute not in own | documented]
+
+
 def test_the_entrance_and_the_experiments_alone_name_datasets() -> None:
     files = dict(sources())
     rooms = {

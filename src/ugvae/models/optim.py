@@ -28,7 +28,7 @@ class ScheduledModule(LightningModule):
     def configure_optimizers(self) -> dict:
         """Adam and the schedule. Without a Trainer the length of the run is unknown and the rate stays constant."""
         optimizer = Adam(self.parameters(), lr=self.learning_rate, fused=True)
-        if self._trainer is None or (self.schedule == "constant" and not self.warmup_steps):
+        if not self._is_attached() or (self.schedule == "constant" and not self.warmup_steps):
             return {"optimizer": optimizer}
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._schedule_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -42,6 +42,12 @@ class ScheduledModule(LightningModule):
             clip_by_norm(optimizer, gradient_clip_val)
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def _is_attached(self) -> bool:
+        try:
+            return self.trainer is not None
+        except RuntimeError:  # how Lightning says that there is no Trainer
+            return False
 
     def _schedule_factor(self, step: int) -> float:
         # The length of the run is asked for at the first step and not before: to ask loads the data, and a resumed run
