@@ -28,6 +28,7 @@ def test_setting_is_that_of_the_authors(name: str) -> None:
     assert (model.z_dim, model.beta_dim, model.num_components) == sizes
     assert model.hparams["x_std"] ** 2 == pytest.approx(0.2)
     assert (model.learning_rate, model.schedule, model.warmup_steps) == (5e-3, "constant", 0)
+    assert model.start_at_mean == (name != "mnist_paper"), "the others have no mlp"
     assert (model.hparams["local_posterior"], model.hparams["independence"]) == ("given_x", 0.0)
     data = config["data"]["init_args"]
     assert (data["groups_per_batch"], data["group_size"]) == (1, 128)

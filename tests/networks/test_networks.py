@@ -36,6 +36,18 @@ def test_table_2_mlp() -> None:
     assert isinstance(decoder[1], nn.ReLU)
 
 
+def test_mlp_starts_at_a_mean_image() -> None:
+    encoder, decoder = (network.double() for network in build_backbone("mlp", (1, 4, 4), 3, "batch"))
+    images, z, mean = torch.rand(5, 1, 4, 4).double(), torch.randn(5, 3).double(), torch.rand(1, 4, 4).double()
+    mean[0, 0, 0], mean[0, 0, 1] = 0, 1
+    without_mean = encoder(images - mean)
+    before, bias = decoder(z), decoder[2].bias.clone().view(1, 4, 4)
+    encoder.start_at(mean)
+    decoder.start_at(mean)
+    assert_close(encoder(images), without_mean)
+    assert_close((decoder(z) - before + bias).sigmoid(), mean.clamp(0.01, 0.99).expand(5, 1, 4, 4))
+
+
 def test_table_2_conv() -> None:
     encoder, decoder = build_backbone("conv", (3, 64, 64), 70, "batch")
     expected: list[Layer] = []

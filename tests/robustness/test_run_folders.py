@@ -13,6 +13,7 @@ from tests.helpers import EXPERIMENTS
 from tests.helpers.refusals import refusal
 from tests.helpers.yaml_sweep import SMALL
 from ugvae import cli
+from ugvae.datamodules import DigitsDataModule
 from ugvae.errors import OutputError
 from ugvae.models import UGVAE
 from ugvae.runs.folder import data_source, newest_checkpoint, stand_in
@@ -185,6 +186,23 @@ def test_weights_alone_are_taken_over(capsys: pytest.CaptureFixture[str]) -> Non
     shutil.rmtree(RUNS)
     UGVAE.load_from_checkpoint("lightning_logs/tuned/version_0/checkpoints/last.ckpt", weights_only=True)
     cli.main([*FIT, *new, f"--model.init_from={source}", "--trainer.max_epochs=2", "--ckpt_path=last"])
+
+
+def test_a_new_run_starts_at_the_mean_training_image() -> None:
+    still = ["--model.learning_rate=1e-9", "--model.warmup_steps=0"]
+    weights = {}
+    for name, more in {"mean": [], "torch": ["--model.start_at_mean=false"]}.items():
+        cli.main([*FIT, *still, *more, f"--experiment={name}"])
+        last = torch.load(f"lightning_logs/{name}/version_0/checkpoints/last.ckpt", weights_only=True)
+        assert "start_at_mean" not in last["hyper_parameters"]
+        weights[name] = last["state_dict"]
+    data = DigitsDataModule(image_size=8)
+    data.setup("fit")
+    mean = data.table("train").images[:].float().mean(0) / 255
+    start = weights["mean"]["decoder.2.bias"].sigmoid()  # of 1,000 of them
+    torch.testing.assert_close(start, mean.flatten().clamp(0.01, 0.99), rtol=0, atol=0.01)
+    differing = {name for name, value in weights["mean"].items() if not torch.allclose(value, weights["torch"][name])}
+    assert differing == {"decoder.2.bias", "encoder.1.bias"}
 
 
 def test_weights_of_another_model_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,15 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 from pytorch_lightning.loggers import Logger
+from torch import Tensor
 
 from ugvae.data.module import GroupDataModule
 from ugvae.errors import ConfigError
 from ugvae.runs.checkpoints import read_checkpoint
+
+MEAN_OF = 1_000  # images whose mean a run starts from
 
 
 class NewRun(Callback):
@@ -42,6 +46,8 @@ class NewRun(Callback):
             data.loader("train", shuffle=True)  # refuses groups that the data cannot fill
         if pl_module.init_from and not self.resumed:
             load_weights(pl_module, Path(pl_module.init_from).expanduser())
+        elif pl_module.start_at_mean and not self.resumed and isinstance(data, GroupDataModule):
+            pl_module.start_at(mean_image(data))
         if not trainer.fast_dev_run:
             trainer.loggers = self.make_loggers()
 
@@ -63,6 +69,13 @@ def check_early_stopping(trainer: Trainer) -> None:
             f"trainer.callbacks: EarlyStopping waits for {waiting[0]}, and trainer.limit_val_batches 0 leaves out the "
             "validation; leave one of the two out"
         )
+
+
+def mean_image(data: GroupDataModule) -> Tensor:
+    """The mean ``(C, H, W)`` in [0, 1] of training images, 1,000 at most, taken evenly from all."""
+    images = data.table("train").images
+    rows = torch.linspace(0, len(images) - 1, min(len(images), MEAN_OF)).long()
+    return images[rows].float().mean(0) / 255
 
 
 def load_weights(model: LightningModule, path: Path) -> None:

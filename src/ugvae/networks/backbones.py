@@ -43,6 +43,12 @@ class MLPEncoder(nn.Sequential):
     def __init__(self, image_shape: tuple[int, int, int]) -> None:
         super().__init__(nn.Flatten(), nn.Linear(math.prod(image_shape), HIDDEN), nn.ReLU())
 
+    @torch.no_grad()
+    def start_at(self, mean_image: Tensor) -> None:
+        """Moves the bias so that the layer takes images (C, H, W) as if the mean image had been subtracted."""
+        _, layer, _ = self
+        layer.bias -= layer.weight @ mean_image.flatten()
+
 
 class MLPDecoder(nn.Sequential):
     """(N, latent_dim) to logits of the image mean (N, C, H, W): Linear, ReLU, Linear."""
@@ -54,6 +60,11 @@ class MLPDecoder(nn.Sequential):
             nn.Linear(HIDDEN, math.prod(image_shape)),
             nn.Unflatten(-1, image_shape),
         )
+
+    @torch.no_grad()
+    def start_at(self, mean_image: Tensor) -> None:
+        """Makes the last bias the logits of the mean image (C, H, W), whose pixels are kept from 0 and 1."""
+        self[2].bias.copy_(mean_image.flatten().clamp(0.01, 0.99).logit())
 
 
 class ConvEncoder(nn.Sequential):
