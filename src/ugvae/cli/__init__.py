@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import ProgressBar
+from pytorch_lightning.callbacks import ProgressBar, WeightAveraging
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -128,8 +128,11 @@ class UGVAECommand(LightningCLI):
         """
         config, fit = self.config_init[self.subcommand], self.subcommand == "fit"
         chosen = as_list(config.trainer.callbacks)
-        # before the user's: whatever those do at the end, the run's report is written
-        kwargs |= {"logger": False, "callbacks": [*self._callbacks(config, chosen), *chosen]}
+        # before the user's: whatever those do at the end, the run's report is written; but after the averages of
+        # weights, which must have taken a step before a checkpoint of it is written
+        averages = [one for one in chosen if isinstance(one, WeightAveraging)]
+        others = [one for one in chosen if one not in averages]
+        kwargs |= {"logger": False, "callbacks": [*averages, *self._callbacks(config, chosen), *others]}
         kwargs["plugins"] = [*as_list(config.trainer.plugins), AtomicCheckpointIO()]
         kwargs["enable_checkpointing"] = True  # else Lightning refuses the callback, which is taken out below
         if not fit:
