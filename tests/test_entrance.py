@@ -60,7 +60,7 @@ def test_every_command_has_a_function() -> None:
 @pytest.mark.parametrize("ending", ["", "raise ImportError"])
 def test_garbage_waits_while_a_command_is_loaded(ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"command_{'that_fails' if ending else 'of_a_test'}"
-    lines = ["import gc", "loading = gc.isenabled()", "def main(arguments):", "    print(loading, gc.isenabled())", ending]
+    lines = ["import gc", "loading = gc.isenabled()", "def main(arguments): print(loading, gc.isenabled())", ending]
     (tmp_path / f"{name}.py").write_text("\n".join(lines))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(entrance.COMMANDS, "fit", (f"{name}:main", ""))
