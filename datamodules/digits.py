@@ -2,9 +2,9 @@
 
 import torch
 from jsonargparse.typing import NonNegativeInt
+from sklearn.datasets import load_digits
 from torch.nn.functional import pad
 
-from ugvae import scikit_learn as sk
 from ugvae.data.decoding import check_margin, resized
 from ugvae.data.module import GroupDataModule
 from ugvae.data.table import ImageTable, Split, split_rows
@@ -38,7 +38,7 @@ class DigitsDataModule(GroupDataModule):
         check_margin(self.margin, image_size)
 
     def read_split(self, split: Split) -> ImageTable:
-        digits = sk.load_digits()
+        digits = load_digits()
         images = torch.from_numpy(digits.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
         images = pad(resized(images, self.image_size - 2 * self.margin), [self.margin] * 4)
         table = ImageTable(images, {"label": torch.from_numpy(digits.target)})

@@ -4,13 +4,10 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.helpers import PROJECT
-from ugvae import scikit_learn
 
 FLOORS = (  # from the ground up; rooms of one floor do not know each other
-    ("ugvae.errors", "ugvae.distributions", "ugvae.scikit_learn"),
+    ("ugvae.errors", "ugvae.distributions"),
     ("ugvae.machine", "ugvae.distributed"),
     ("ugvae.networks",),
     ("ugvae.models",),
@@ -112,24 +109,3 @@ def test_files_import_one_another_without_circles() -> None:
         for needs in known.values():
             needs.difference_update(leaves)
     assert not known
-
-
-def test_scikit_learn_is_taken_from_one_place() -> None:
-    """Type checkers may name the library itself."""
-    files = dict(sources())
-    users = {name for name, path in files.items() for module, _ in imports(path, set(files)) if "sklearn" in module}
-    assert users <= {"ugvae.evaluation.classification"}
-    asked = {
-        node.attr
-        for path in files.values()
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sk"
-    }
-    assert asked == scikit_learn.MODULES.keys()
-    for name in asked:
-        assert callable(getattr(scikit_learn, name))
-
-
-def test_what_is_not_taken_from_scikit_learn_is_refused_by_name() -> None:
-    with pytest.raises(AttributeError, match=r"has no SVM; its names are DecisionTreeClassifier, .*SVC"):
-        _ = scikit_learn.SVM

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from jsonargparse.typing import PositiveInt
+from sklearn.metrics import silhouette_score
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from ugvae import scikit_learn as sk
 from ugvae.data.known_groups import RANDOM, groups_where
 from ugvae.errors import ConfigError
 from ugvae.evaluation.encoding import encode_beta
@@ -121,8 +122,8 @@ def separation(points: Tensor, labels: Tensor) -> float | None:
     kept = labels != RANDOM
     if not 1 < len(labels[kept].unique()) < int(kept.sum()):
         return None
-    scaled = sk.StandardScaler().fit_transform(points[kept].float().numpy())
-    return float(sk.silhouette_score(scaled, labels[kept].numpy()))
+    scaled = StandardScaler().fit_transform(points[kept].float().numpy())
+    return float(silhouette_score(scaled, labels[kept].numpy()))
 
 
 def _no_default_kinds(run: TrainedRun) -> str | None:

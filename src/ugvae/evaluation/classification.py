@@ -11,22 +11,23 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
+from sklearn.base import TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
 from torch import Tensor
 
-from ugvae import scikit_learn as sk
 from ugvae.data.known_groups import RANDOM, StructuredGroups
 from ugvae.data.table import ImageTable, split_rows
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import FITTED, UNTRAINED, Controls, mean_images, samples_at_information
 from ugvae.evaluation.encoding import EncodedImages
-
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
 
 Kernel = Literal["linear", "rbf"]
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
@@ -255,7 +256,7 @@ def _accuracies(
     for name in features[0]:
         train, test = (part[name][mask] for part, mask in zip(features, keep, strict=True))
         if name == PIXELS:
-            pca = sk.PCA(min(dimensions, *train.shape), random_state=seed).fit(train)
+            pca = PCA(min(dimensions, *train.shape), random_state=seed).fit(train)
             train, test = pca.transform(train), pca.transform(test)
         accuracies[name] = _by_kernel(train, test, train_labels, test_labels, one_scale=name == PIXELS)
         if name in ("beta sample", "beta mean") or ("beta mean" not in features[0] and name == "mean z"):
@@ -277,18 +278,17 @@ def _by_kernel(
     }
 
 
-def classifier(kernel: Kernel, train: np.ndarray, one_scale: bool = False) -> "Pipeline":
+def classifier(kernel: Kernel, train: np.ndarray, one_scale: bool = False) -> Pipeline:
     """A support vector machine on standardised features, to be fitted to ``train (N, F)``.
 
     With ``one_scale`` all features share one scale, that of the largest. Principal components need that: if each were
     standardised, the smallest, which are noise, would count as much as the largest.
     """
+    scaler: TransformerMixin = StandardScaler()
     if one_scale:
         largest = train.std(0).max()
-        scaler = sk.FunctionTransformer(lambda features: features / largest)
-    else:
-        scaler = sk.StandardScaler()
-    return sk.make_pipeline(scaler, sk.SVC(kernel=kernel))
+        scaler = FunctionTransformer(lambda features: features / largest)
+    return make_pipeline(scaler, SVC(kernel=kernel))
 
 
 def _commonest(labels: np.ndarray) -> float:

@@ -14,10 +14,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from scipy.stats import pearsonr, spearmanr
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, normalize
-
-from ugvae import scikit_learn as sk
 
 JUDGED_PIXELS = 16  # the largest H and W that judges, probes and readings see
 AROUND = 5  # pixels each way that a pixel is compared with
@@ -152,8 +153,8 @@ def fit_probe(images: Tensor, values: Tensor) -> Reading:
         images: real pooled images ``(M, C, H, W)``.
         values: of the column, integers ``(M,)``.
     """
-    scaler = sk.StandardScaler(with_std=False)  # all pixels have the same unit
-    probe = sk.make_pipeline(scaler, sk.RidgeCV(RIDGE)).fit(images.flatten(1).numpy(), values.numpy())
+    scaler = StandardScaler(with_std=False)  # all pixels have the same unit
+    probe: Pipeline = make_pipeline(scaler, RidgeCV(RIDGE)).fit(images.flatten(1).numpy(), values.numpy())
     return lambda pictures: probe.predict(pictures.flatten(1).numpy())
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import entr
+from sklearn.metrics import mutual_info_score
 
-from ugvae import scikit_learn as sk
 from ugvae.errors import ConfigError
 from ugvae.evaluation.factor_classifiers import explicitness, forest_importance, separability
 
@@ -131,7 +131,7 @@ def mutual_information(latents: np.ndarray, factors: np.ndarray, bins: int = BIN
     low, span = latents.min(0), np.ptp(latents, 0)
     places = (latents - low) / np.where(span > 0, span, 1) * bins
     cut = np.minimum(places.astype(int), bins - 1)
-    return np.array([[sk.mutual_info_score(factor, latent) for factor in factors.T] for latent in cut.T])
+    return np.array([[mutual_info_score(factor, latent) for factor in factors.T] for latent in cut.T])
 
 
 def information_gap(information: np.ndarray, factors: np.ndarray) -> np.ndarray:

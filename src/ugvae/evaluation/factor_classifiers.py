@@ -6,8 +6,12 @@ Axes: N rows, D dimensions of the latent, F factors.
 """
 
 import numpy as np
-
-from ugvae import scikit_learn as sk
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 TREES = 50  # of a random forest
 LEAST_ROWS = 4  # of a value: two to learn from, two to be judged on
@@ -26,11 +30,10 @@ def separability(latents: np.ndarray, factors: np.ndarray, seed: int = 0) -> np.
     table = np.empty((latents.shape[1], factors.shape[1]))
     for number, factor in enumerate(factors.T):
         learn, judge = _halves(factor, seed)
-        leaves = len(np.unique(factor))
-        tree = sk.DecisionTreeClassifier(max_leaf_nodes=leaves, class_weight="balanced", random_state=seed)
+        tree = DecisionTreeClassifier(max_leaf_nodes=len(np.unique(factor)), class_weight="balanced", random_state=seed)
         for dimension, latent in enumerate(latents.T):
             tree.fit(latent[learn, None], factor[learn])
-            table[dimension, number] = sk.balanced_accuracy_score(factor[judge], tree.predict(latent[judge, None]))
+            table[dimension, number] = balanced_accuracy_score(factor[judge], tree.predict(latent[judge, None]))
     return table
 
 
@@ -52,10 +55,10 @@ def forest_importance(latents: np.ndarray, factors: np.ndarray, seed: int = 0) -
     importance, accuracy = [], []
     for factor in factors.T:
         learn, judge = _halves(factor, seed)
-        forest = sk.RandomForestClassifier(TREES, max_features=None, class_weight="balanced", random_state=seed)
+        forest = RandomForestClassifier(TREES, max_features=None, class_weight="balanced", random_state=seed)
         forest.fit(latents[learn], factor[learn])
         importance.append(forest.feature_importances_)
-        accuracy.append(sk.balanced_accuracy_score(factor[judge], forest.predict(latents[judge])))
+        accuracy.append(balanced_accuracy_score(factor[judge], forest.predict(latents[judge])))
     return np.stack(importance, 1), np.array(accuracy)
 
 
@@ -73,16 +76,16 @@ def explicitness(latents: np.ndarray, factors: np.ndarray, seed: int = 0) -> np.
     results = []
     for factor in factors.T:
         learn, judge = _halves(factor, seed)
-        scaler = sk.StandardScaler().fit(latents[learn])
+        scaler = StandardScaler().fit(latents[learn])
         known, tested = scaler.transform(latents[learn]), scaler.transform(latents[judge])
         areas = []
         for value in np.unique(factor):
-            classifier = sk.LogisticRegression().fit(known, factor[learn] == value)
-            areas.append(sk.roc_auc_score(factor[judge] == value, classifier.decision_function(tested)))
+            classifier = LogisticRegression().fit(known, factor[learn] == value)
+            areas.append(roc_auc_score(factor[judge] == value, classifier.decision_function(tested)))
         results.append(2 * np.mean(areas) - 1)
     return np.array(results)
 
 
 def _halves(factor: np.ndarray, seed: int) -> list[np.ndarray]:
     """Rows to learn from and rows to be judged on, with every value in both."""
-    return sk.train_test_split(np.arange(len(factor)), test_size=0.5, stratify=factor, random_state=seed)
+    return train_test_split(np.arange(len(factor)), test_size=0.5, stratify=factor, random_state=seed)

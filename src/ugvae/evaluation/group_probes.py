@@ -12,9 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import balanced_accuracy_score, r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from ugvae import scikit_learn as sk
 from ugvae.data.module import GroupDataModule
 from ugvae.errors import ConfigError
 from ugvae.evaluation.classification import PIXELS
@@ -77,7 +81,7 @@ def probe_groups(model: BaseVAE, data: GroupDataModule, by: str, seed: int = 0) 
         )
     features = _features(latents, seed) | {f"{UNTRAINED} {name}": f for name, f in _features(before, seed).items()}
     images = _mean_images(latents, data)
-    pca = sk.PCA(min(model.beta_dim, count["train"], images.shape[1]), random_state=seed).fit(images[~held_out])
+    pca = PCA(min(model.beta_dim, count["train"], images.shape[1]), random_state=seed).fit(images[~held_out])
     components = pca.transform(images)
     features[PIXELS] = components / components[~held_out].std(0).max()  # one scale: the smallest components are noise
     probes = {}
@@ -131,11 +135,11 @@ def _probe(
     if named and len(set(target[known])) > MOST_VALUES:
         return None
     learn, judge = parts.values()
-    model = sk.LogisticRegression(max_iter=1000, class_weight="balanced") if named else sk.RidgeCV(PENALTIES)
-    measure = sk.balanced_accuracy_score if named else sk.r2_score
+    model = LogisticRegression(max_iter=1000, class_weight="balanced") if named else RidgeCV(PENALTIES)
+    measure = balanced_accuracy_score if named else r2_score
     scores, read = {}, {}
     for name, values in features.items():
-        fitted = sk.make_pipeline(sk.StandardScaler(with_std=name != PIXELS), model).fit(values[learn], target[learn])
+        fitted = make_pipeline(StandardScaler(with_std=name != PIXELS), model).fit(values[learn], target[learn])
         read[name] = fitted.predict(values[judge])
         scores[name] = float(measure(target[judge], read[name]))
     return GroupProbe(

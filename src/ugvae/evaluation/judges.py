@@ -8,9 +8,11 @@ from functools import partial
 
 import numpy as np
 import torch
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from torch import Tensor
 
-from ugvae import scikit_learn as sk
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
 from ugvae.evaluation.content import pooled
@@ -32,11 +34,11 @@ def fit_judge(images: Tensor, values: Tensor) -> Judge:
         values: integers ``(M,)`` to predict, at least two different ones.
     """
     real = pixels(images / 255)
-    scaler = sk.StandardScaler(with_std=False).fit(real)  # pixels have one unit: noise of a dark margin is small
+    scaler = StandardScaler(with_std=False).fit(real)  # all pixels have the same unit: noise of a dark margin is small
     known = scaler.transform(real).astype(float)
     # SVC's own RBF kernel, its gamma too, but as one matrix product of all pairs, which takes a sixth of the time
-    kernel = partial(sk.rbf_kernel, gamma=1 / (known.shape[1] * (known.var() or 1.0)))
-    machine = sk.SVC(C=10, class_weight="balanced", kernel=kernel).fit(known, values.numpy())
+    kernel = partial(rbf_kernel, gamma=1 / (known.shape[1] * (known.var() or 1.0)))
+    machine = SVC(C=10, class_weight="balanced", kernel=kernel).fit(known, values.numpy())
 
     def judge(images: np.ndarray) -> np.ndarray:
         parts = np.array_split(images, range(JUDGED_AT_ONCE, len(images), JUDGED_AT_ONCE))

@@ -14,9 +14,10 @@ from functools import partial
 
 import numpy as np
 import torch
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
-from ugvae import scikit_learn as sk
 from ugvae.data.known_groups import RANDOM, groups_where
 from ugvae.data.table import ImageTable
 from ugvae.errors import ConfigError
@@ -83,7 +84,7 @@ def classify_as_the_paper(
     features = {
         MEAN: means_of_batches(model, table.images, drawn.groups),
         f"{UNTRAINED} {MEAN}": means_of_batches(untrained(model), table.images, drawn.groups),
-        PIXELS: sk.PCA(min(model.beta_dim, *pixels.shape), random_state=0).fit_transform(pixels),
+        PIXELS: PCA(min(model.beta_dim, *pixels.shape), random_state=0).fit_transform(pixels),
     }
     tasks = {"kinds": labels != RANDOM, "kinds and random": np.ones_like(labels, dtype=bool)}
     seeds = range(SPLIT_SEED, SPLIT_SEED + repetitions)
@@ -124,9 +125,7 @@ def classify_as_the_paper(
 
 def _scores(name: str, features: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, tuple[float, float]]:
     """Accuracy in training and in test by kernel, of features ``(N, F)``."""
-    train, test, train_labels, test_labels = sk.train_test_split(
-        features, labels, test_size=HELD_OUT, random_state=seed
-    )
+    train, test, train_labels, test_labels = train_test_split(features, labels, test_size=HELD_OUT, random_state=seed)
     scores = {}
     for kernel in KERNELS:
         fitted = classifier(kernel, train, one_scale=name == PIXELS).fit(train, train_labels)

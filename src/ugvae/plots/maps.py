@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from sklearn.manifold import TSNE
 from torch import Tensor
 
-from ugvae import scikit_learn as sk
 from ugvae.data.known_groups import RANDOM
 from ugvae.plots.figure import DPI, colours, plain, text_width
 
@@ -108,4 +108,4 @@ def tsne(points: Tensor, seed: int = 0) -> np.ndarray:
     if values.shape[1] == 1:
         values = np.pad(values, ((0, 0), (0, 1)))  # the start needs two dimensions
     perplexity = min(30.0, max(1.0, (len(values) - 1) / 3))
-    return sk.TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(values)
+    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(values)
