@@ -57,7 +57,7 @@ class EncodedImages(NamedTuple):
 
     def posterior(self, groups: Tensor, groups_per_batch: int = 64) -> Posterior:
         """What ``infer`` gives for groups ``(N, B)``: rows of the table."""
-        parts = map(self.model.posterior_of_rows(self.h), groups.split(groups_per_batch))
+        parts = [self.model.posterior(self.h[chunk]) for chunk in groups.split(groups_per_batch)]
         return Posterior(*(_join(pieces) for pieces in zip(*parts, strict=True)))
 
     def beta(self, groups: Tensor) -> DiagonalGaussian:

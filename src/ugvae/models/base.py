@@ -6,7 +6,6 @@ Axes: G groups, B images per group, C channels, H and W pixels.
 import inspect
 import math
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -156,13 +155,6 @@ class BaseVAE(LatentModel, SharedModule, TrainedModule):
     @abstractmethod
     def posterior(self, h: Tensor, mask: Tensor | None = None) -> Posterior:
         """The posteriors of images with features h ``(G, B, 256)`` and mask ``(G, B)``; ``infer`` encodes first."""
-
-    def posterior_of_rows(self, h: Tensor) -> Callable[[Tensor], Posterior]:
-        """What gives ``posterior(h[groups])`` of groups ``(G, B)``, rows of images with features h ``(M, 256)``.
-
-        A model that infers the same of an image in every group may do so here, once for all groups.
-        """
-        return lambda groups: self.posterior(h[groups])
 
     def elbo(self, images: Tensor, mask: Tensor | None = None) -> Bound:
         """The evidence lower bound with one reparameterised sample of the latents.

@@ -3,8 +3,6 @@
 Axes: G groups, B images per group, K components.
 """
 
-from collections.abc import Callable
-
 import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
@@ -98,25 +96,9 @@ class UGVAE(BaseVAE):
             q_beta = self.q_beta(h, mask=mask)
             q_z = self.q_z(h, q_beta.mean)
             return Posterior(q_z, self.d_head(q_z.mean).softmax(-1), q_beta)
-        q_z, pi, factors = self._of_images(h)
-        return Posterior(q_z, pi, product_of_gaussians(factors, self.prior_expert, mask))
-
-    def _of_images(self, h: Tensor) -> tuple[DiagonalGaussian, Tensor, DiagonalGaussian]:
-        """q(z | x), π at its mean, and the factors of beta, of images whose z does not see beta, ``(..., 256)``."""
         q_z = self.q_z(h)
         pi = self.d_head(q_z.mean).softmax(-1)
-        return q_z, pi, self._factors(h, pi)
-
-    def posterior_of_rows(self, h: Tensor) -> Callable[[Tensor], Posterior]:
-        if self.local_posterior == "given_beta":
-            return super().posterior_of_rows(h)
-        q_z, pi, factors = self._of_images(h)
-
-        def posterior(groups: Tensor) -> Posterior:
-            z, of_group = (DiagonalGaussian(q.mean[groups], q.log_var[groups]) for q in (q_z, factors))
-            return Posterior(z, pi[groups], product_of_gaussians(of_group, self.prior_expert))
-
-        return posterior
+        return Posterior(q_z, pi, product_of_gaussians(self._factors(h, pi), self.prior_expert, mask))
 
     def prior(self, beta: Tensor) -> DiagonalGaussian:
         """Global latent ``(G, beta_dim)`` to the components of p(z | beta), a Gaussian ``(G, K, z_dim)``."""
