@@ -2,6 +2,7 @@
 
 import configparser
 import contextlib
+import gc
 import io
 import os
 import re
@@ -54,6 +55,20 @@ def test_help_names_every_command_and_model(capsys: pytest.CaptureFixture[str]) 
 def test_every_command_has_a_function() -> None:
     for place, _ in entrance.COMMANDS.values():
         assert callable(resolve_name(place.split()[0]))
+
+
+@pytest.mark.parametrize("ending", ["", "raise ImportError"])
+def test_garbage_waits_while_a_command_is_loaded(ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"command_{'that_fails' if ending else 'of_a_test'}"
+    lines = ["import gc", "loading = gc.isenabled()", "def main(arguments): print(loading, gc.isenabled())", ending]
+    (tmp_path / f"{name}.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(entrance.COMMANDS, "fit", (f"{name}:main", ""))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(ImportError):
+        entrance.main(["fit"])
+    assert printed.getvalue() == ("" if ending else "False True\n")
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize(("typed", "hint"), [("evalute", "Did you mean evaluate?"), ("--config", "See ugvae --help")])

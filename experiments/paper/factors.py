@@ -4,12 +4,11 @@ import time
 from typing import Literal
 
 import torch
-from sklearn.pipeline import Pipeline
 
 from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import UNTRAINED, fitted_untrained
 from ugvae.evaluation.factors import PRIOR, Decided, beta_decides, decided, decode_grid
-from ugvae.evaluation.judges import fit_judge
+from ugvae.evaluation.judges import Judge, fit_judge
 from ugvae.evaluation.kinds import random_groups, trained_groups
 from ugvae.evaluation.trained_run import TrainedRun, lacks_beta
 from ugvae.experiments.paper.command import Command, Made
@@ -70,7 +69,7 @@ def factors(
     return Made(facts, {"factors": Captioned(figure, CAPTION)})
 
 
-def label_judge(run: TrainedRun, seed: int) -> Pipeline | None:
+def label_judge(run: TrainedRun, seed: int) -> Judge | None:
     """A judge of the labels, learned from real training images; None where there are no two labels."""
     train = run.data.table("train")
     if "label" not in train.columns or "label" not in run.table.columns:

@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -12,7 +15,7 @@ from tests.helpers.small_models import make
 from ugvae.data.table import ImageTable
 from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
-from ugvae.evaluation.judges import fit_judge, pixels
+from ugvae.evaluation.judges import JUDGED_AT_ONCE, fit_judge, pixels
 from ugvae.evaluation.results import from_json, to_json
 from ugvae.evaluation.translation import Rates, Translation, translation_rates
 from ugvae.evaluation.ways import LABELS
@@ -165,5 +168,20 @@ def test_judge_sees_averages_of_areas_and_weighs_classes_alike() -> None:
     assert pixels(torch.rand(3, 1, 5, 7)).shape == (3, 35)
     noise = torch.randint(256, (220, 1, 2, 2), dtype=torch.uint8)
     rare = (torch.arange(220) < 20).long()
-    judged = fit_judge(noise, rare).predict(pixels(torch.rand(300, 1, 2, 2)))
+    judged = fit_judge(noise, rare)(pixels(torch.rand(300, 1, 2, 2)))
     assert 0.1 < judged.mean() < 0.9
+
+
+def test_judge_answers_as_scikit_learns_own_machine_does() -> None:
+    labels = torch.arange(300) % 3
+    images = torch.randint(200, (300, 1, 6, 6), dtype=torch.uint8) + (labels * 20).to(torch.uint8).view(-1, 1, 1, 1)
+    own = make_pipeline(StandardScaler(with_std=False), SVC(C=10, class_weight="balanced"))
+    shown = pixels(torch.rand(2 * JUDGED_AT_ONCE + 1, 1, 6, 6))
+    expected = own.fit(pixels(images / 255), labels.numpy()).predict(shown)
+    assert len(set(expected)) > 1
+    assert (fit_judge(images, labels)(shown) == expected).all()
+
+
+def test_images_all_alike_are_judged() -> None:
+    alike, labels = torch.full((6, 1, 2, 2), 7, dtype=torch.uint8), torch.tensor([0, 0, 0, 0, 1, 1])
+    assert set(fit_judge(alike, labels)(pixels(alike / 255))) <= {0, 1}

@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ugvae.data.known_groups import RANDOM, StructuredGroups
 from ugvae.data.table import ImageTable, split_rows
+from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
 from ugvae.evaluation.controls import FITTED, UNTRAINED, Controls, mean_images, samples_at_information
 from ugvae.evaluation.encoding import EncodedImages
@@ -95,6 +96,18 @@ class Classification:
     information: list[float] | None = None
 
 
+class GroupLatents(NamedTuple):
+    """What a network says of some groups.
+
+    Attributes:
+        beta: q(beta | X, Z), ``(N, beta_dim)``; None if the model has none.
+        mean_z: the mean over a group of the posterior means of z, ``(N, z_dim)``.
+    """
+
+    beta: DiagonalGaussian | None
+    mean_z: Tensor
+
+
 @torch.no_grad()
 def classify_groups(
     trained: EncodedImages,
@@ -153,13 +166,14 @@ def classify_groups(
         noise = 2 * seed, 2 * seed + 1  # seeds of training and test
         drawn = [draw(*settings) for settings in zip(rows, counts, noise, strict=True)]
         _check_drawn(*drawn)
-        features = [
-            _features(networks, table, part.groups, part_seed) for part, part_seed in zip(drawn, noise, strict=True)
-        ]
+        latents = [{name: _latents(encoded, part.groups) for name, encoded in networks.items()} for part in drawn]
+        features = [_features(part, part_seed) for part, part_seed in zip(latents, noise, strict=True)]
         harder = f"{FITTED if FITTED in controls.encoded else UNTRAINED} "  # the harder control of the two
-        nats, samples = samples_at_information(trained, networks.get(harder), [part.groups for part in drawn], noise)
+        untrained = [part[harder].beta for part in latents if harder in part]
+        nats, samples = samples_at_information(latents[0][""].beta, untrained, noise)
         information += [] if nats is None else [nats]
-        features = [{**part, **sample} for part, sample in zip(features, samples, strict=True)]
+        images = [{PIXELS: mean_images(table.images, part.groups)} for part in drawn]
+        features = [{**part, **image, **sample} for part, image, sample in zip(features, images, samples, strict=True)]
         labels = [part.labels.numpy() for part in drawn]
         tasks = _tasks(labels)
         ready = time.perf_counter()
@@ -201,23 +215,27 @@ def _check_drawn(train: StructuredGroups, test: StructuredGroups) -> None:
         raise ConfigError(f"group_size: groups of {sizes[0]} and of {sizes[1]} could be drawn; ask for smaller ones")
 
 
-def _features(networks: Mapping[str, EncodedImages], table: ImageTable, groups: Tensor, seed: int) -> Features:
-    """All features of groups ``(N, B)``, feature by feature; the mean image is not reduced yet."""
+def _latents(encoded: EncodedImages, groups: Tensor) -> GroupLatents:
+    """The latents of groups ``(N, B)``."""
+    posterior = encoded.posterior(groups)
+    return GroupLatents(posterior.beta, posterior.z.mean.mean(1))
+
+
+def _features(latents: Mapping[str, GroupLatents], seed: int) -> Features:
+    """The features of the latents of some groups by network, feature by feature."""
     features: dict[str, dict[str, Tensor]] = {"beta sample": {}, "beta mean": {}, "mean z": {}}
-    for prefix, encoded in networks.items():
-        posterior = encoded.posterior(groups)
-        if (beta := posterior.beta) is not None:
+    for prefix, (beta, mean_z) in latents.items():
+        if beta is not None:
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
                 features["beta sample"][prefix] = beta.sample()
             features["beta mean"][prefix] = beta.mean
-        features["mean z"][prefix] = posterior.z.mean.mean(1)
-    arrays = {
+        features["mean z"][prefix] = mean_z
+    return {
         f"{prefix}{kind}": value.float().cpu().numpy()
         for kind, by_network in features.items()
         for prefix, value in by_network.items()
     }
-    return {**arrays, PIXELS: mean_images(table.images, groups)}
 
 
 def _tasks(labels: Sequence[np.ndarray]) -> dict[str, list[np.ndarray]]:

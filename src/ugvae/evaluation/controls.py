@@ -103,7 +103,7 @@ def fitted_untrained(model: BaseVAE, training_images: Tensor, seed: int = 0) -> 
 
 
 def samples_at_information(
-    trained: EncodedImages, untrained: EncodedImages | None, groups: Sequence[Tensor], seeds: Sequence[int]
+    trained: DiagonalGaussian | None, untrained: Sequence[DiagonalGaussian], seeds: Sequence[int]
 ) -> tuple[float | None, list[dict[str, np.ndarray]]]:
     """Samples of an untrained network's beta at the information that the trained one has on the first groups.
 
@@ -111,22 +111,21 @@ def samples_at_information(
     more of anything. So an accuracy stands beside that of the untrained network at the same nats.
 
     Args:
-        trained: images by the trained network.
-        untrained: the same images by the untrained one.
-        groups: the training groups, on which the scale of the untrained means is found, then others, ``(N, B)`` each.
+        trained: beta of the training groups by the trained network, ``(N, beta_dim)``; None where there is no beta.
+        untrained: the same by the untrained network, on which the scale of its means is found, then beta of others;
+            empty without such a network.
         seeds: of the samples of each.
 
     Returns:
         the nats per group (``gaussian_information``), None where there is no beta; the samples ``(N, beta_dim)`` by
-        their name, for each of ``groups``: nothing without beta or untrained network, or where its means do not differ.
+        their name, for each seed: nothing without beta or untrained network, or where its means do not differ.
     """
-    nats = gaussian_information(trained.beta(groups[0])) if trained.model.beta_dim else None
-    scale = None if nats is None or untrained is None else matched_scale(untrained.beta(groups[0]), nats)
+    nats = None if trained is None else gaussian_information(trained)
+    scale = None if nats is None or not untrained else matched_scale(untrained[0], nats)
     if scale is None:
-        return nats, [{} for _ in groups]
+        return nats, [{} for _ in seeds]
     samples = []
-    for rows, seed in zip(groups, seeds, strict=True):
-        beta = untrained.beta(rows)
+    for beta, seed in zip(untrained, seeds, strict=True):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             sample = DiagonalGaussian(scale * beta.mean, beta.log_var).sample()

@@ -14,13 +14,12 @@ from statistics import fmean
 from typing import NamedTuple
 
 import torch
-from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from ugvae.data.crossing import Crossing
 from ugvae.data.table import ImageTable
 from ugvae.evaluation.encoding import encode_groups
-from ugvae.evaluation.judges import fit_judge, judge_rows, pixels
+from ugvae.evaluation.judges import Judge, fit_judge, judge_rows, pixels
 from ugvae.evaluation.reconstruction import ssim_metric
 from ugvae.evaluation.ways import LABELS, PLAIN, decode_ways, global_side
 from ugvae.models.base import BaseVAE
@@ -191,7 +190,7 @@ class Target(NamedTuple):
     real: Tensor
     wanted: Tensor
     value: int
-    judge: Pipeline
+    judge: Judge
 
     @property
     def true(self) -> Tensor:
@@ -205,7 +204,7 @@ class Target(NamedTuple):
             ssim.update(shown, self.true)
         return Nearness(
             rmse=float((shown - self.true).square().mean().sqrt()),
-            domain=float((self.judge.predict(pixels(shown)) == self.value).mean()),
+            domain=float((self.judge(pixels(shown)) == self.value).mean()),
             content=float((distances.argmin(1) == self.wanted).double().mean()),
             ssim=None if ssim is None else float(ssim.compute()),
         )

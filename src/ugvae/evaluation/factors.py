@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from ugvae.data.statistics import STATISTICS
@@ -21,7 +20,7 @@ from ugvae.distributions import DiagonalGaussian
 from ugvae.errors import ConfigError
 from ugvae.evaluation.content import pooled, retrieved
 from ugvae.evaluation.encoding import encode_groups
-from ugvae.evaluation.judges import judged_share, pixels, real_images
+from ugvae.evaluation.judges import Judge, judged_share, pixels, real_images
 from ugvae.models.base import BaseVAE
 
 PIXELS = "pixels"  # all pixels together: the reference, what beta decides of the image as a whole
@@ -99,7 +98,7 @@ class Sources(NamedTuple):
 
 @torch.no_grad()
 def beta_decides(
-    model: BaseVAE, table: ImageTable, groups: Tensor, columns: int = 48, judge: Pipeline | None = None, seed: int = 0
+    model: BaseVAE, table: ImageTable, groups: Tensor, columns: int = 48, judge: Judge | None = None, seed: int = 0
 ) -> dict[str, Decided]:
     """What the betas of held-out groups decide: in the walk, and with z fixed.
 
@@ -131,16 +130,16 @@ def beta_decides(
     return {HELD_OUT: walk, FIXED: _decided_of_sources(model, table, sources, beta, judge)}
 
 
-def decided(images: Tensor, judge: Pipeline | None = None) -> Decided:
+def decided(images: Tensor, judge: Judge | None = None) -> Decided:
     """What beta decides of a walk ``(N, S, C, H, W)``: of each property, and whether a judge's answer stays."""
     if judge is None:
         return Decided(factors(images))
-    answers = torch.from_numpy(judge.predict(pixels(images))).unflatten(0, images.shape[:2])
+    answers = torch.from_numpy(judge(pixels(images))).unflatten(0, images.shape[:2])
     return Decided(factors(images), float((answers == answers.mode(0).values).double().mean()))
 
 
 def _decided_of_sources(
-    model: BaseVAE, table: ImageTable, sources: Sources, beta: Tensor, judge: Pipeline | None
+    model: BaseVAE, table: ImageTable, sources: Sources, beta: Tensor, judge: Judge | None
 ) -> Decided:
     """What the betas ``(N, beta_dim)`` decide of sources whose z stays as it is."""
     z, device = sources.z.to(model.device), model.device

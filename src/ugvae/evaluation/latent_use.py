@@ -13,7 +13,7 @@ from ugvae.data.table import ImageTable
 from ugvae.distributions import DiagonalGaussian, kl_standard_normal, transport_between
 from ugvae.errors import ConfigError
 from ugvae.evaluation.aggregate import Information, information
-from ugvae.evaluation.encoding import IMAGES_AT_ONCE, encode_beta, encode_groups
+from ugvae.evaluation.encoding import IMAGES_AT_ONCE, encode_images
 from ugvae.models.base import BaseVAE
 from ugvae.models.bound import Posterior
 
@@ -134,19 +134,20 @@ def latent_use(
     """
     if min(groups.shape) < 2:
         raise ConfigError(f"groups: swapping takes two groups of two images, got {tuple(groups.shape)}")
-    beta = posterior_use(encode_beta(model, table.images, groups)) if model.beta_dim else None
-    shown = groups[:swapped]
-    posterior = encode_groups(model, table.images, shown, images_per_batch)
+    rows, places = groups.unique(return_inverse=True)
+    encoded = encode_images(model, table.images, images_per_batch, rows)  # each once, however many groups it is in
+    shown, posterior = groups[:swapped], encoded.posterior(places[:swapped])
     sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros(2, dtype=torch.float64))
     for part in torch.arange(len(shown)).split(max(1, images_per_batch // groups.shape[1])):
         images = model.checked(table.images[shown[part]])
         decoded, swaps = _swaps(model, posterior, part)
+        before = _seen(model, images, decoded)
         for name, after in swaps.items():
-            sums[name] += _effects(model, images, decoded, after)
+            sums[name] += _effects(before, _seen(model, images, after))
     return LatentUse(
         groups=len(groups),
         group_size=groups.shape[1],
-        beta=beta,
+        beta=posterior_use(encoded.beta(places)) if model.beta_dim else None,
         swapped=len(shown),
         **{name: SwapEffect(*(total / shown.numel()).tolist()) for name, total in sums.items()},
     )
@@ -186,9 +187,12 @@ def posterior_use(q: DiagonalGaussian) -> PosteriorUse:
     )
 
 
-def _effects(model: BaseVAE, images: Tensor, decoded: Tensor, swapped: Tensor) -> Tensor:
-    """Sums over the images of the change in pixels and of the loss in log-likelihood, ``(2,)``, of two logits."""
-    mean, log_prob = model.likelihood.mean, model.likelihood.log_prob
-    pixels = (mean(swapped) - mean(decoded)).abs().mean((-3, -2, -1)).double().sum()
-    loss = log_prob(images, decoded) - log_prob(images, swapped)
-    return torch.stack([pixels, loss.double().sum()]).cpu()
+def _seen(model: BaseVAE, images: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean images of logits ``(G, B, C, H, W)``, and the log-likelihood of the images, nats ``(G, B)``."""
+    return model.likelihood.mean(logits), model.likelihood.log_prob(images, logits)
+
+
+def _effects(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> Tensor:
+    """Sums over the images of the change in pixels and of the loss in log-likelihood, ``(2,)``."""
+    pixels = (after[0] - before[0]).abs().mean((-3, -2, -1)).double().sum()
+    return torch.stack([pixels, (before[1] - after[1]).double().sum()]).cpu()
