@@ -2,12 +2,15 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import WeightAveraging
 
 from ugvae.data.module import GroupDataModule
 from ugvae.models import BaseVAE
@@ -80,8 +83,21 @@ def held_out_bound(model: BaseVAE, data: GroupDataModule) -> float:
     return total / images
 
 
+@contextmanager
+def as_validated(trainer: Trainer, model: BaseVAE) -> Iterator[None]:
+    """For a while the model has the weights that a validation would see: averages of weights, where a run has them."""
+    averages = [callback for callback in trainer.callbacks if isinstance(callback, WeightAveraging)]
+    for callback in averages:
+        callback.on_validation_epoch_start(trainer, model)
+    yield
+    for callback in averages:
+        callback.on_validation_epoch_end(trainer, model)
+
+
 class HeldOutBound(Callback):
     """Measures the held-out bound of a run every so many steps, and ends it when the bound has reached ``target``.
+
+    It is that of the model which validation sees and the checkpoints hold.
 
     Args:
         file: JSON of the points, written when the run ends.
@@ -101,7 +117,8 @@ class HeldOutBound(Callback):
     ) -> None:
         if trainer.global_step % self.every_n_steps == 0:
             self.clock.pause()
-            bound = held_out_bound(pl_module, trainer.datamodule)
+            with as_validated(trainer, pl_module):
+                bound = held_out_bound(pl_module, trainer.datamodule)
             self.points.append(self.clock.point(trainer.global_step, bound))
             if bound >= self.target:
                 trainer.should_stop = True

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
 from ugvae.errors import ConfigError
 from ugvae.experiments.bench.held_out import Point, read_points
 from ugvae.experiments.bench.plain import new_process
@@ -72,12 +70,11 @@ class Job:
                 pool.apply(train_plain, (self.data, str(self.root), self.round, epochs, steps, self.file))
             return
         target = read_points(replace(self, way=PLAIN).file)[-1].bound
-        settings = {"file": str(self.file), "every_n_steps": 5 if self.quick else RECIPES[self.data].every}
-        callback = {"class_path": CALLBACK, "init_args": {**settings, "target": target}}
-        extra = self.folder / "held_out.yaml"
-        extra.write_text(yaml.safe_dump({"trainer": {"callbacks": [callback]}}))
+        every = 5 if self.quick else RECIPES[self.data].every
         command = [sys.executable, "-m", "ugvae", "fit", "--config", self.data]
-        command += ["--config", str(extra), "--data.root", str(self.root), "--seed_everything", str(self.round)]
+        command += ["--data.root", str(self.root), "--seed_everything", str(self.round)]
+        command += [f"--trainer.callbacks+={CALLBACK}", f"--trainer.callbacks.file={self.file}"]
+        command += [f"--trainer.callbacks.every_n_steps={every}", f"--trainer.callbacks.target={target}"]
         command += ["--trainer.default_root_dir", str(self.folder / "runs"), *WAYS[self.way]]
         command += ["--trainer.max_steps", str(QUICK_STEPS)] if self.quick else []
         log = self.file.with_suffix(".log")

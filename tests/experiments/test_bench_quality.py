@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from tests.data.celeba import write_celeba
 from tests.helpers import PROJECT
@@ -80,6 +81,20 @@ def test_a_run_ends_when_it_has_the_bound(
     trainer.fit(make(UGVAE, (1, 8, 8), double=False), digits)
     assert [point.step for point in read_points(tmp_path / "a.json")] == steps
     assert trainer.global_step == (3 if steps == [3] else 10)
+
+
+def test_averaged_weights_are_measured_where_a_run_has_them(tmp_path: Path, digits: DigitsDataModule) -> None:
+    options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
+    still = EMAWeightAveraging(decay=1.0)  # what it was after the first step
+    callback = HeldOutBound(str(tmp_path / "a.json"), 3, 1e9)
+    trainer = Trainer(**options, max_steps=10, callbacks=[still, callback], num_sanity_val_steps=0, limit_val_batches=0)
+    model = make(UGVAE, (1, 8, 8), double=False)
+    weights = []
+    model.on_train_batch_end = lambda *batch: weights.append(model.decoder[2].bias.detach().clone())
+    trainer.fit(model, digits)
+    assert len({point.bound for point in read_points(tmp_path / "a.json")}) == 1
+    assert len({tuple(bias.tolist()) for bias in weights}) == 10, "training goes on with its own weights"
+    torch.testing.assert_close(model.decoder[2].bias, weights[0])
 
 
 def test_plain_recipe_comes_first_and_ours_take_turns(tmp_path: Path) -> None:
