@@ -47,6 +47,7 @@ HARMLESS_WARNINGS = (
     "is smaller than the logging interval",  # the last steps of an epoch are logged too
     "The dirpath has changed",  # test and predict write no checkpoint
     "Checkpoint directory .* exists and is not empty",  # a resumed run goes on in its folder
+    "loading a checkpoint outside the 'fit' stage",  # a test takes the averaged weights, which is what it is for
     "Sparse invariant checks",  # of torch, in torchmetrics' NMI and ARI
     "Couldn't infer the batch indices",  # batches carry their own
     "LightningCLI's args parameter",  # main() may be called from Python
