@@ -118,6 +118,41 @@ def test_samples_at_the_same_information() -> None:
     assert samples_at_information(vae, vae, [first], [3]) == (None, [{}])
 
 
+@torch.no_grad()
+def test_samples_at_levels_of_information() -> None:
+    """Both networks are brought to a level on the first groups; noise makes it less, and a scale more."""
+    torch.manual_seed(7)
+    trained, before = make(UGVAE, double=False), untrained(make(UGVAE, double=False))
+    images, groups = torch.randint(256, (80, *trained.image_shape), dtype=torch.uint8), torch.randint(80, (40, 5))
+    networks = {"beta sample": encode_images(trained, images), "untrained beta sample": encode_images(before, images)}
+    nats, (samples,) = samples_at_information(*networks.values(), [groups], [3], levels=[0.005, 20])
+    assert list(samples) == [f"{SAME_INFORMATION} beta sample"] + [
+        f"{name} at {level} nats" for level in ("0.005", "20") for name in networks
+    ]
+    assert 0.005 < nats < 20
+    for name, encoded in networks.items():
+        beta = encoded.beta(groups)
+        for level in (0.005, 20):
+            scale = matched_scale(beta, level)
+            assert gaussian_information(beta, scale) == pytest.approx(level)
+            torch.manual_seed(3)
+            want = DiagonalGaussian(scale * beta.mean, beta.log_var).sample()
+            assert_close(torch.from_numpy(samples[f"{name} at {level:g} nats"]), want)
+
+
+@torch.no_grad()
+def test_a_level_that_the_variances_alone_exceed_is_left_out() -> None:
+    """No noise of one size for all groups hides that their variances differ."""
+    torch.manual_seed(7)
+    model = make(UGVAE, double=False)
+    images, groups = torch.randint(256, (80, *model.image_shape), dtype=torch.uint8), torch.randint(80, (40, 5))
+    encoded = encode_images(model, images)
+    least = gaussian_information(encoded.beta(groups), scale=0)
+    assert least > 0
+    _, (samples,) = samples_at_information(encoded, encoded, [groups], [3], levels=[least / 2, 2 * least])
+    assert list(samples)[1:] == [f"{name} at {2 * least:g} nats" for name in ("beta sample", "untrained beta sample")]
+
+
 @pytest.mark.parametrize("pixels_at_once", [3, 4096])
 def test_mean_image_is_the_mean(pixels_at_once: int) -> None:
     images, groups = torch.randint(256, (300, 1, 2, 2), dtype=torch.uint8), torch.randint(250, (37, 4))

@@ -105,6 +105,7 @@ def classify_groups(
     seeds: Sequence[int] = range(5),
     held_out_groups: float = 0.2,
     held_out_images: float = HELD_OUT_IMAGES,
+    levels: Sequence[float] = (),
 ) -> Classification:
     """Classifies groups by support vector machines on their latents, and on the controls.
 
@@ -117,6 +118,8 @@ def classify_groups(
     training groups; the group's mean image, reduced by a PCA of the training groups to beta_dim dimensions
     (z_dim if there is no beta); and the features of beta (mean z if there is none) with permuted training labels, the
     mean of several permutations. Random groups, if ``draw`` gives some, are a class of their own in a second task.
+    Samples of the trained and of the untrained network at ``levels`` of information compare models with one another; a
+    level that is out of reach in one repetition is left out.
 
     Args:
         trained: images by the network.
@@ -128,6 +131,7 @@ def classify_groups(
         seeds: of the splits, groups, samples and permutations; one repetition each.
         held_out_groups: share of the groups on which the classifier is tested.
         held_out_images: share of the rows that these are drawn from.
+        levels: nats per group to which the information of beta is brought for further samples, by a scale of the means.
 
     Raises:
         ConfigError: too few groups or seeds, too few images for the groups, groups that share images, or a control
@@ -157,7 +161,8 @@ def classify_groups(
             _features(networks, table, part.groups, part_seed) for part, part_seed in zip(drawn, noise, strict=True)
         ]
         harder = f"{FITTED if FITTED in controls.encoded else UNTRAINED} "  # the harder control of the two
-        nats, samples = samples_at_information(trained, networks.get(harder), [part.groups for part in drawn], noise)
+        groups = [part.groups for part in drawn]
+        nats, samples = samples_at_information(trained, networks.get(harder), groups, noise, levels)
         information += [] if nats is None else [nats]
         features = [{**part, **sample} for part, sample in zip(features, samples, strict=True)]
         labels = [part.labels.numpy() for part in drawn]
@@ -178,6 +183,7 @@ def classify_groups(
                     kernel: over_repetitions([result[task][name][kernel] for result in rounds]) for kernel in KERNELS
                 }
                 for name in rounds[0][task]
+                if all(name in result[task] for result in rounds)
             }
             for task in tasks
         },

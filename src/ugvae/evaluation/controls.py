@@ -24,6 +24,7 @@ from ugvae.models.base import BaseVAE
 UNTRAINED = "untrained"
 FITTED = "untrained, BatchNorm fitted,"
 SAME_INFORMATION = "untrained, same information,"
+NATS = " nats"  # ends the names of samples at an information that was asked for
 FIT_BATCH, FIT_BATCHES = 512, 4  # 2,048 images give a channel's mean to 2 % of its s.d., in a second
 
 
@@ -103,34 +104,48 @@ def fitted_untrained(model: BaseVAE, training_images: Tensor, seed: int = 0) -> 
 
 
 def samples_at_information(
-    trained: EncodedImages, untrained: EncodedImages | None, groups: Sequence[Tensor], seeds: Sequence[int]
+    trained: EncodedImages,
+    untrained: EncodedImages | None,
+    groups: Sequence[Tensor],
+    seeds: Sequence[int],
+    levels: Sequence[float] = (),
 ) -> tuple[float | None, list[dict[str, np.ndarray]]]:
-    """Samples of an untrained network's beta at the information that the trained one has on the first groups.
+    """Samples of beta at given information: of an untrained network at that of the trained one, and of both at levels.
 
     A classifier of samples measures signal over noise, and any scale of the means makes more of that without knowing
-    more of anything. So an accuracy stands beside that of the untrained network at the same nats.
+    more of anything. So an accuracy stands beside that of the untrained network at the same nats, and models whose
+    betas have different information are compared at one level.
 
     Args:
         trained: images by the trained network.
         untrained: the same images by the untrained one.
-        groups: the training groups, on which the scale of the untrained means is found, then others, ``(N, B)`` each.
+        groups: the training groups, on which the scales of the means are found, then others, ``(N, B)`` each.
         seeds: of the samples of each.
+        levels: further nats per group, for both networks.
 
     Returns:
-        the nats per group (``gaussian_information``), None where there is no beta; the samples ``(N, beta_dim)`` by
-        their name, for each of ``groups``: nothing without beta or untrained network, or where its means do not differ.
+        the nats per group of the trained network (``gaussian_information``), None where there is no beta; the samples
+        ``(N, beta_dim)`` by their name, for each of ``groups``: without those of a network that is not there or whose
+        means do not differ, and of a level that its variances alone exceed.
     """
     nats = gaussian_information(trained.beta(groups[0])) if trained.model.beta_dim else None
-    scale = None if nats is None or untrained is None else matched_scale(untrained.beta(groups[0]), nats)
-    if scale is None:
-        return nats, [{} for _ in groups]
-    samples = []
-    for rows, seed in zip(groups, seeds, strict=True):
-        beta = untrained.beta(rows)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            sample = DiagonalGaussian(scale * beta.mean, beta.log_var).sample()
-        samples.append({f"{SAME_INFORMATION} beta sample": sample.float().cpu().numpy()})
+    if nats is None:
+        return None, [{} for _ in groups]
+    wanted = {f"{SAME_INFORMATION} beta sample": (untrained, nats)}
+    for level in levels:
+        name = f"beta sample at {level:g}{NATS}"
+        wanted |= {name: (trained, level), f"{UNTRAINED} {name}": (untrained, level)}
+    samples: list[dict[str, np.ndarray]] = [{} for _ in groups]
+    for name, (network, level) in wanted.items():
+        scale = None if network is None else matched_scale(network.beta(groups[0]), level)
+        if scale is None or (scale == 0 and level in levels):  # at scale 0 it has more information than the level
+            continue
+        for part, rows, seed in zip(samples, groups, seeds, strict=True):
+            beta = network.beta(rows)
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                sample = DiagonalGaussian(scale * beta.mean, beta.log_var).sample()
+            part[name] = sample.float().cpu().numpy()
     return nats, samples
 
 
