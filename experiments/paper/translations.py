@@ -1,6 +1,7 @@
 """Translation by models with a global latent, over training seeds, beside what their betas know."""
 
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from ugvae.errors import ConfigError
@@ -35,8 +36,9 @@ def translations(runs: list[Path], doc: Path = Path("docs/neighbours.md"), secti
         ConfigError: a folder is no run's or has no result of ``translation``, or the page has no such section.
     """
     folders = read_runs(runs)
-    tables = [Table("", over_seeds(row for run in folders for row in made(run))) for made in MADE]
-    replace_section(doc, section, "\n\n".join(table.markdown() for table in tables if table.rows))
+    made = [[row for run in folders for row in of_run(run)] for of_run in (rows, true_images)] + [told_apart(folders)]
+    tables = [Table("", over_seeds(table)).markdown() for table in made if table]
+    replace_section(doc, section, "\n\n".join(tables))
     print(f"Wrote {doc}: {len(runs)} runs", flush=True)
 
 
@@ -91,26 +93,25 @@ def true_images(run: RunFolder) -> list[Row]:
     ]
 
 
-def told_apart(run: RunFolder) -> list[Row]:
-    """A row for every column whose groups were told apart by a sample of beta; accuracies of the better kernel.
+def told_apart(runs: Sequence[RunFolder]) -> list[Row]:
+    """A row for every run and column whose groups were told apart by a sample of beta; accuracies of the better kernel.
 
     The information is that on the groups told apart, in nats (``gaussian_information``), the mean over re-splits. The
-    accuracies at some nats are of betas brought to these by noise, or by less of it: so models are compared at one
-    information.
+    accuracies at some nats are of betas brought to these by a scale of their means, which makes noise larger or
+    smaller: so models are compared at one information, where all runs have it.
     """
+    measured = [(run, name, result) for run in runs for name, result in read_results(run.results).groups.items()]
     rows: list[Row] = []
-    for name, result in read_results(run.results).groups.items():
-        accuracies = result.accuracy["kinds"]
+    for run, name, result in measured:
+        alike = [other.accuracy["kinds"] for _, column, other in measured if column == name]
+        levels = [feature for feature in alike[0] if feature.endswith(NATS) and all(feature in told for told in alike)]
         nats = result.information and statistics.fmean(result.information)
         row = {"groups told apart": name, "run": experiment(run), "information of beta": number(nats, 1)}
-        for feature in (SAMPLE, SAME_SAMPLE, *(feature for feature in accuracies if feature.endswith(NATS))):
-            reached = best(accuracies, [feature])
+        for feature in (SAMPLE, SAME_SAMPLE, *levels):
+            reached = best(result.accuracy["kinds"], [feature])
             row[feature] = number(reached and reached.accuracy.mean)
         rows.append({**row, "chance": number(result.chance["kinds"])})
-    return rows
-
-
-MADE = rows, true_images, told_apart
+    return sorted(rows, key=lambda row: str(row["groups told apart"]))
 
 
 def translation_of(run: RunFolder) -> Translation:
