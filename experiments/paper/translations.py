@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ugvae.errors import ConfigError
-from ugvae.evaluation.controls import NATS
+from ugvae.evaluation.controls import NATS, UNTRAINED
 from ugvae.evaluation.crossed import SHOWN
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.translation import Translation
@@ -98,13 +98,18 @@ def told_apart(runs: Sequence[RunFolder]) -> list[Row]:
 
     The information is that on the groups told apart, in nats (``gaussian_information``), the mean over re-splits. The
     accuracies at some nats are of betas brought to these by a scale of their means, which makes noise larger or
-    smaller: so models are compared at one information, where all runs have it.
+    smaller: so models are compared at one information, where the betas of all runs reach it.
     """
     measured = [(run, name, result) for run in runs for name, result in read_results(run.results).groups.items()]
     rows: list[Row] = []
     for run, name, result in measured:
         alike = [other.accuracy["kinds"] for _, column, other in measured if column == name]
-        levels = [feature for feature in alike[0] if feature.endswith(NATS) and all(feature in told for told in alike)]
+        levels = [
+            feature
+            for feature in alike[0]
+            if feature.endswith(NATS)
+            and all({feature, feature.removeprefix(f"{UNTRAINED} ")} <= told.keys() for told in alike)
+        ]
         nats = result.information and statistics.fmean(result.information)
         row = {"groups told apart": name, "run": experiment(run), "information of beta": number(nats, 1)}
         for feature in (SAMPLE, SAME_SAMPLE, *levels):

@@ -67,6 +67,7 @@ def test_how_well_groups_are_told_apart_is_a_table_of_its_own(tmp_path: Path) ->
             result["accuracy"][task]["beta sample at 1.5 nats"] = accuracy(0.05) | better
             if not seed:  # which the other run did not reach
                 result["accuracy"][task]["beta sample at 0.5 nats"] = accuracy(0.6)
+            result["accuracy"][task]["untrained beta sample at 0.5 nats"] = accuracy(0.6)
         results = {"translation": translation(), "groups": groups}
         runs.append(write_run(tmp_path / "a" / f"version_{seed}", results=results, seed=seed))
     main(["translations", "--runs", *map(str, runs), "--doc", str(doc), "--section", "other"])
