@@ -19,6 +19,10 @@ from ugvae.runs.files import atomic_path, replace_section, save_json
 
 OF_CLUSTERS = {"nmi": "NMI", "ari": "ARI", "accuracy": "accuracy"}
 OF_LABEL = {name: BY_FACTOR[name] for name in ("mig", "completeness", "informativeness")}
+AGAINST_LABEL = {  # what the table says of the parts of a score, where the data have a label
+    "clusters": "NMI, ARI, accuracy: components against the label. ",
+    "label": "MIG and DCI: single dimensions of z against the label. ",
+}
 
 
 @dataclass(frozen=True)
@@ -122,9 +126,10 @@ def _note(entries: Mapping[str, Sequence[Entry]], options: argparse.Namespace, e
     seeds = max(map(len, entries.values()))
     spread = f"Mean ± sample s.d. over {seeds} training seeds" if seeds > 1 else "One training seed: no error is known"
     images = f"{first.score.groups * first.score.group_size:,} test images in groups of {first.score.group_size}"
+    scores = [entry.score for runs in entries.values() for entry in runs]
+    of_label = "".join(text for part, text in AGAINST_LABEL.items() if any(getattr(score, part) for score in scores))
     return (
         f"{Path(options.data).stem}: {epochs} epochs each, {first.steps:,.0f} steps; nats per image on {images}. "
         f"IW bound: importance-weighted, S = {options.group_samples}, T = {options.image_samples}; models without beta "
-        "take S·T draws per image. PSNR and SSIM: reconstructions at posterior means. NMI, ARI, accuracy: components "
-        f"against the label. MIG and DCI: single dimensions of z against the label. {spread}."
+        f"take S·T draws per image. PSNR and SSIM: reconstructions at posterior means. {of_label}{spread}."
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import PositiveFloat, PositiveInt
 
 from ugvae.errors import ConfigError
 from ugvae.evaluation.classification import classify_groups
@@ -30,6 +30,7 @@ def groups(
     group_size: PositiveInt | None = None,
     groups: PositiveInt = 200,
     seeds: PositiveInt = 5,
+    nats: Sequence[PositiveFloat] = (),
 ) -> Made:
     """Your columns: groups of each value told apart by a support vector machine on beta, beside all controls.
 
@@ -43,6 +44,7 @@ def groups(
         group_size: images per group; by default that of training, or less where a value has fewer images
         groups: groups per value, four fifths of them for training
         seeds: repetitions
+        nats: information per group, one or more, at which samples of beta are compared too: noise makes it less
     """
     if values and len(column) != 1:
         raise ConfigError("values: name their one column by --column")
@@ -65,7 +67,7 @@ def groups(
         if largest < wanted:
             print(f"{name}: groups of {largest} images, not {wanted}: the rarest value has no more", flush=True)
         draw = drawer(run, kinds, min(wanted, largest))
-        results[comparison] = classify_groups(*encoded, run.table, draw, groups, range(seeds))
+        results[comparison] = classify_groups(*encoded, run.table, draw, groups, range(seeds), levels=nats)
         print(f"{accuracies(comparison, results[comparison], {}).markdown()}\n", flush=True)
     figure = accuracy_figure(results, {}, f"groups of held-out images, {type(run.model).__name__}")
     return Made({"results": results, "left_out": left_out}, {"groups": Captioned(figure, CAPTION)})

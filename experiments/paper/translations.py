@@ -1,11 +1,15 @@
 """Translation by models with a global latent, over training seeds, beside what their betas know."""
 
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from ugvae.errors import ConfigError
+from ugvae.evaluation.controls import NATS, UNTRAINED
 from ugvae.evaluation.crossed import SHOWN
 from ugvae.evaluation.results import read_results
 from ugvae.evaluation.translation import Translation
+from ugvae.evaluation.verdict import SAME_SAMPLE, SAMPLE, best
 from ugvae.evaluation.ways import LABELS, PLAIN
 from ugvae.experiments.paper.reproduction import read_runs
 from ugvae.experiments.paper.table import Row, Table, number, over_seeds
@@ -16,22 +20,25 @@ from ugvae.runs.folder import RunFolder
 SECTION = "translations"
 
 
-def translations(runs: list[Path], doc: Path = Path("docs/neighbours.md")) -> None:
+def translations(runs: list[Path], doc: Path = Path("docs/neighbours.md"), section: str = SECTION) -> None:
     """Translation by several models, over training seeds, beside the information of their betas.
 
     Fills a section of a page. Runs of one experiment become one row for every way to carry z: they should differ in
-    nothing but the training seed. Where the data have the true images, a second table compares with these.
+    nothing but the training seed. Where the data have the true images, a second table compares with these. Where
+    ``groups`` was measured, another says how well groups are told apart by beta, and at which information.
 
     Args:
         runs: folders of runs
-        doc: page with a section 'translations'
+        doc: page with the section
+        section: its name
 
     Raises:
         ConfigError: a folder is no run's or has no result of ``translation``, or the page has no such section.
     """
     folders = read_runs(runs)
-    tables = [Table("", over_seeds(row for run in folders for row in made(run))) for made in (rows, true_images)]
-    replace_section(doc, SECTION, "\n\n".join(table.markdown() for table in tables if table.rows))
+    made = [[row for run in folders for row in of_run(run)] for of_run in (rows, true_images)] + [told_apart(folders)]
+    tables = [Table("", over_seeds(table)).markdown() for table in made if table]
+    replace_section(doc, section, "\n\n".join(tables))
     print(f"Wrote {doc}: {len(runs)} runs", flush=True)
 
 
@@ -84,6 +91,32 @@ def true_images(run: RunFolder) -> list[Row]:
         }
         for shown, mean in means.items()
     ]
+
+
+def told_apart(runs: Sequence[RunFolder]) -> list[Row]:
+    """A row for every run and column whose groups were told apart by a sample of beta; accuracies of the better kernel.
+
+    The information is that on the groups told apart, in nats (``gaussian_information``), the mean over re-splits. The
+    accuracies at some nats are of betas brought to these by a scale of their means, which makes noise larger or
+    smaller: so models are compared at one information, where the betas of all runs reach it.
+    """
+    measured = [(run, name, result) for run in runs for name, result in read_results(run.results).groups.items()]
+    rows: list[Row] = []
+    for run, name, result in measured:
+        alike = [other.accuracy["kinds"] for _, column, other in measured if column == name]
+        levels = [
+            feature
+            for feature in alike[0]
+            if feature.endswith(NATS)
+            and all({feature, feature.removeprefix(f"{UNTRAINED} ")} <= told.keys() for told in alike)
+        ]
+        nats = result.information and statistics.fmean(result.information)
+        row = {"groups told apart": name, "run": experiment(run), "information of beta": number(nats, 1)}
+        for feature in (SAMPLE, SAME_SAMPLE, *levels):
+            reached = best(result.accuracy["kinds"], [feature])
+            row[feature] = number(reached and reached.accuracy.mean)
+        rows.append({**row, "chance": number(result.chance["kinds"])})
+    return sorted(rows, key=lambda row: str(row["groups told apart"]))
 
 
 def translation_of(run: RunFolder) -> Translation:

@@ -104,7 +104,9 @@ def test_samples_at_the_same_information() -> None:
     images = torch.randint(256, (80, *trained.image_shape), dtype=torch.uint8)
     first, second = torch.randint(80, (40, 5)), torch.randint(80, (30, 5))
     ours, theirs = encode_images(trained, images), encode_images(before, images)
-    nats, samples = samples_at_information(ours.beta(first), [theirs.beta(first), theirs.beta(second)], [3, 4])
+    nats, samples = samples_at_information(
+        *([encoded.beta(rows) for rows in (first, second)] for encoded in (ours, theirs)), [3, 4]
+    )
     assert nats == gaussian_information(ours.beta(first))
     scale = matched_scale(theirs.beta(first), nats)
     assert gaussian_information(theirs.beta(first), scale) == pytest.approx(nats)
@@ -113,8 +115,45 @@ def test_samples_at_the_same_information() -> None:
         torch.manual_seed(seed)
         want = DiagonalGaussian(scale * beta.mean, beta.log_var).sample()
         assert_close(torch.from_numpy(part[f"{SAME_INFORMATION} beta sample"]), want)
-    assert samples_at_information(ours.beta(first), [], [3]) == (nats, [{}])
-    assert samples_at_information(None, [], [3]) == (None, [{}])
+    assert samples_at_information([ours.beta(first)], [], [3]) == (nats, [{}])
+    assert samples_at_information([], [], [3]) == (None, [{}])
+
+
+@torch.no_grad()
+def test_samples_at_levels_of_information() -> None:
+    """Both networks are brought to a level on the first groups; noise makes it less, and a scale more."""
+    torch.manual_seed(7)
+    trained, before = make(UGVAE, double=False), untrained(make(UGVAE, double=False))
+    images, groups = torch.randint(256, (80, *trained.image_shape), dtype=torch.uint8), torch.randint(80, (40, 5))
+    networks = {
+        "beta sample": encode_images(trained, images).beta(groups),
+        "untrained beta sample": encode_images(before, images).beta(groups),
+    }
+    nats, (samples,) = samples_at_information(*([beta] for beta in networks.values()), [3], levels=[0.005, 20])
+    assert list(samples) == [f"{SAME_INFORMATION} beta sample"] + [
+        f"{name} at {level} nats" for level in ("0.005", "20") for name in networks
+    ]
+    assert 0.005 < nats < 20
+    for name, beta in networks.items():
+        for level in (0.005, 20):
+            scale = matched_scale(beta, level)
+            assert gaussian_information(beta, scale) == pytest.approx(level)
+            torch.manual_seed(3)
+            want = DiagonalGaussian(scale * beta.mean, beta.log_var).sample()
+            assert_close(torch.from_numpy(samples[f"{name} at {level:g} nats"]), want)
+
+
+@torch.no_grad()
+def test_a_level_that_the_variances_alone_exceed_is_left_out() -> None:
+    """No noise of one size for all groups hides that their variances differ."""
+    torch.manual_seed(7)
+    model = make(UGVAE, double=False)
+    images, groups = torch.randint(256, (80, *model.image_shape), dtype=torch.uint8), torch.randint(80, (40, 5))
+    beta = encode_images(model, images).beta(groups)
+    least = gaussian_information(beta, scale=0)
+    assert least > 0
+    _, (samples,) = samples_at_information([beta], [beta], [3], levels=[least / 2, 2 * least])
+    assert list(samples)[1:] == [f"{name} at {2 * least:g} nats" for name in ("beta sample", "untrained beta sample")]
 
 
 @pytest.mark.parametrize("pixels_at_once", [3, 4096])

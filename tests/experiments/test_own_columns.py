@@ -53,6 +53,18 @@ def test_groups_of_a_named_column(run: Path, capsys: pytest.CaptureFixture[str])
     assert {"untrained beta sample", "beta sample, permuted labels"} <= set(comparison["accuracy"]["kinds and random"])
 
 
+def test_groups_are_told_apart_at_the_nats_that_are_asked_for(run: Path) -> None:
+    plain = call("groups", run, *QUICK)["results"]["label: site A / site B"]["accuracy"]["kinds"]
+    (comparison,) = call("groups", run, *QUICK, "--nats", "30", "0.5")["results"].values()
+    told = comparison["accuracy"]["kinds"]
+    assert list(told)[-4:] == [
+        f"{name} at {nats} nats" for nats in ("30", "0.5") for name in ("beta sample", "untrained beta sample")
+    ]
+    assert {name: told[name] for name in plain} == plain, "nothing else has changed"
+    best = {nats: max(kernel["mean"] for kernel in told[f"beta sample at {nats} nats"].values()) for nats in (30, 0.5)}
+    assert best[30] == 1 > best[0.5], "dark and bright groups"
+
+
 def test_verdict_of_a_column(run: Path) -> None:
     call("groups", run, "--column", "label", "--values", "site B", "site A", *QUICK)
     *_, statement = verdict(read_results(read_run(run).results))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.made_up_runs import latent_use, translation, write_page, write_run
+from tests.helpers.made_up_runs import accuracy, latent_use, table1, translation, write_page, write_run
 from ugvae.experiments.paper.__main__ import main
 
 
@@ -54,6 +54,29 @@ def test_true_images_are_a_table_of_their_own(tmp_path: Path) -> None:
         "| in the worst pair | icon found | seeds |",
         "| icons | fixed z | 0.400 ± 0.141 | 4.00 ± 1.41 | 0.38 ± 0.00 | 0.25 ± 0.00 | 0.75 ± 0.00 | 2 |",
     ]
+
+
+def test_how_well_groups_are_told_apart_is_a_table_of_its_own(tmp_path: Path) -> None:
+    doc, runs = write_page(tmp_path / "docs" / "page.md", "other"), []
+    for seed, share in enumerate((0.7, 0.9)):
+        groups = table1()
+        (result,) = groups["results"].values()
+        result["information"] = [2.0, 2.0 + 2 * seed]
+        for task in ("kinds", "kinds and random"):
+            better = {"rbf": accuracy(share if task == "kinds" else 0.1)["rbf"]}
+            result["accuracy"][task]["beta sample at 1.5 nats"] = accuracy(0.05) | better
+            if not seed:  # which the other run did not reach
+                result["accuracy"][task]["beta sample at 0.5 nats"] = accuracy(0.6)
+            result["accuracy"][task]["untrained beta sample at 0.5 nats"] = accuracy(0.6)
+        results = {"translation": translation(), "groups": groups}
+        runs.append(write_run(tmp_path / "a" / f"version_{seed}", results=results, seed=seed))
+    main(["translations", "--runs", *map(str, runs), "--doc", str(doc), "--section", "other"])
+    head, row = [line for line in doc.read_text().splitlines() if line.startswith("| ")][-2:]
+    assert head == (
+        "| groups told apart | run | information of beta | beta sample | untrained, same information, beta sample "
+        "| beta sample at 1.5 nats | chance | seeds |"
+    )
+    assert row == ("| Male / not Male | a | 2.5 ± 0.7 | 0.91 ± 0.00 | 0.58 ± 0.00 | 0.80 ± 0.14 | 0.50 ± 0.00 | 2 |")
 
 
 def test_a_run_without_translation_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

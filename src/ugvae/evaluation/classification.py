@@ -118,6 +118,7 @@ def classify_groups(
     seeds: Sequence[int] = range(5),
     held_out_groups: float = 0.2,
     held_out_images: float = HELD_OUT_IMAGES,
+    levels: Sequence[float] = (),
 ) -> Classification:
     """Classifies groups by support vector machines on their latents, and on the controls.
 
@@ -130,6 +131,8 @@ def classify_groups(
     training groups; the group's mean image, reduced by a PCA of the training groups to beta_dim dimensions
     (z_dim if there is no beta); and the features of beta (mean z if there is none) with permuted training labels, the
     mean of several permutations. Random groups, if ``draw`` gives some, are a class of their own in a second task.
+    Samples of the trained and of the untrained network at ``levels`` of information compare models with one another; a
+    level that is out of reach in one repetition is left out.
 
     Args:
         trained: images by the network.
@@ -141,6 +144,7 @@ def classify_groups(
         seeds: of the splits, groups, samples and permutations; one repetition each.
         held_out_groups: share of the groups on which the classifier is tested.
         held_out_images: share of the rows that these are drawn from.
+        levels: nats per group to which the information of beta is brought for further samples, by a scale of the means.
 
     Raises:
         ConfigError: too few groups or seeds, too few images for the groups, groups that share images, or a control
@@ -169,8 +173,8 @@ def classify_groups(
         latents = [{name: _latents(encoded, part.groups) for name, encoded in networks.items()} for part in drawn]
         features = [_features(part, part_seed) for part, part_seed in zip(latents, noise, strict=True)]
         harder = f"{FITTED if FITTED in controls.encoded else UNTRAINED} "  # the harder control of the two
-        untrained = [part[harder].beta for part in latents if harder in part]
-        nats, samples = samples_at_information(latents[0][""].beta, untrained, noise)
+        betas = {name: [part[name].beta for part in latents if part[name].beta is not None] for name in networks}
+        nats, samples = samples_at_information(betas[""], betas.get(harder, []), noise, levels)
         information += [] if nats is None else [nats]
         images = [{PIXELS: mean_images(table.images, part.groups)} for part in drawn]
         features = [{**part, **image, **sample} for part, image, sample in zip(features, images, samples, strict=True)]
@@ -192,6 +196,7 @@ def classify_groups(
                     kernel: over_repetitions([result[task][name][kernel] for result in rounds]) for kernel in KERNELS
                 }
                 for name in rounds[0][task]
+                if all(name in result[task] for result in rounds)
             }
             for task in tasks
         },

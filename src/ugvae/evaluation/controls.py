@@ -24,6 +24,7 @@ from ugvae.models.base import BaseVAE
 UNTRAINED = "untrained"
 FITTED = "untrained, BatchNorm fitted,"
 SAME_INFORMATION = "untrained, same information,"
+NATS = " nats"  # ends the names of samples at an information that was asked for
 FIT_BATCH, FIT_BATCHES = 512, 4  # 2,048 images give a channel's mean to 2 % of its s.d., in a second
 
 
@@ -103,33 +104,46 @@ def fitted_untrained(model: BaseVAE, training_images: Tensor, seed: int = 0) -> 
 
 
 def samples_at_information(
-    trained: DiagonalGaussian | None, untrained: Sequence[DiagonalGaussian], seeds: Sequence[int]
+    trained: Sequence[DiagonalGaussian],
+    untrained: Sequence[DiagonalGaussian],
+    seeds: Sequence[int],
+    levels: Sequence[float] = (),
 ) -> tuple[float | None, list[dict[str, np.ndarray]]]:
-    """Samples of an untrained network's beta at the information that the trained one has on the first groups.
+    """Samples of beta at given information: of an untrained network at that of the trained one, and of both at levels.
 
     A classifier of samples measures signal over noise, and any scale of the means makes more of that without knowing
-    more of anything. So an accuracy stands beside that of the untrained network at the same nats.
+    more of anything. So an accuracy stands beside that of the untrained network at the same nats, and models whose
+    betas have different information are compared at one level.
 
     Args:
-        trained: beta of the training groups by the trained network, ``(N, beta_dim)``; None where there is no beta.
-        untrained: the same by the untrained network, on which the scale of its means is found, then beta of others;
-            empty without such a network.
+        trained: beta of groups by the trained network: of the training groups, on which the scales of the means are
+            found, then of others, ``(N, beta_dim)`` each; empty where there is no beta.
+        untrained: the same by the untrained one; empty without such a network.
         seeds: of the samples of each.
+        levels: further nats per group, for both networks.
 
     Returns:
-        the nats per group (``gaussian_information``), None where there is no beta; the samples ``(N, beta_dim)`` by
-        their name, for each seed: nothing without beta or untrained network, or where its means do not differ.
+        the nats per group of the trained network (``gaussian_information``), None where there is no beta; the samples
+        ``(N, beta_dim)`` by their name, for each of the seeds: without those of a network that is not there or whose
+        means do not differ, and of a level that its variances alone exceed.
     """
-    nats = None if trained is None else gaussian_information(trained)
-    scale = None if nats is None or not untrained else matched_scale(untrained[0], nats)
-    if scale is None:
-        return nats, [{} for _ in seeds]
-    samples = []
-    for beta, seed in zip(untrained, seeds, strict=True):
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            sample = DiagonalGaussian(scale * beta.mean, beta.log_var).sample()
-        samples.append({f"{SAME_INFORMATION} beta sample": sample.float().cpu().numpy()})
+    samples: list[dict[str, np.ndarray]] = [{} for _ in seeds]
+    if not trained:
+        return None, samples
+    nats = gaussian_information(trained[0])
+    wanted = {f"{SAME_INFORMATION} beta sample": (untrained, nats)}
+    for level in levels:
+        name = f"beta sample at {level:g}{NATS}"
+        wanted |= {name: (trained, level), f"{UNTRAINED} {name}": (untrained, level)}
+    for name, (betas, level) in wanted.items():
+        scale = matched_scale(betas[0], level) if betas else None
+        if scale is None or (scale == 0 and level in levels):  # at scale 0 it has more information than the level
+            continue
+        for part, beta, seed in zip(samples, betas, seeds, strict=True):
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                sample = DiagonalGaussian(scale * beta.mean, beta.log_var).sample()
+            part[name] = sample.float().cpu().numpy()
     return nats, samples
 
 
