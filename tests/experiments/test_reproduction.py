@@ -151,8 +151,11 @@ def test_mixture_counts_each_domain_alike(tmp_path: Path, counts: list, share: s
 
 def test_command_states_what_differs_from_the_experiment(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "lightning_logs" / "mnist" / "version_0", model="MLVAE"))
-    expected = "--data.grouping pure --model.z_dim 11 --seed_everything 3 --trainer.max_epochs 12"
-    assert train_command(run) == f'make train DATA=mnist ARGS="--model MLVAE {expected}"'
+    expected = "--data.grouping pure --data.groups_per_batch 8 --model.z_dim 11 --seed_everything 3"
+    assert train_command(run) == f'make train DATA=mnist ARGS="--model MLVAE {expected} --trainer.max_epochs 12"'
+    no_averages = replace(run, config={**run.config, "trainer": {"callbacks": None, "gradient_clip_val": None}})
+    nulls = "--trainer.callbacks null --trainer.gradient_clip_val null"
+    assert train_command(no_averages) == f'make train DATA=mnist ARGS="--model MLVAE {expected} {nulls}"'
     for experiment, start in (
         (
             "mnist_digits_of_mine",

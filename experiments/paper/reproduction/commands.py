@@ -10,6 +10,7 @@ from ugvae.experiments.paper.report.settings import changed, shown
 from ugvae.runs.advice import advised
 from ugvae.runs.folder import RunFolder, class_name
 
+NOT_THERE = object()
 ROOTS = ("root", "roots")  # where the data lie is everyone's own
 
 
@@ -36,11 +37,11 @@ def _flags(config: Mapping[str, Any], settings: Mapping[str, Any]) -> list[tuple
     """Settings of a run that are neither defaults nor the YAML's, and those of the YAML that the run has otherwise."""
     stated = {key: shown(value) for part, values in settings.items() for key, value in _stated(part, values)}
     ours = {key: value for key, value, _ in changed(config) if key not in ("model", "data")}
-    flags = {key: value for key, value in ours.items() if stated.get(key) != value and not key.endswith("domains")}
-    for key in stated:
-        if key not in ours and (value := _value(config, key)) is not None and value != stated[key]:
-            flags[key] = value  # back at the default
-    return sorted(flags.items())
+    back = {key: shown(_value(config, key)) for key in stated.keys() - ours if _value(config, key) is not NOT_THERE}
+    differing = [
+        key for key, value in (ours | back).items() if stated.get(key) != value and not key.endswith("domains")
+    ]
+    return [(key, "null" if _value(config, key) is None else (ours | back)[key]) for key in sorted(differing)]
 
 
 def _stated(part: str, values: Any) -> list[tuple[str, Any]]:
@@ -51,11 +52,11 @@ def _stated(part: str, values: Any) -> list[tuple[str, Any]]:
     return [(f"{part}.{key}", value) for key, value in (inner or {}).items()]
 
 
-def _value(config: Mapping[str, Any], key: str) -> str | None:
-    """A setting of a run by its name on the command line, as text; None if it has none."""
+def _value(config: Mapping[str, Any], key: str) -> Any:
+    """A setting of a run by its name on the command line; ``NOT_THERE`` if it has none."""
     part, _, name = key.partition(".")
     values = config.get(part)
-    if not name or not isinstance(values, Mapping) or name == "domains":
-        return None
+    if not name or not isinstance(values, Mapping):
+        return NOT_THERE
     inner = values.get("init_args", {}) if "class_path" in values else values
-    return shown(inner[name]) if name in (inner or {}) else None
+    return (inner or {}).get(name, NOT_THERE)

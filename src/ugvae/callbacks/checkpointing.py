@@ -105,6 +105,7 @@ class RunCheckpoint(ModelCheckpoint):
         if saved and self.dirpath and Path(saved).parts[-3:] == Path(self.dirpath).parts[-3:]:
             state_dict = {name: self._moved(value, saved) for name, value in state_dict.items()}
         super().load_state_dict(state_dict)
+        self.current_score = state_dict["current_score"]  # Lightning saves it and leaves it out here
 
     def _moved(self, value: Any, saved: str) -> Any:
         """``value`` with the paths in the folder ``saved`` turned into paths in this one."""
